@@ -1,0 +1,108 @@
+"""What the analysis found and what the rewrites did, as immutable values that can be printed and saved."""
+
+from __future__ import annotations
+
+import dataclasses
+
+__all__ = ["Copy", "NormDecision", "OtherNorm", "PassRecord", "PlanSummary", "Recentring"]
+
+
+@dataclasses.dataclass(frozen=True)
+class NormDecision:
+    """One LayerNorm of the graph, and what the plan does with it.
+
+    Attributes:
+        name: Name of the norm's node (of the last node of a decomposed norm).
+        spelling: How the input graph writes it: ``LayerNormalization``, ``SkipLayerNormalization``
+            or ``decomposed``.
+        value: Name of the value that it normalizes.
+        axis: Normalized axis, non-negative, or -1 where the rank is unknown.
+        size: Number of features d on that axis, or None where it is not static.
+        converted: True where the norm becomes an RMSNorm.
+        reason: For a kept norm the raw reader or the source, by node name, that keeps it; else "".
+        absorbed_by: Names of the constants that absorb the norm's mean.
+        recentrings: Names of the values that are recentred explicitly for this norm.
+        affine: What becomes of gamma and beta, in words.
+    """
+
+    name: str
+    spelling: str
+    value: str
+    axis: int
+    size: int | None
+    converted: bool
+    reason: str = ""
+    absorbed_by: tuple[str, ...] = ()
+    recentrings: tuple[str, ...] = ()
+    affine: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class OtherNorm:
+    """A normalization that is not a LayerNorm over one last axis: named and left alone."""
+
+    name: str
+    kind: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Recentring:
+    """An explicit x - ReduceMean(x) that the plan inserts.
+
+    Attributes:
+        value: Name of the recentred value.
+        axis: Feature axis, non-negative.
+        size: Number of features d.
+        unlocks: Names of the norms that could not be converted without it.
+        cost_us: Estimated cost in microseconds at the reference row count.
+    """
+
+    value: str
+    axis: int
+    size: int
+    unlocks: tuple[str, ...]
+    cost_us: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """A constant that is held twice, because it is read both centred (or scaled) and as it was."""
+
+    tensor: str
+    bytes: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanSummary:
+    """The plan, in names: enough to print, to save and to test, with no reference into the graph."""
+
+    variant: str
+    provider: str
+    norms: tuple[NormDecision, ...]
+    other_norms: tuple[OtherNorm, ...] = ()
+    recentrings: tuple[Recentring, ...] = ()
+    copies: tuple[Copy, ...] = ()
+
+    @property
+    def converted(self) -> int:
+        """Number of norms that the plan converts."""
+        return sum(norm.converted for norm in self.norms)
+
+
+@dataclasses.dataclass(frozen=True)
+class PassRecord:
+    """What one pass of the pipeline did.
+
+    Attributes:
+        name: The pass.
+        changed: How many places it changed.
+        seconds: Wall time.
+        detail: Exact counts, for example ``{"norms converted": 25}``.
+    """
+
+    name: str
+    changed: int
+    seconds: float
+    detail: dict[str, int] = dataclasses.field(default_factory=dict)
