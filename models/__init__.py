@@ -1,0 +1,78 @@
+"""The zoo: real architectures with random weights, exported to ONNX on demand."""
+
+from __future__ import annotations
+
+__all__ = ["Description", "describe", "export", "names"]
+
+import importlib.util
+from pathlib import Path
+
+from graphopt.errors import EnvironmentFailure, UsageError
+from graphopt.models.recipe import EXPORTERS, Recipe
+from graphopt.models.registry import Description, describe, find, names
+
+DTYPES = ("float32", "float16")
+
+
+def export(
+    name: str,
+    path: str | Path,
+    *,
+    exporter: str | None = None,
+    opset: int | None = None,
+    dtype: str = "float32",
+    seed: int = 0,
+    weights: str | Path | None = None,
+) -> Path:
+    """Export the model called `name` to the ONNX file `path`.
+
+    Args:
+        name: one of `names()`.
+        path: the file to write; weights of more than 100 MB go to `path`.data beside it.
+        exporter: "dynamo" or "torchscript", None for the one that the recipe prefers.
+        opset: ONNX opset, None for the exporter's own.
+        dtype: "float32" or "float16".
+        seed: seed of the random weights.
+        weights: a local Hugging Face directory to take configuration and weights from.
+
+    Returns:
+        `path`.
+
+    Raises:
+        UsageError: an unknown name, or an exporter, dtype or directory that cannot be used.
+        ModelError: the exporter failed, or the directory lacks weights.
+        EnvironmentFailure: torch or transformers is missing, or the file cannot be written.
+    """
+    recipe = find(name)
+    chosen = _check(name, recipe, exporter, dtype)
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent} is not a directory: create it first")
+    missing = [m for m in ("torch", "transformers", "onnxscript") if not _installed(m)]
+    if missing:
+        raise EnvironmentFailure(
+            f'export needs {", ".join(missing)}: pip install "graphopt[export]"'
+        )
+    # torch takes seconds to import, so only what exports pays for it.
+    from graphopt.models.building import build
+    from graphopt.models.exporting import write
+
+    model = build(recipe, name, seed, None if weights is None else Path(weights))
+    write(model, target, chosen, opset, dtype)
+    return target
+
+
+def _check(name: str, recipe: Recipe, exporter: str | None, dtype: str) -> str:
+    if exporter is not None and exporter not in EXPORTERS:
+        raise UsageError(f"unknown exporter {exporter!r}: choose {' or '.join(EXPORTERS)}")
+    if exporter in recipe.cannot:
+        raise UsageError(f"{name} cannot be exported by {exporter}: {recipe.cannot[exporter]}")
+    if dtype not in DTYPES:
+        raise UsageError(f"unknown dtype {dtype!r}: choose {' or '.join(DTYPES)}")
+    if dtype == "float16" and recipe.no_float16:
+        raise UsageError(f"{name} has no float16 form: {recipe.no_float16}")
+    return exporter or recipe.exporters[0]
+
+
+def _installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None

@@ -1,0 +1,151 @@
+"""Runs an exporter on a built model and leaves a complete file, or none."""
+
+from __future__ import annotations
+
+__all__ = ["write"]
+
+import contextlib
+import io
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor
+
+from graphopt.errors import EnvironmentFailure, ModelError
+from graphopt.models.building import SIZES, Exportable, feed
+
+EXTERNAL_BYTES = {"dynamo": 100_000_000, "torchscript": 1_500_000_000}
+"""Weights above this size go to FILE.data. A protobuf stops at 2 GB."""
+
+
+def write(model: Exportable, path: Path, exporter: str, opset: int | None, dtype: str) -> None:
+    """Export `model` to `path`, with its weights in `path`.data where they are large.
+
+    Args:
+        model: in evaluation mode and float32.
+        path: the file to write; an existing one is replaced when the export has succeeded.
+        exporter: "dynamo" or "torchscript".
+        opset: ONNX opset, None for the exporter's own.
+        dtype: "float32" or "float16".
+
+    Raises:
+        ModelError: the exporter failed.
+        EnvironmentFailure: the file cannot be written.
+    """
+    torch_dtype = getattr(torch, dtype)
+    model.to(torch_dtype)
+    example = tuple(feed(model.inputs, SIZES, seed=0, dtype=torch_dtype).values())
+    size = sum(parameter.nbytes for parameter in model.parameters())
+    external = size > EXTERNAL_BYTES[exporter]
+    export = _dynamo if exporter == "dynamo" else _torchscript
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+            # The same file name as the target's, since the model refers to its data by name.
+            draft = Path(folder) / path.name
+            with _quiet(), torch.no_grad():
+                try:
+                    model(*example)
+                    export(model, example, draft, opset, external)
+                except OSError:
+                    raise
+                except Exception as error:  # exporters raise anything
+                    raise ModelError(
+                        f"torch {torch.__version__} cannot export this model with {exporter}:"
+                        f" {_first_line(error)}; try another exporter or opset"
+                    ) from error
+            _move(draft, path)
+    except OSError as error:
+        raise EnvironmentFailure(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _dynamo(
+    model: Exportable,
+    example: tuple[Tensor, ...],
+    draft: Path,
+    opset: int | None,
+    external: bool,
+) -> None:
+    shapes = tuple(
+        {
+            axis: dim if dim.isidentifier() else torch.export.Dim.DYNAMIC
+            for axis, dim in enumerate(item.dims)
+            if isinstance(dim, str)
+        }
+        for item in model.inputs
+    )
+    program = torch.onnx.export(
+        model,
+        example,
+        dynamo=True,
+        dynamic_shapes={"tensors": shapes},
+        input_names=[item.name for item in model.inputs],
+        output_names=list(model.outputs),
+        opset_version=opset,
+        verbose=False,
+    )
+    assert program is not None
+    program.save(draft, external_data=external)
+
+
+def _torchscript(
+    model: Exportable,
+    example: tuple[Tensor, ...],
+    draft: Path,
+    opset: int | None,
+    external: bool,
+) -> None:
+    torch.onnx.export(
+        model,
+        example,
+        draft,
+        dynamo=False,
+        dynamic_axes={
+            item.name: {axis: dim for axis, dim in enumerate(item.dims) if isinstance(dim, str)}
+            for item in model.inputs
+        },
+        input_names=[item.name for item in model.inputs],
+        output_names=list(model.outputs),
+        opset_version=opset,
+    )
+    if external:
+        loaded = onnx.load(draft)
+        data = f"{draft.name}.data"
+        onnx.save_model(loaded, draft, save_as_external_data=True, location=data)
+
+
+def _move(draft: Path, path: Path) -> None:
+    """Data first: a reader that sees the new model finds its data."""
+    data = draft.with_name(f"{draft.name}.data")
+    if data.exists():
+        os.replace(data, path.with_name(data.name))
+    os.replace(draft, path)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what the exporters print, warn and log off the user's screen."""
+    sink: Any = io.StringIO()
+    previous = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(sink),
+            contextlib.redirect_stderr(sink),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

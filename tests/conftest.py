@@ -1,0 +1,60 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from graphopt.models import export
+
+ROOT = Path(__file__).parent.parent
+# Tests share tables by `from tests.NAME import ...`, however pytest was started.
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+
+class ZooModel(Protocol):
+    """Returns the exported file of a zoo model; it must not be written to."""
+
+    def __call__(
+        self,
+        name: str,
+        exporter: str | None = None,
+        dtype: str = "float32",
+        opset: int | None = None,
+    ) -> Path: ...
+
+
+@pytest.fixture(scope="session")
+def zoo_model() -> ZooModel:
+    """Exports on demand into `.model-cache`, where later runs and other workers find it."""
+    cache = ROOT / ".model-cache" / _cache_key()
+    cache.mkdir(parents=True, exist_ok=True)
+
+    def model(
+        name: str,
+        exporter: str | None = None,
+        dtype: str = "float32",
+        opset: int | None = None,
+    ) -> Path:
+        path = cache / f"{name}.{exporter or 'preferred'}.{dtype}.opset-{opset or 'default'}.onnx"
+        if not path.exists():
+            # The export appears under its name only when complete, so workers need no lock.
+            export(name, path, exporter=exporter, dtype=dtype, opset=opset)
+        return path
+
+    return model
+
+
+def _cache_key() -> str:
+    digest = hashlib.sha256()
+    for source in sorted((ROOT / "models").glob("*.py")):
+        digest.update(source.read_bytes())
+    for package in ("torch", "transformers", "onnx", "onnxscript"):
+        digest.update(version(package).encode())
+    return digest.hexdigest()[:16]
