@@ -9,8 +9,8 @@ The method is the circular block bootstrap (Politis and Romano, "A circular bloc
 procedure for stationary data", in Exploring the Limits of Bootstrap, 1992) with blocks of n^(1/3)
 rounds, the rate of Kuensch ("The jackknife and the bootstrap for general stationary observations",
 Annals of Statistics 17, 1989), and percentile limits (Efron, 1979). In simulations with 95% limits
-the median of independent rounds was covered by 94-95% of the intervals from 60 rounds on, and by 90%
-to 92% with 20 to 30 rounds.
+the median of independent rounds was covered by 94-95% of the intervals from 60 rounds on, and by
+90-92% with 20 to 30 rounds.
 """
 
 from __future__ import annotations

@@ -1,0 +1,43 @@
+"""The line that stands below every table of latencies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from graphopt.environment import Environment, _processor, describe_environment
+
+
+class Session:
+    def get_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+def test_the_provider_is_the_one_that_the_session_has() -> None:
+    environment = describe_environment(Session(), threads=3)
+    assert environment.provider == "CUDAExecutionProvider"
+    assert environment.onnxruntime == onnxruntime.__version__
+    assert environment.processor
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, "1 thread"), (4, "4 threads")])
+def test_one_line(threads: int, words: str) -> None:
+    environment = Environment("Some CPU", threads, "CPUExecutionProvider", "1.31.1", "0.1.0")
+    assert str(environment) == (
+        f"Some CPU, {words}, ONNX Runtime 1.31.1 (CPUExecutionProvider), graphopt 0.1.0"
+    )
+
+
+def test_the_processor_is_read_by_its_model_name(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n\nmodel name\t: Other\n")
+    assert _processor(cpuinfo) == "Some CPU @ 2 GHz"
+
+
+def test_without_a_model_name_the_architecture_is_given(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("processor\t: 0\n")
+    assert _processor(cpuinfo)
+    assert _processor(tmp_path / "missing") == _processor(cpuinfo)
