@@ -5,13 +5,17 @@ from __future__ import annotations
 __all__ = ["KERNELS"]
 
 from graphopt.evaluation import (
+    attention,
     control_flow,
     convolution,
     elementwise,
+    grouped_query_attention,
     linear,
+    microsoft,
     movement,
     normalization,
     reductions,
+    rotary,
 )
 from graphopt.evaluation.calls import Kernel
 
@@ -23,8 +27,15 @@ _STANDARD = (
     movement.KERNELS,
     normalization.KERNELS,
     reductions.KERNELS,
+    rotary.KERNELS,
 )
-_MICROSOFT = (linear.MICROSOFT_KERNELS,)
+_MICROSOFT = (
+    attention.MICROSOFT_KERNELS,
+    grouped_query_attention.MICROSOFT_KERNELS,
+    linear.MICROSOFT_KERNELS,
+    microsoft.MICROSOFT_KERNELS,
+    rotary.MICROSOFT_KERNELS,
+)
 
 KERNELS: dict[tuple[str, str], Kernel] = {
     (domain, name): kernel
