@@ -73,11 +73,7 @@ def _dynamo(
     external: bool,
 ) -> None:
     shapes = tuple(
-        {
-            axis: dim if dim.isidentifier() else torch.export.Dim.DYNAMIC
-            for axis, dim in enumerate(item.dims)
-            if isinstance(dim, str)
-        }
+        {axis: _dimension(dim) for axis, dim in enumerate(item.dims) if isinstance(dim, str)}
         for item in model.inputs
     )
     program = torch.onnx.export(
@@ -92,6 +88,11 @@ def _dynamo(
     )
     assert program is not None
     program.save(draft, external_data=external)
+
+
+def _dimension(dim: str) -> Any:
+    symbol, _, offset = dim.partition(" + ")
+    return torch.export.Dim(symbol) + int(offset) if offset else torch.export.Dim(symbol)
 
 
 def _torchscript(

@@ -6,6 +6,7 @@ __all__ = ["RECIPES"]
 
 from typing import Any
 
+from graphopt.models.decoder import token_inputs
 from graphopt.models.recipe import Feed, Input, Recipe
 
 FULL = {"n_embd": 768, "n_layer": 12, "n_head": 12}
@@ -18,13 +19,6 @@ TINY = {
     "bos_token_id": 0,
     "eos_token_id": 0,
 }
-
-
-def _inputs(config: Any) -> tuple[Input, ...]:
-    return (
-        Input("input_ids", ("batch", "sequence"), "ids", config.vocab_size),
-        Input("attention_mask", ("batch", "sequence"), "mask"),
-    )
 
 
 def _inputs_with_past(config: Any) -> tuple[Input, ...]:
@@ -78,7 +72,7 @@ RECIPES = (
         model="transformers:GPT2LMHeadModel",
         sizes={"gpt2": FULL, "gpt2-tiny": TINY},
         blocks="n_layer",
-        inputs=_inputs,
+        inputs=token_inputs,
         run=_run,
     ),
     Recipe(
@@ -87,7 +81,7 @@ RECIPES = (
         model="transformers:GPT2LMHeadModel",
         sizes={"gpt2-hidden": FULL, "gpt2-hidden-tiny": TINY | {"n_layer": 3}},
         blocks="n_layer",
-        inputs=_inputs,
+        inputs=token_inputs,
         run=_run_hidden,
         notes="also outputs the residual stream after the first block",
     ),

@@ -20,8 +20,8 @@ class Input:
 
     Attributes:
         name: its name in the exported graph.
-        dims: an int is a fixed size; a string is a symbolic dimension, or a sum of symbols and
-            integers such as "past_sequence + 1".
+        dims: an int is a fixed size; a string is a symbolic dimension, or one with an offset such as
+            "past_sequence + 1".
         kind: "ids" (int64 below `high`), "mask" (int64, 1 where a token is real) or "float".
         high: for "ids", the number of rows of the table they index.
     """
@@ -33,7 +33,7 @@ class Input:
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The concrete shape where each symbol has the size given in `sizes`."""
-        return tuple(dim if isinstance(dim, int) else _sum(dim, sizes) for dim in self.dims)
+        return tuple(dim if isinstance(dim, int) else _size(dim, sizes) for dim in self.dims)
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,6 @@ class Recipe:
         return depth if isinstance(depth, int) else sum(depth)
 
 
-def _sum(expression: str, sizes: Mapping[str, int]) -> int:
-    terms = (term.strip() for term in expression.split("+"))
-    return sum(int(term) if term.isdigit() else sizes[term] for term in terms)
+def _size(dim: str, sizes: Mapping[str, int]) -> int:
+    symbol, _, offset = dim.partition(" + ")
+    return sizes[symbol] + int(offset or 0)

@@ -12,11 +12,23 @@ from functools import cache
 from graphopt.errors import UsageError
 from graphopt.models.recipe import Recipe
 
-ARCHITECTURES = (
+FAMILIES = (
     "vit",
+    "layer_scale",
+    "clip",
     "gpt2",
+    "opt",
     "pythia",
+    "phi",
+    "llama",
+    "causal",
     "bert",
+    "text_encoders",
+    "whisper",
+    "encoder_decoder",
+    "stages",
+    "media",
+    "paper",
 )
 
 
@@ -81,8 +93,8 @@ def describe() -> list[Description]:
 @cache
 def _recipes() -> dict[str, Recipe]:
     found: dict[str, Recipe] = {}
-    for architecture in ARCHITECTURES:
-        module = importlib.import_module(f"graphopt.models.{architecture}")
+    for family in FAMILIES:
+        module = importlib.import_module(f"graphopt.models.{family}")
         for recipe in module.RECIPES:
             found |= dict.fromkeys(recipe.sizes, recipe)
     return found

@@ -1,4 +1,4 @@
-"""ViT (Dosovitskiy et al., 2020): a Pre-LN encoder over image patches."""
+"""ViT (Dosovitskiy et al., 2020) and DeiT: Pre-LN encoders over image patches."""
 
 from __future__ import annotations
 
@@ -6,28 +6,20 @@ __all__ = ["RECIPES"]
 
 from typing import Any
 
-from graphopt.models.recipe import Feed, Input, Recipe
+from graphopt.models.image import image_inputs, logits
+from graphopt.models.recipe import Recipe
+
+TINY_IMAGE = {"image_size": 32, "patch_size": 8, "num_labels": 10}
 
 
-def _size(width: int, depth: int, heads: int, image: int = 224, patch: int = 16) -> dict[str, Any]:
+def _size(width: int, depth: int, heads: int) -> dict[str, Any]:
     return {
         "hidden_size": width,
         "num_hidden_layers": depth,
         "num_attention_heads": heads,
         "intermediate_size": 4 * width,
-        "image_size": image,
-        "patch_size": patch,
-        "num_labels": 1000 if image == 224 else 10,
+        "num_labels": 1000,
     }
-
-
-def _inputs(config: Any) -> tuple[Input, ...]:
-    side = config.image_size
-    return (Input("pixel_values", ("batch", config.num_channels, side, side), "float"),)
-
-
-def _run(model: Any, feed: Feed) -> Feed:
-    return {"logits": model(**feed).logits}
 
 
 RECIPES = (
@@ -40,10 +32,22 @@ RECIPES = (
             "vit-s-16": _size(384, 12, 6),
             "vit-b-16": _size(768, 12, 12),
             "vit-l-16": _size(1024, 24, 16),
-            "vit-ti-16-tiny": _size(48, 2, 3, image=32, patch=8),
+            "vit-ti-16-tiny": _size(48, 2, 3) | TINY_IMAGE,
         },
         blocks="num_hidden_layers",
-        inputs=_inputs,
-        run=_run,
+        inputs=image_inputs,
+        run=logits,
+    ),
+    Recipe(
+        architecture="DeiT",
+        config="transformers:DeiTConfig",
+        model="transformers:DeiTForImageClassification",
+        sizes={
+            "deit-b-16": _size(768, 12, 12),
+            "deit-b-16-tiny": _size(48, 2, 3) | TINY_IMAGE,
+        },
+        blocks="num_hidden_layers",
+        inputs=image_inputs,
+        run=logits,
     ),
 )

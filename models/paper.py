@@ -1,0 +1,61 @@
+"""The paper's own ViT and GPT (arXiv 2305.14858), without any library's export quirks."""
+
+from __future__ import annotations
+
+__all__ = ["RECIPES"]
+
+from typing import Any
+
+from graphopt.models.image import image_inputs
+from graphopt.models.recipe import Feed, Input, Recipe
+
+
+def _vit(width: int, depth: int, heads: int) -> dict[str, Any]:
+    return {"width": width, "depth": depth, "heads": heads, "outputs": 1000}
+
+
+def _gpt(width: int, depth: int, heads: int) -> dict[str, Any]:
+    return {"width": width, "depth": depth, "heads": heads, "outputs": 50257}
+
+
+def _gpt_inputs(config: Any) -> tuple[Input, ...]:
+    return (Input("input_ids", ("batch", "sequence"), "ids", config.outputs),)
+
+
+def _run(model: Any, feed: Feed) -> Feed:
+    return {"logits": model(*feed.values())}
+
+
+RECIPES = (
+    Recipe(
+        architecture="paper ViT",
+        config="graphopt.models.paper_modules:PaperConfig",
+        model="graphopt.models.paper_modules:PaperViT",
+        sizes={
+            "paper-vit-ti-16": _vit(192, 12, 3),
+            "paper-vit-s-16": _vit(384, 12, 6),
+            "paper-vit-b-16": _vit(768, 12, 12),
+            "paper-vit-l-16": _vit(1024, 24, 16),
+            "paper-vit-ti-16-tiny": _vit(48, 2, 3)
+            | {"outputs": 10, "image_size": 32, "patch_size": 8},
+        },
+        blocks="depth",
+        inputs=image_inputs,
+        run=_run,
+        notes="plain PyTorch",
+    ),
+    Recipe(
+        architecture="paper GPT",
+        config="graphopt.models.paper_modules:PaperConfig",
+        model="graphopt.models.paper_modules:PaperGPT",
+        sizes={
+            "paper-gpt-s": _gpt(768, 12, 12),
+            "paper-gpt-m": _gpt(1024, 24, 16),
+            "paper-gpt-s-tiny": _gpt(48, 2, 4) | {"outputs": 101, "positions": 64},
+        },
+        blocks="depth",
+        inputs=_gpt_inputs,
+        run=_run,
+        notes="plain PyTorch; untied vocabulary head",
+    ),
+)
