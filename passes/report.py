@@ -1,4 +1,4 @@
-"""What the analysis found and what the rewrites did, as immutable values that can be printed and saved."""
+"""What the analysis found and what the rewrites did, as immutable values to print and save."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Copy:
 
 @dataclasses.dataclass(frozen=True)
 class PlanSummary:
-    """The plan, in names: enough to print, to save and to test, with no reference into the graph."""
+    """The plan, in names: enough to print, to save and to test, with no graph behind it."""
 
     variant: str
     provider: str

@@ -1,0 +1,70 @@
+"""Turn LayerNorms of centred values into RMSNorms."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from graphopt.passes.naming import Names
+from graphopt.passes.plan import Plan
+from graphopt.passes.trace import Norm
+
+__all__ = ["ConvertNorms"]
+
+
+class ConvertNorms(ir.passes.InPlacePass):
+    """LN(x) = RMS(C x) + beta (arXiv 2305.14858, section 3): where x = C x, LN becomes RMSNorm.
+
+    Emits the internal node RMSNormalization(x, gamma) with axis, epsilon and stash_type, whatever
+    the model's opset, and an Add where the norm still has a beta.
+
+    Args:
+        plan: The plan; recentring and affine folding have been applied.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.record: dict[str, int] = {}
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Convert the norms that the plan converts."""
+        names = Names(model)
+        self.record = {"norms converted": 0, "betas kept": 0}
+        for norm in self.plan.converted:
+            self._convert(names, norm)
+        return ir.passes.PassResult(model, modified=bool(self.plan.converted))
+
+    def _convert(self, names: Names, norm: Norm) -> None:
+        old = norm.node
+        bias = old.inputs[2] if len(old.inputs) > 2 else None
+        rms = ir.node(
+            "RMSNormalization",
+            [old.inputs[0], old.inputs[1]],
+            attributes={
+                "axis": norm.stream.axis.axis,
+                "epsilon": old.attributes.get_float("epsilon", 1e-5),
+                "stash_type": old.attributes.get_int("stash_type", 1),
+            },
+            name=old.name,
+        )
+        nodes, result = [rms], rms.outputs[0]
+        self.record["norms converted"] += 1
+        if bias is not None:
+            result.name = names.fresh(f"{old.outputs[0].name}.unbiased")
+            result.dtype, result.shape = old.outputs[0].dtype, old.outputs[0].shape
+            add = ir.node("Add", [result, bias], name=names.fresh(f"{old.name}.add_beta"))
+            nodes.append(add)
+            result = add.outputs[0]
+            self.record["betas kept"] += 1
+        _replace(old, nodes, result)
+
+
+def _replace(old: ir.Node, nodes: list[ir.Node], result: ir.Value) -> None:
+    """Put ``nodes`` in the place of ``old``; the new result takes over its name."""
+    before = old.outputs[0]
+    name, graph = before.name, old.graph
+    assert graph is not None
+    result.dtype, result.shape = before.dtype, before.shape
+    graph.insert_before(old, nodes)
+    ir.convenience.replace_all_uses_with(before, result, replace_graph_outputs=True)
+    graph.remove(old, safe=True)
+    result.name = name

@@ -1,0 +1,154 @@
+"""Move the affine part of converted norms into the linear maps that read them."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.passes import constants
+from graphopt.passes.affine import Affine, LinearReader, contracted_beta
+from graphopt.passes.naming import Names
+from graphopt.passes.plan import Plan
+from graphopt.passes.trace import Norm
+
+__all__ = ["FoldAffine"]
+
+
+class FoldAffine(ir.passes.InPlacePass):
+    """Fold beta, and gamma where that lets twin norms merge, as the plan says.
+
+    1. beta goes into the bias of every linear reader as W beta, never as beta / gamma: gamma may be
+       0. Gemm computes alpha A B + beta' C, so its C becomes beta' C + alpha (W beta), and its
+       beta' 1. A reader without a bias gets an Add behind it.
+    2. gamma is free where it is: every RMSNorm kernel multiplies by it. It goes into the rows of
+       the weights only where norms of one value differ by nothing but gamma, and nobody else reads
+       the weights: then the norms become one node.
+    3. A bias that others read, too, is copied; it is small.
+
+    Args:
+        plan: The plan; recentring has been applied.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.record: dict[str, int] = {}
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Fold into ``model``."""
+        names = Names(model)
+        self.record = {"betas folded": 0, "biases added": 0, "gammas folded": 0}
+        for norm in self.plan.converted:
+            if self.plan.affine[norm].beta != "stays":
+                self._fold_beta(names, norm, self.plan.affine[norm])
+        for norm in gammas_to_fold(self.plan):
+            self._fold_gamma(names, norm, self.plan.affine[norm])
+        return ir.passes.PassResult(model, modified=any(self.record.values()))
+
+    def _fold_beta(self, names: Names, norm: Norm, part: Affine) -> None:
+        bias = norm.node.inputs[2] if len(norm.node.inputs) > 2 else None
+        if bias is None:
+            return
+        norm.node.replace_input_with(2, None)
+        if part.beta == "none":
+            return
+        beta = _vector(bias, norm.stream.axis.size)
+        for reader in part.linear or ():
+            if reader.bias_node is None:
+                self._add_bias(names, reader, beta)
+            else:
+                _extend_bias(names, reader, reader.bias_node, beta)
+        self.record["betas folded"] += 1
+
+    def _add_bias(self, names: Names, reader: LinearReader, beta: np.ndarray) -> None:
+        node, result = reader.node, reader.node.outputs[0]
+        assert node.graph is not None
+        bias = names.initializer(f"{node.name}.bias", _new_bias(reader, None, beta))
+        uses = list(result.uses())
+        add = ir.node("Add", [result, bias], name=names.fresh(f"{node.name}.add_bias"))
+        total = add.outputs[0]
+        total.name = names.fresh(f"{result.name}.biased")
+        total.dtype, total.shape = result.dtype, result.shape
+        node.graph.insert_after(node, add)
+        for user, index in uses:
+            user.replace_input_with(index, total)
+        self.record["biases added"] += 1
+
+    def _fold_gamma(self, names: Names, norm: Norm, part: Affine) -> None:
+        scale = norm.node.inputs[1]
+        assert scale is not None
+        gamma = _vector(scale, norm.stream.axis.size)
+        for reader in part.linear or ():
+            weight = reader.node.inputs[1]
+            assert weight is not None
+            names.edit(weight, [constants.Scale(reader.axis, gamma)])
+        tensor = constants.constant_tensor(scale)
+        assert tensor is not None
+        ones = np.ones([norm.stream.axis.size], dtype=tensor.dtype.numpy())
+        norm.node.replace_input_with(
+            1, names.initializer(f"{scale.name}.ones", ir.Tensor(ones, dtype=tensor.dtype))
+        )
+        self.record["gammas folded"] += 1
+
+
+def gammas_to_fold(plan: Plan) -> list[Norm]:
+    """Converted norms that could be one node but for their gammas."""
+    twins: dict[tuple[object, ...], list[Norm]] = {}
+    for norm in plan.converted:
+        epsilon = norm.node.attributes.get_float("epsilon", 1e-5)
+        stash = norm.node.attributes.get_int("stash_type", 1)
+        twins.setdefault((norm.stream, epsilon, stash), []).append(norm)
+    return [
+        norm
+        for group in twins.values()
+        if len(group) > 1 and all(_can_lose_gamma(plan, norm) for norm in group)
+        for norm in group
+    ]
+
+
+def _can_lose_gamma(plan: Plan, norm: Norm) -> bool:
+    part = plan.affine[norm]
+    is_constant = constants.constant_tensor(norm.node.inputs[1]) is not None
+    return is_constant and part.beta != "stays" and part.gamma_is_free
+
+
+def _vector(value: ir.Value, size: int) -> np.ndarray:
+    """A constant affine vector in float64, of shape [size]."""
+    tensor = constants.constant_tensor(value)
+    assert tensor is not None
+    found = np.array(tensor.numpy(), dtype=np.float64).reshape(-1)
+    constants.release(tensor)
+    return np.broadcast_to(found, (size,)).copy()
+
+
+def _extend_bias(names: Names, reader: LinearReader, node: ir.Node, beta: np.ndarray) -> None:
+    """Give ``node`` a new constant bias: the one that it has, plus W beta."""
+    index = reader.bias_index
+    old = node.inputs[index] if len(node.inputs) > index else None
+    base = f"{reader.node.name}.bias" if old is None else f"{old.name}.with_beta"
+    new = names.initializer(base, _new_bias(reader, old, beta))
+    if len(node.inputs) <= index:
+        node.resize_inputs(index + 1)
+    node.replace_input_with(index, new)
+    if node.op_type in ("Gemm", "FusedGemm"):
+        node.attributes["beta"] = ir.AttrFloat32("beta", 1.0)
+
+
+def _new_bias(reader: LinearReader, old: ir.Value | None, beta: np.ndarray) -> ir.TensorProtocol:
+    """old + W beta, computed when it is read: in float64, rounded once."""
+    weight = constants.constant_tensor(reader.node.inputs[1])
+    assert weight is not None
+    tensor = constants.constant_tensor(old)
+    node = reader.node
+    factor = node.attributes.get_float("beta", 1.0) if "Gemm" in node.op_type else 1.0
+    alpha = node.attributes.get_float("alpha", 1.0)
+    shape = [reader.outputs]
+    if tensor is not None:
+        shape = list(np.broadcast_shapes(tuple(tensor.shape.numpy()), (reader.outputs,)))
+
+    def compute() -> ir.TensorProtocol:
+        total = alpha * contracted_beta(weight, reader.axis, beta)
+        if tensor is not None:
+            total = factor * constants.exact(tensor) + total
+        return ir.Tensor(total.astype(weight.dtype.numpy()), dtype=weight.dtype)
+
+    return ir.LazyTensor(compute, weight.dtype, ir.Shape(shape))

@@ -1,0 +1,172 @@
+"""Push centring into what writes the residual stream, as the plan says."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.passes import constants
+from graphopt.passes.algebra import VANISHES, Carries
+from graphopt.passes.axes import Stream, dimension, rank
+from graphopt.passes.naming import Names
+from graphopt.passes.plan import Plan
+
+__all__ = ["Recentre"]
+
+_LOW_PRECISION = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+
+
+class Recentre(ir.passes.InPlacePass):
+    """Centre the streams that a plan names.
+
+    1. A constant that only centred uses read is recentred in place; one that is read both ways gets
+       a recentred copy for the centred uses.
+    2. A value that is read both ways, or that nothing upstream can centre, is followed by an
+       explicit x - ReduceMean(x) for its centred uses.
+    3. In a centred op an operand that is broadcast along the features becomes zeros.
+
+    Args:
+        plan: The plan for this very model.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.record: dict[str, int] = {}
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Apply the plan to ``model``."""
+        names = Names(model)
+        self.record = {"weights recentred": 0, "copies": 0, "recentrings": 0, "zeroed": 0}
+        copies = {
+            stream: self._recentred_copy(model, names, stream)
+            for stream in self._in_order(self.plan.recentred)
+        }
+        self._rewire(model, names, copies)
+        for stream in self._in_order(self.plan.made):
+            if self.plan.trace.streams[stream].constant:
+                names.edit(stream.value, [_edit(stream)])
+                self.record["weights recentred"] += 1
+        return ir.passes.PassResult(model, modified=any(self.record.values()))
+
+    def _in_order(self, streams: frozenset[Stream]) -> list[Stream]:
+        """In the order of the trace, so that names and files are the same from run to run."""
+        return [stream for stream in self.plan.trace.streams if stream in streams]
+
+    def _recentred_copy(self, model: ir.Model, names: Names, stream: Stream) -> ir.Value:
+        if self.plan.trace.streams[stream].constant:
+            self.record["copies"] += 1
+            return names.edited_copy(stream.value, [_edit(stream)], ".centred")
+        self.record["recentrings"] += 1
+        return _insert_recentring(model, names, stream)
+
+    def _rewire(self, model: ir.Model, names: Names, copies: dict[Stream, ir.Value]) -> None:
+        for norm in self.plan.converted:
+            if norm.stream in copies:
+                norm.node.replace_input_with(0, copies[norm.stream])
+        done: set[ir.Node] = set()
+        for stream in self._in_order(self.plan.made):
+            node = stream.value.producer()
+            roles = self.plan.trace.streams[stream].roles
+            if node is None or roles is None or node in done:
+                continue
+            done.add(node)
+            for index, role in enumerate(roles):
+                operand = node.inputs[index]
+                if operand is None:
+                    continue
+                if role is VANISHES:
+                    self._zero(names, node, index, operand)
+                elif isinstance(role, Carries) and Stream(operand, role.axis) in copies:
+                    node.replace_input_with(index, copies[Stream(operand, role.axis)])
+
+    def _zero(self, names: Names, node: ir.Node, index: int, operand: ir.Value) -> None:
+        """Zeros of the operand's shape: an expanded zero where the shape matters, else a scalar."""
+        self.record["zeroed"] += 1
+        dtype = operand.dtype
+        assert dtype is not None
+        zero = names.initializer(
+            f"{operand.name}.zero", ir.Tensor(np.zeros((), dtype=dtype.numpy()), dtype=dtype)
+        )
+        if _shape_matters(node, index):
+            shape = ir.node("Shape", [operand], name=names.fresh(f"{node.name}.shape"))
+            expand = ir.node(
+                "Expand", [zero, shape.outputs[0]], name=names.fresh(f"{node.name}.zeros")
+            )
+            shape.outputs[0].name = names.fresh(f"{operand.name}.shape")
+            expand.outputs[0].name = names.fresh(f"{operand.name}.zeros")
+            expand.outputs[0].dtype, expand.outputs[0].shape = dtype, operand.shape
+            _graph_of(node).insert_before(node, [shape, expand])
+            zero = expand.outputs[0]
+        node.replace_input_with(index, zero)
+
+
+def _shape_matters(node: ir.Node, index: int) -> bool:
+    """False where the other operands alone are proved to give the result its shape."""
+    result = node.outputs[0]
+    for axis in range(rank(result) or 0):
+        own = dimension(result, axis)
+        others = [
+            dimension(other, axis - (rank(result) or 0) + (rank(other) or 0))
+            for position, other in enumerate(node.inputs)
+            if position != index and other is not None
+        ]
+        if own is None or own not in others:
+            return True
+    return rank(result) is None
+
+
+def _edit(stream: Stream) -> constants.Recentre:
+    return constants.Recentre(stream.axis.axis, stream.axis.size, stream.axis.inner)
+
+
+def _graph_of(node: ir.Node) -> ir.Graph:
+    assert node.graph is not None
+    return node.graph
+
+
+def _insert_recentring(model: ir.Model, names: Names, stream: Stream) -> ir.Value:
+    """x - ReduceMean(x) behind the value, in float32 where its type is shorter."""
+    value = stream.value
+    nodes: list[ir.Node] = []
+    short = value.dtype in _LOW_PRECISION
+
+    def emit(op: str, inputs: list[ir.Value], suffix: str, **attributes: object) -> ir.Value:
+        node = ir.node(op, inputs, attributes=attributes, name=names.fresh(f"{value.name}.{op}"))
+        result = node.outputs[0]
+        result.name = names.fresh(f"{value.name}.{suffix}")
+        result.dtype = ir.DataType.FLOAT if short else value.dtype
+        result.shape = value.shape
+        nodes.append(node)
+        return result
+
+    source = emit("Cast", [value], "wide", to=ir.DataType.FLOAT.value) if short else value
+    mean = _reduce_mean(model, names, emit, source, stream.axis.axis)
+    assert value.shape is not None
+    dims = [1 if axis == stream.axis.axis else dim for axis, dim in enumerate(value.shape)]
+    mean.shape = ir.Shape(dims)
+    centred = emit("Sub", [source, mean], "centred")
+    if short:
+        assert value.dtype is not None
+        centred = emit("Cast", [centred], "centred", to=value.dtype.value)
+        centred.dtype = value.dtype
+    producer = value.producer()
+    graph = value.graph if producer is None else producer.graph
+    assert isinstance(graph, ir.Graph)
+    if producer is not None:
+        graph.insert_after(producer, nodes)
+    elif len(graph):
+        graph.insert_before(graph[0], nodes)
+    return centred
+
+
+def _reduce_mean(
+    model: ir.Model, names: Names, emit: object, source: ir.Value, axis: int
+) -> ir.Value:
+    assert callable(emit)
+    if model.opset_imports.get("", 1) >= 18:
+        axes = names.initializer("recentring.axes", ir.tensor(np.array([axis], dtype=np.int64)))
+        result = emit("ReduceMean", [source, axes], "mean", keepdims=1)
+    else:
+        result = emit("ReduceMean", [source], "mean", axes=[axis], keepdims=1)
+    assert isinstance(result, ir.Value)
+    return result
