@@ -1,0 +1,165 @@
+"""Rewrite every spelling of LayerNorm to one canonical node."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.passes import original_spelling, recognition
+from graphopt.passes.constants import constant_tensor
+from graphopt.passes.naming import Names
+from graphopt.passes.original_spelling import NAME, ORIGINAL, SPELLING
+
+__all__ = ["CanonicalizeNorms", "canonical_node", "unsupported_reason"]
+
+
+class CanonicalizeNorms(ir.passes.InPlacePass):
+    """Rewrite every LayerNorm over the last axis to ``LayerNormalization(x, scale[d], bias[d]?)``.
+
+    The attributes axis (non-negative where the rank is known), epsilon and stash_type are explicit;
+    the one output keeps its name. ``meta`` holds how the norm was written, so that RestoreNorms can
+    write it that way again, its spelling and the name it is reported under (see original_spelling).
+
+    Rules:
+
+    1. LayerNormalization in any form: attributes omitted or explicit, bias present, absent or
+       empty, further outputs that nobody reads. One whose Mean or InvStdDev is read is left as it
+       is, but for ``meta``; one that `unsupported_reason` names is left entirely.
+    2. Primitive operators (recognition.spelled_norms): ReduceMean (or ReduceSum / d), Sub, Pow or
+       Mul, ReduceMean, Add, then Sqrt and Div, or Reciprocal, 1 / Sqrt or Pow(-0.5) and Mul; with a
+       second mean for the variance (torch.var with correction 0), with Casts around, with the
+       affine part before, inside or after, or folded to x * f + (beta - mean * f).
+    3. Intermediate values that are read elsewhere stay alive with what computes them; the norm is
+       rewritten nonetheless. Several affine parts of one normalization become one norm each.
+    4. A constant gamma or beta that is not of shape [d] becomes a new [d] initializer; an absent
+       gamma becomes ones.
+    5. The main graph and every nested graph. Shapes must have been inferred: the last axis is told
+       by the rank, and d must be static.
+    """
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Rewrite in place; ``record`` counts the norms by spelling."""
+        self.record = {"LayerNormalization": 0, "decomposed": 0}
+        names = Names(model)
+        for graph in model.graphs():
+            order = {node: position for position, node in enumerate(graph)}
+            for node in order:
+                if node.graph is not graph or SPELLING in node.meta:
+                    continue
+                if node.op_type == "LayerNormalization" and not node.domain:
+                    self.record["LayerNormalization"] += _canonicalize(node, names)
+                    continue
+                for norm in recognition.spelled_norms(node):
+                    _replace(norm, sorted(norm.nodes, key=order.__getitem__), names)
+                    self.record["decomposed"] += 1
+        return ir.passes.PassResult(model, modified=any(self.record.values()))
+
+
+def unsupported_reason(node: ir.Node) -> str | None:
+    """Why a LayerNormalization cannot be canonical, or None where it can be."""
+    x, scale = node.inputs[0], node.inputs[1]
+    if x is None or scale is None:
+        return "has no input or no scale"
+    axis = node.attributes.get_int("axis", -1)
+    if x.shape is None and axis != -1:
+        return "the rank of its input is unknown"
+    if x.shape is not None and axis % len(x.shape) != len(x.shape) - 1:
+        return f"normalizes {len(x.shape) - axis % len(x.shape)} axes, not the last alone"
+    size = _feature_count(x, scale)
+    if size is None:
+        return "the size of its last axis is not static"
+    for parameter in node.inputs[1:3]:
+        if parameter is not None and not recognition.is_per_feature(parameter, x, size):
+            return f"{parameter.name} differs from token to token"
+    return None
+
+
+def canonical_node(
+    x: ir.Value, scale: ir.Value, bias: ir.Value | None, epsilon: float, stash_type: int
+) -> ir.Node:
+    """A LayerNormalization over the last axis of ``x`` with every attribute explicit."""
+    axis = -1 if x.shape is None else len(x.shape) - 1
+    return ir.node(
+        "LayerNormalization",
+        inputs=[x, scale] if bias is None else [x, scale, bias],
+        attributes={"axis": axis, "epsilon": epsilon, "stash_type": stash_type},
+    )
+
+
+def _canonicalize(node: ir.Node, names: Names) -> bool:
+    """Make a LayerNormalization canonical; False where it stays as it is."""
+    if unsupported_reason(node) is not None:
+        return False
+    output = node.outputs[0]
+    if any(extra.uses() or extra.is_graph_output() for extra in node.outputs[1:]):
+        node.meta[SPELLING], node.meta[NAME] = "LayerNormalization", node.name or output.name
+        return False
+    x, scale = node.inputs[0], node.inputs[1]
+    assert x is not None and scale is not None
+    size = _feature_count(x, scale)
+    assert size is not None
+    originals = (x, scale, node.inputs[2] if len(node.inputs) > 2 else None)
+    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    stash_type = node.attributes.get_int("stash_type", 1)
+    _write(node, [node], originals, size, epsilon, stash_type, "LayerNormalization", names)
+    return True
+
+
+def _replace(norm: recognition.SpelledNorm, nodes: list[ir.Node], names: Names) -> None:
+    node = norm.output.producer()
+    assert node is not None
+    originals = (norm.x, norm.scale, norm.bias)
+    _write(node, nodes, originals, norm.size, norm.epsilon, 1, "decomposed", names)
+
+
+def _write(
+    last: ir.Node,
+    nodes: list[ir.Node],
+    originals: tuple[ir.Value, ir.Value | None, ir.Value | None],
+    size: int,
+    epsilon: float,
+    stash_type: int,
+    spelling: str,
+    names: Names,
+) -> None:
+    """Put the canonical node in the place of ``last`` and remove what is read no more."""
+    x, gamma, beta = originals
+    graph, old = last.graph, last.outputs[0]
+    assert graph is not None
+    scale = _ones(f"{old.name}_scale", x, size, names) if gamma is None else gamma
+    scale = _per_feature(scale, size, names)
+    bias = None if beta is None else _per_feature(beta, size, names)
+    node = canonical_node(x, scale, bias, epsilon, stash_type)
+    node.name, new = last.name, node.outputs[0]
+    node.meta[SPELLING], node.meta[NAME] = spelling, last.name or old.name
+    node.meta[ORIGINAL] = original_spelling.record(nodes, originals, (x, scale, bias))
+    new.name, new.type, new.shape = old.name, old.type, old.shape
+    graph.insert_before(last, node)
+    old.replace_all_uses_with(new, replace_graph_outputs=True)
+    for dead in reversed(nodes):
+        if not any(value.uses() or value.is_graph_output() for value in dead.outputs):
+            graph.remove(dead, safe=True)
+
+
+def _feature_count(x: ir.Value, scale: ir.Value) -> int | None:
+    """d by the shape of x, or by a scale of several entries: it never widens x."""
+    if x.shape is not None and isinstance(x.shape[-1], int):
+        return x.shape[-1]
+    if scale.shape is not None and len(scale.shape) == 1:
+        size = scale.shape[0]
+        return size if isinstance(size, int) and size > 1 else None
+    return None
+
+
+def _ones(name: str, x: ir.Value, size: int, names: Names) -> ir.Value:
+    dtype = x.dtype or ir.DataType.FLOAT
+    return names.initializer(name, ir.tensor(np.ones(size, dtype.numpy()), dtype=dtype))
+
+
+def _per_feature(value: ir.Value, size: int, names: Names) -> ir.Value:
+    """``value`` itself where its shape is [d], else a new constant of that shape."""
+    tensor = constant_tensor(value)
+    if tensor is None or list(tensor.shape) == [size]:
+        return value
+    spread = np.broadcast_to(tensor.numpy().reshape(-1), (size,)).copy()
+    return names.initializer(f"{value.name}_per_feature", ir.tensor(spread, dtype=tensor.dtype))

@@ -1,0 +1,229 @@
+"""Every LayerNorm becomes one canonical node, and the graph computes what it did."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from onnx_shape_inference import infer_symbolic_shapes
+
+from graphopt.evaluation import evaluate
+from graphopt.passes.canonicalize_norms import CanonicalizeNorms, unsupported_reason
+from graphopt.passes.original_spelling import NAME, SPELLING
+from graphopt.precision import cast_to_float64
+from tests.passes.norm_spellings import EPSILON, NEAR_MISSES, SPELLINGS, arrays, spelled
+
+
+def _canonicalize(model: ir.Model) -> dict[str, int]:
+    canonicalize = CanonicalizeNorms()
+    canonicalize(model)
+    return canonicalize.record
+
+
+def _norms(model: ir.Model) -> list[ir.Node]:
+    return [node for node in model.graph.all_nodes() if node.op_type == "LayerNormalization"]
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_decomposed_norm_becomes_one_node(name: str) -> None:
+    body, _, has_beta = SPELLINGS[name]
+    model = cast_to_float64(spelled(body))
+    before = evaluate(model, arrays())["y"]
+    assert _canonicalize(model) == {"LayerNormalization": 0, "decomposed": 1}
+    (node,) = list(model.graph)
+    assert [value.name for value in node.outputs] == ["y"]
+    assert [list(value.shape) for value in node.inputs[1:]] == [[8]] * (2 if has_beta else 1)
+    assert (node.attributes["axis"].value, node.attributes["stash_type"].value) == (2, 1)
+    assert node.attributes["epsilon"].value == pytest.approx(EPSILON, rel=1e-6)
+    assert (node.meta[SPELLING], node.meta[NAME]) == ("decomposed", "y")
+    np.testing.assert_allclose(evaluate(model, arrays())["y"], before, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NEAR_MISSES)
+def test_a_near_miss_is_left_alone(name: str) -> None:
+    model = spelled(NEAR_MISSES[name])
+    before = [node.op_type for node in model.graph]
+    assert _canonicalize(model) == {"LayerNormalization": 0, "decomposed": 0}
+    assert [node.op_type for node in model.graph] == before
+
+
+@pytest.mark.parametrize(
+    ("written", "epsilon", "inputs"),
+    [
+        ("y = LayerNormalization(x, gamma, beta)", 1e-5, 3),
+        ("y = LayerNormalization(x, gamma)", 1e-5, 2),
+        ('y = LayerNormalization(x, gamma, "")', 1e-5, 2),
+        ("y = LayerNormalization<axis = 2, epsilon = 0.5, stash_type = 1>(x, gamma)", 0.5, 2),
+        ("y, mean, inverse = LayerNormalization<axis = -1>(x, gamma, beta)", 1e-5, 3),
+        ("y = LayerNormalization(x, one, beta)", 1e-5, 3),
+        ("y = LayerNormalization(x, gamma3, beta3)", 1e-5, 3),
+    ],
+)
+def test_layer_normalization_gets_explicit_attributes(
+    written: str, epsilon: float, inputs: int
+) -> None:
+    model = cast_to_float64(spelled(written))
+    before = evaluate(model, arrays())["y"]
+    assert _canonicalize(model) == {"LayerNormalization": 1, "decomposed": 0}
+    (node,) = list(model.graph)
+    values = {name: attribute.value for name, attribute in node.attributes.items()}
+    assert values == {"axis": 2, "epsilon": pytest.approx(epsilon), "stash_type": 1}
+    assert (len(node.inputs), len(node.outputs)) == (inputs, 1)
+    assert all(list(value.shape) == [8] for value in node.inputs[1:])
+    assert node.meta[SPELLING] == "LayerNormalization"
+    np.testing.assert_allclose(evaluate(model, arrays())["y"], before, rtol=1e-12)
+
+
+@pytest.mark.parametrize("read", ["mean", "inverse"])
+def test_a_norm_whose_statistics_are_read_is_left_as_it_is(read: str) -> None:
+    model = spelled(f"n, mean, inverse = LayerNormalization(x, gamma, beta)\n y = Add(n, {read})")
+    assert _canonicalize(model)["LayerNormalization"] == 0
+    (node,) = _norms(model)
+    assert (dict(node.attributes), len(node.outputs)) == ({}, 3)
+    assert node.meta[SPELLING] == "LayerNormalization"
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("y = LayerNormalization<axis = 1>(x, gamma)", "normalizes 2 axes, not the last alone"),
+        ("y = LayerNormalization(x, other)", "other differs from token to token"),
+        ("y = LayerNormalization(x, gamma, other)", "other differs from token to token"),
+    ],
+)
+def test_an_unsupported_norm_is_left_alone_with_a_reason(written: str, reason: str) -> None:
+    model = spelled(written)
+    assert _canonicalize(model)["LayerNormalization"] == 0
+    (node,) = _norms(model)
+    assert unsupported_reason(node) == reason
+    assert SPELLING not in node.meta
+
+
+def test_computed_gamma_stays_an_input() -> None:
+    model = spelled("g = Exp(gamma)\n y = LayerNormalization(x, g)")
+    assert _canonicalize(model)["LayerNormalization"] == 1
+    assert _norms(model)[0].inputs[1].name == "g"
+
+
+def test_it_runs_twice_without_change() -> None:
+    model = spelled(SPELLINGS["folded"][0])
+    assert CanonicalizeNorms()(model).modified
+    assert not CanonicalizeNorms()(model).modified
+
+
+def test_intermediate_values_that_are_read_elsewhere_survive() -> None:
+    body = SPELLINGS["attribute axes, Pow, Div"][0].replace("y =", "z =")
+    model = cast_to_float64(spelled(body + "w = Add(z, mean)\n y = Mul(w, deviation)"))
+    before = evaluate(model, arrays())["y"]
+    assert _canonicalize(model)["decomposed"] == 1
+    assert [node.op_type for node in model.graph] == [
+        *("ReduceMean", "Sub", "Pow", "ReduceMean", "Add", "Sqrt"),
+        *("LayerNormalization", "Add", "Mul"),
+    ]
+    np.testing.assert_allclose(evaluate(model, arrays())["y"], before, rtol=1e-6)
+
+
+def test_an_intermediate_graph_output_keeps_its_name() -> None:
+    model = spelled(SPELLINGS["attribute axes, Pow, Div"][0])
+    normalized = next(node for node in model.graph if node.op_type == "Div").outputs[0]
+    model.graph.outputs.append(normalized)
+    model = cast_to_float64(model)
+    before = evaluate(model, arrays())
+    assert _canonicalize(model)["decomposed"] == 1
+    assert [value.name for value in model.graph.outputs] == ["y", "n"]
+    after = evaluate(model, arrays())
+    for name in ("y", "n"):
+        np.testing.assert_allclose(after[name], before[name], rtol=1e-6, atol=1e-6)
+
+
+def test_affine_parts_that_share_a_normalization_become_a_norm_each() -> None:
+    body = (
+        SPELLINGS["no affine"][0].replace("y =", "n =")
+        + """
+        first = Mul(n, gamma)
+        second = Mul(n, beta)
+        y = Sub(first, second)"""
+    )
+    model = cast_to_float64(spelled(body))
+    before = evaluate(model, arrays())["y"]
+    assert _canonicalize(model)["decomposed"] == 2
+    assert [node.op_type for node in model.graph] == ["LayerNormalization"] * 2 + ["Sub"]
+    np.testing.assert_allclose(evaluate(model, arrays())["y"], before, rtol=1e-6, atol=1e-6)
+
+
+def test_norms_in_nested_graphs_become_canonical() -> None:
+    body = SPELLINGS["attribute axes, Pow, Div"][0]
+    model = spelled(
+        f"""yes = Greater(input_eps, one)
+        y = If(yes) <
+          then_branch = then_graph () => (float[B, S, 8] y_then) {{
+            {body.replace("y =", "y_then =")}
+          }},
+          else_branch = else_graph () => (float[B, S, 8] y_else) {{
+            y_else = LayerNormalization(x, gamma3)
+          }}
+        >"""
+    )
+    for flag in (2.0, 0.5):
+        inputs = {**arrays(), "input_eps": np.array(flag)}
+        wide = cast_to_float64(model)
+        before = evaluate(wide, inputs)["y"]
+        assert _canonicalize(wide) == {"LayerNormalization": 1, "decomposed": 1}
+        np.testing.assert_allclose(evaluate(wide, inputs)["y"], before, rtol=1e-6, atol=1e-6)
+
+
+HALF = """<ir_version: 8, opset_import: ["" : 17]>
+    g (float16[B, S, 8] x) => (float16[B, S, 8] y)
+    <float16[8] gamma = {1, -2, 3, 4, -5, 6, 7, 8}, float16[8] beta = {1, 2, 3, -4, 5, 6, -7, 8},
+     float[8] wide_gamma = {1, -2, 3, 4, -5, 6, 7, 8}, float two = {2.0}, float eps = {0.001}>
+    { """
+
+WIDE_CORE = """x32 = Cast<to = 1>(x)
+    mean = ReduceMean<axes = [-1]>(x32)
+    d = Sub(x32, mean)
+    square = Pow(d, two)
+    variance = ReduceMean<axes = [-1]>(square)
+    shifted = Add(variance, eps)
+    deviation = Sqrt(shifted)
+    n = Div(d, deviation)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "left", "x"),
+    [
+        # the normalization in float32, the affine part in float16: stash_type 1
+        (
+            WIDE_CORE + "n16 = Cast<to = 10>(n)\n s = Mul(n16, gamma)\n y = Add(s, beta)",
+            ["LayerNormalization"],
+            "x",
+        ),
+        # the mean in float16, as the TorchScript exporter writes it
+        (
+            WIDE_CORE.replace("x32 = Cast<to = 1>(x)", "")
+            .replace("x32", "x")
+            .replace("d = Sub(x, mean)", "d16 = Sub(x, mean)\n d = Cast<to = 1>(d16)")
+            + "n16 = Cast<to = 10>(n)\n s = Mul(n16, gamma)\n y = Add(s, beta)",
+            ["LayerNormalization"],
+            "x",
+        ),
+        # the affine part in float32 too: a float32 norm between two Casts
+        (
+            WIDE_CORE + "s = Mul(n, wide_gamma)\n y = Cast<to = 10>(s)",
+            ["Cast", "LayerNormalization", "Cast"],
+            "x32",
+        ),
+    ],
+)
+def test_half_precision_norms_with_casts(body: str, left: list[str], x: str) -> None:
+    model = ir.from_onnx_text(HALF + body + "}")
+    infer_symbolic_shapes(model)
+    inputs = {"x": np.random.default_rng(1).normal(1, 1, (2, 3, 8)).astype(np.float16)}
+    before = evaluate(model, inputs)["y"]
+    assert _canonicalize(model)["decomposed"] == 1
+    assert [node.op_type for node in model.graph] == left
+    (node,) = _norms(model)
+    assert (node.inputs[0].name, node.attributes["stash_type"].value) == (x, 1)
+    np.testing.assert_allclose(
+        evaluate(model, inputs)["y"].astype(float), before.astype(float), rtol=0.02, atol=0.02
+    )
