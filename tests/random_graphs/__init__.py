@@ -9,12 +9,15 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+import onnx
+import onnx.shape_inference
 import onnx_ir as ir
 from hypothesis import strategies as st
+from onnx_ir.passes import common
 
-from random_graphs.builder import Builder
-from random_graphs.program import Profile, draw_program
-from random_graphs.text import graph_text
+from tests.random_graphs.builder import Builder
+from tests.random_graphs.program import Profile, draw_program
+from tests.random_graphs.text import graph_text
 
 __all__ = ["Profile", "RandomGraph", "random_graph", "random_graphs"]
 
@@ -23,18 +26,28 @@ __all__ = ["Profile", "RandomGraph", "random_graph", "random_graphs"]
 class RandomGraph:
     """A valid float64 model, and inputs for it at each binding of its symbolic dimensions."""
 
-    model: ir.Model
+    proto: onnx.ModelProto
     inputs: tuple[dict[str, np.ndarray], ...]
 
+    def model(self) -> ir.Model:
+        """A model of its own, as if loaded from a file (attributes are float32 there)."""
+        return ir.serde.deserialize_model(self.proto)
+
     def __repr__(self) -> str:
-        return "\n" + graph_text(self.model)
+        return "\n" + graph_text(self.model())
 
 
 def _draw(below: Callable[[int], int], profile: Profile) -> RandomGraph:
     opset = profile.opsets[below(len(profile.opsets))]
     builder = Builder(below, opset=opset, smooth=profile.smooth)
     draw_program(builder, profile)
-    return RandomGraph(builder.model(), tuple(builder.arrays))
+    model = builder.model()
+    if profile.smooth or below(4) < 3:
+        common.RemoveUnusedNodesPass()(model)
+    proto = ir.serde.serialize_model(model)
+    if below(2):
+        proto = onnx.shape_inference.infer_shapes(proto)
+    return RandomGraph(proto, tuple(builder.arrays))
 
 
 def random_graph(seed: int, profile: Profile | None = None) -> RandomGraph:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from random_graphs.tensors import BINDINGS, Dim, Tensor
+from tests.random_graphs.tensors import BINDINGS, Dim, Tensor
 
 __all__ = ["Builder"]
 

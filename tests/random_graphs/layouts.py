@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from random_graphs.builder import Builder
-from random_graphs.tensors import BINDINGS, Dim, Tensor
+from tests.random_graphs.builder import Builder
+from tests.random_graphs.tensors import BINDINGS, Dim, Tensor
 
 __all__ = ["LAYOUTS"]
 

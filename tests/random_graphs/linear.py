@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from random_graphs.builder import Builder
-from random_graphs.tensors import Dim, Tensor
+from tests.random_graphs.builder import Builder
+from tests.random_graphs.tensors import Dim, Tensor
 
 __all__ = ["embedding", "linear"]
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from random_graphs.builder import Builder
-from random_graphs.layouts import LAYOUTS
-from random_graphs.norms import layer_norm
-from random_graphs.tensors import Dim, Tensor
+from tests.random_graphs.builder import Builder
+from tests.random_graphs.layouts import LAYOUTS
+from tests.random_graphs.norms import layer_norm
+from tests.random_graphs.tensors import Dim, Tensor
 
 __all__ = ["MOVERS", "move", "token_factor"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from random_graphs.builder import Builder
-from random_graphs.tensors import Tensor
+from tests.random_graphs.builder import Builder
+from tests.random_graphs.tensors import Tensor
 
 __all__ = ["epsilon", "layer_norm", "rms_norm"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from random_graphs.builder import Builder
-from random_graphs.linear import embedding, linear
-from random_graphs.movers import full_constant, move
-from random_graphs.norms import epsilon, layer_norm
-from random_graphs.readers import captured, read
-from random_graphs.sublayers import activation, sublayer
-from random_graphs.tensors import Dim, Tensor
+from tests.random_graphs.builder import Builder
+from tests.random_graphs.linear import embedding, linear
+from tests.random_graphs.movers import full_constant, move
+from tests.random_graphs.norms import epsilon, layer_norm
+from tests.random_graphs.readers import captured, read
+from tests.random_graphs.sublayers import activation, sublayer
+from tests.random_graphs.tensors import Dim, Tensor
 
 __all__ = ["Profile", "draw_program"]
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from random_graphs.builder import Builder
-from random_graphs.linear import linear
-from random_graphs.movers import token_factor
-from random_graphs.norms import layer_norm, rms_norm
-from random_graphs.sublayers import activation
-from random_graphs.tensors import BINDINGS, Dim, Tensor
+from tests.random_graphs.builder import Builder
+from tests.random_graphs.linear import linear
+from tests.random_graphs.movers import token_factor
+from tests.random_graphs.norms import layer_norm, rms_norm
+from tests.random_graphs.sublayers import activation
+from tests.random_graphs.tensors import BINDINGS, Dim, Tensor
 
 __all__ = ["READERS", "read"]
 

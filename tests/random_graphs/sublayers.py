@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from random_graphs.builder import Builder
-from random_graphs.linear import linear
-from random_graphs.norms import layer_norm
-from random_graphs.tensors import Dim, Tensor
+from tests.random_graphs.builder import Builder
+from tests.random_graphs.linear import linear
+from tests.random_graphs.norms import layer_norm
+from tests.random_graphs.tensors import Dim, Tensor
 
 __all__ = ["activation", "attend", "sublayer"]
 
