@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 import onnx_ir.passes.common as common_passes
-from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.passes import recognition
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
@@ -17,6 +16,7 @@ from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
 from graphopt.passes.fold_transposes import FoldTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
+from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
 from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.merge_twins import MergeTwins
 from graphopt.passes.plan import Plan, make_plan
@@ -26,7 +26,7 @@ from graphopt.passes.restore_norms import RestoreNorms
 from graphopt.passes.summary import summarize
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
 
-__all__ = ["InferShapes", "Options", "Step", "analyse", "run", "steps"]
+__all__ = ["Options", "Step", "analyse", "run", "steps"]
 
 Progress = Callable[[str, int, int], None]
 
@@ -63,18 +63,6 @@ class Options:
             raise ValueError(
                 f"pass {refused[0]!r} cannot be skipped; optional are {', '.join(sorted(optional))}"
             )
-
-
-class InferShapes(ir.passes.InPlacePass):
-    """Symbolic shape inference for every value, com.microsoft operators included."""
-
-    def __init__(self) -> None:
-        self.record: dict[str, int] = {}
-
-    def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Infer in place."""
-        infer_symbolic_shapes(model, warn_on_missing=False)
-        return ir.passes.PassResult(model, modified=True)
 
 
 class CleanUp(ir.passes.InPlacePass):
@@ -185,6 +173,11 @@ _REWRITE = (
         lambda options, plan: LowerNorms(ops=options.ops, provider=options.provider),
     ),
     Step("clean-up", "remove what nothing reads", lambda options, plan: CleanUp()),
+    Step(
+        "forget-shapes",
+        "give every value the shape that the file declared",
+        lambda options, plan: ForgetShapes(),
+    ),
 )
 _ALL_STEPS = (*_CANONICALIZE, *_REWRITE)
 

@@ -1,0 +1,89 @@
+"""Infer the shapes that the analysis needs, and take back what the file did not declare."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import onnx_ir as ir
+from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes
+
+from graphopt.passes import axes
+
+__all__ = ["ForgetShapes", "InferShapes"]
+
+_DECLARED = "graphopt.declared_shape"
+_ROUNDS = 4
+
+
+class InferShapes(ir.passes.InPlacePass):
+    """Symbolic shape inference for every value, com.microsoft operators included.
+
+    1. onnx-shape-inference does the work. Where the sizes that Expand, Reshape or ConstantOfShape
+       receive cannot be followed but their number is known, the result gets that many unknown
+       dimensions, and inference goes on behind it.
+    2. The shape that the file declares for a value is remembered for ForgetShapes.
+    """
+
+    def __init__(self) -> None:
+        self.record: dict[str, int] = {}
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Infer in place."""
+        values = list(_values(model))
+        for value in values:
+            value.meta.setdefault(_DECLARED, None if value.shape is None else value.shape.copy())
+        const_values = {value: value.const_value for value in values}
+        fresh = (f"graphopt_unknown_{number}" for number in itertools.count())
+        for _ in range(_ROUNDS):
+            infer_symbolic_shapes(model, warn_on_missing=False)
+            if not sum(_rank_from_sizes(node, fresh) for node in model.graph.all_nodes()):
+                break
+        for value in values:
+            value.metadata_props.pop(SYM_DATA_KEY, None)
+            if value.producer() is not None:
+                value.const_value = const_values[value]
+        return ir.passes.PassResult(model, modified=True)
+
+
+class ForgetShapes(ir.passes.InPlacePass):
+    """Give every value the shape that the file declared for it; inferred shapes are not saved."""
+
+    def __init__(self) -> None:
+        self.record: dict[str, int] = {}
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Forget in place; a value that is new to the model loses its shape, unless it is constant
+        or a graph output.
+        """
+        for value in _values(model):
+            if _DECLARED in value.meta:
+                value.shape = value.meta.pop(_DECLARED)
+            elif value.producer() is not None and not value.is_graph_output():
+                value.shape = None
+        return ir.passes.PassResult(model, modified=False)
+
+
+def _values(model: ir.Model) -> Iterator[ir.Value]:
+    graphs = [model.graph, *model.graph.subgraphs()]
+    inputs = itertools.chain.from_iterable(graph.inputs for graph in graphs)
+    results = (value for node in model.graph.all_nodes() for value in node.outputs)
+    return itertools.chain(inputs, results)
+
+
+def _rank_from_sizes(node: ir.Node, fresh: Iterator[str]) -> bool:
+    """Give a result of unknown shape as many unknown dimensions as sizes were asked for."""
+    positions = {"Expand": 1, "Reshape": 1, "ConstantOfShape": 0}
+    if node.domain or node.op_type not in positions or node.outputs[0].shape is not None:
+        return False
+    sizes = node.inputs[positions[node.op_type]]
+    count = None if sizes is None else axes.dimension(sizes, 0)
+    if not isinstance(count, int):
+        return False
+    if node.op_type == "Expand":
+        own = axes.rank(node.inputs[0])
+        if own is None:
+            return False
+        count = max(count, own)
+    node.outputs[0].shape = ir.Shape([next(fresh) for _ in range(count)])
+    return True
