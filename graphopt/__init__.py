@@ -1,0 +1,72 @@
+"""Removes the mean from the LayerNorms of an ONNX transformer ahead of time, exactly.
+
+``import graphopt`` costs nothing: each name is imported from its module when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphopt.errors import (
+        EnvironmentFailure,
+        GraphoptError,
+        ModelError,
+        UsageError,
+        VerificationFailed,
+    )
+    from graphopt.loading import load
+    from graphopt.optimization import OutputRejected, Result, inspect, optimize
+    from graphopt.passes.report import PlanSummary
+    from graphopt.reporting import Report
+    from graphopt.saving import save
+    from graphopt.verification import Verification, verify
+
+__all__ = [
+    "EnvironmentFailure",
+    "GraphoptError",
+    "ModelError",
+    "OutputRejected",
+    "PlanSummary",
+    "Report",
+    "Result",
+    "UsageError",
+    "Verification",
+    "VerificationFailed",
+    "inspect",
+    "load",
+    "optimize",
+    "save",
+    "verify",
+]
+
+_MODULES = {
+    "EnvironmentFailure": "graphopt.errors",
+    "GraphoptError": "graphopt.errors",
+    "ModelError": "graphopt.errors",
+    "OutputRejected": "graphopt.optimization",
+    "PlanSummary": "graphopt.passes.report",
+    "Report": "graphopt.reporting",
+    "Result": "graphopt.optimization",
+    "UsageError": "graphopt.errors",
+    "Verification": "graphopt.verification",
+    "VerificationFailed": "graphopt.errors",
+    "inspect": "graphopt.optimization",
+    "load": "graphopt.loading",
+    "optimize": "graphopt.optimization",
+    "save": "graphopt.saving",
+    "verify": "graphopt.verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("graphopt")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_target", "save", "staged"]
+__all__ = ["check_target", "data_files", "save", "staged", "temporary"]
 
 import contextlib
 import errno
@@ -50,8 +50,7 @@ def check_target(model: ir.Model, path: str | os.PathLike[str], *, force: bool =
     path = Path(path)
     source = source_of(model)
     inputs = (source.path, *source.data_files) if source else ()
-    data = _data_path(path)
-    written = (path, data) if _is_external(model) else (path,)
+    written = (path, *data_files(model, path))
     for target in written:
         for original in inputs:
             if target.exists() and original.exists() and target.samefile(original):
@@ -62,9 +61,28 @@ def check_target(model: ir.Model, path: str | os.PathLike[str], *, force: bool =
         raise UsageError(f"{path}: is a directory: name the file to write")
     for target in written:
         if os.path.lexists(target) and not force:
-            raise UsageError(f"{target}: exists: choose another output, or pass --force")
+            raise UsageError(f"{target}: exists: choose another output, or replace it (--force)")
     if not path.parent.is_dir():
         raise UsageError(f"{path.parent}: is not a directory: create it first")
+
+
+def data_files(model: ir.Model, path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """The files that :func:`save` writes beside ``path`` for the weights of ``model``."""
+    return (_data_path(Path(path)),) if _is_external(model) else ()
+
+
+@contextlib.contextmanager
+def temporary(model: ir.Model) -> Iterator[Path]:
+    """Write ``model`` to a temporary file for as long as the context lasts.
+
+    Raises:
+        EnvironmentFailure: The disk is full, or writing is not permitted.
+    """
+    path = Path(tempfile.gettempdir()) / "model.onnx"
+    with _temporary_directory(path) as directory:
+        with _disk_errors(path):
+            model_writer.write(model, directory / path.name, external=_is_external(model))
+        yield directory / path.name
 
 
 @contextlib.contextmanager

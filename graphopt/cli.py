@@ -1,0 +1,190 @@
+"""The command line: options in, exit code out. What a command does is imported when it runs."""
+
+from __future__ import annotations
+
+__all__ = ["cli", "main"]
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from graphopt import exit_codes
+from graphopt.options import PROVIDERS, REFERENCES
+from graphopt.parameters import (
+    input_options,
+    read_arrays,
+    target_options,
+    to_dims,
+    to_shapes,
+    tolerance_options,
+    verbosity_options,
+)
+
+_FILE = click.Path(path_type=Path)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    exit_codes.prepare_process(arguments)
+    sys.exit(exit_codes.run(cli, arguments))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="graphopt", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Convert the LayerNorms of an ONNX transformer to RMSNorms, exactly, ahead of time.
+
+    Exit codes: 0 done; 1 verification failed; 2 bad usage or model; 3 environment (no ONNX
+    Runtime, disk, permission); 70 a defect of graphopt; 130 interrupted.
+    """
+
+
+@cli.command()
+@click.argument("model", type=_FILE)
+@click.option(
+    "-o", "--output", type=_FILE, help="File to write. [default: MODEL.VARIANT.onnx beside MODEL]"
+)
+@click.option("--force", is_flag=True, help="Replace an existing output or report.")
+@target_options
+@click.option(
+    "--verify/--no-verify",
+    default=True,
+    show_default=True,
+    help="Compare with the input in ONNX Runtime; write nothing that differs.",
+)
+@tolerance_options
+@input_options
+@click.option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
+@verbosity_options
+def optimize(
+    model: Path,
+    output: Path | None,
+    report: Path | None,
+    force: bool,
+    inputs: Sequence[str],
+    shapes: Sequence[str],
+    dims: Sequence[str],
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Optimize MODEL into a new file that computes the same function.
+
+    A norm that cannot be converted is kept, and the table says why. MODEL is never touched.
+    """
+    from graphopt import commands
+
+    commands.optimize(
+        model,
+        output=output,
+        report_path=report,
+        force=force,
+        inputs=read_arrays(inputs),
+        input_shapes=to_shapes(shapes),
+        dims=to_dims(dims),
+        quiet=quiet,
+        verbose=verbose,
+        **options,
+    )
+
+
+@cli.command()
+@click.argument("model", type=_FILE)
+@target_options
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def inspect(model: Path, as_json: bool, **options: Any) -> None:
+    """Print what optimize would do to MODEL, and why, without doing it."""
+    from graphopt import commands
+
+    commands.inspect(model, as_json=as_json, **options)
+
+
+@cli.command()
+@click.argument("base", type=_FILE)
+@click.argument("candidate", type=_FILE)
+@click.option(
+    "--reference",
+    type=click.Choice(REFERENCES),
+    default="ort",
+    show_default=True,
+    help="ort: both in ONNX Runtime, within a tolerance. float64: the candidate's error may be "
+    "twice the base's, each against the base evaluated in float64.",
+)
+@click.option(
+    "--provider",
+    type=click.Choice(PROVIDERS),
+    default="cpu",
+    show_default=True,
+    help="Execution provider to run on.",
+)
+@tolerance_options
+@input_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def verify(
+    base: Path,
+    candidate: Path,
+    inputs: Sequence[str],
+    shapes: Sequence[str],
+    dims: Sequence[str],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Check that CANDIDATE computes the same function as BASE.
+
+    Exits with 1 where it does not. A pair that could not be compared is said to be so, and exits
+    with 0.
+    """
+    from graphopt import commands
+
+    commands.verify(
+        base,
+        candidate,
+        as_json=as_json,
+        inputs=read_arrays(inputs),
+        shapes=to_shapes(shapes),
+        dims=to_dims(dims),
+        **options,
+    )
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("-o", "--output", type=_FILE, help="File to write. [default: NAME.onnx]")
+@click.option("--force", is_flag=True, help="Replace an existing output.")
+@click.option("--list", "list_models", is_flag=True, help="List the models instead.")
+@click.option("--exporter", type=click.Choice(("dynamo", "torchscript")))
+@click.option("--opset", type=int, help="ONNX opset. [default: the exporter's]")
+@click.option(
+    "--dtype",
+    type=click.Choice(("float32", "float16")),
+    default="float32",
+    show_default=True,
+    help="Type of the weights.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of random weights.")
+@click.option(
+    "--from", "weights", type=_FILE, metavar="DIR", help="Local Hugging Face directory of weights."
+)
+def export(name: str | None, output: Path | None, list_models: bool, **options: Any) -> None:
+    """Export the model NAME of the zoo to ONNX."""
+    from graphopt import commands
+
+    if list_models:
+        commands.list_models()
+        return
+    if name is None:
+        raise click.UsageError("Missing argument 'NAME'; --list shows the names")
+    commands.export(name, output or Path(f"{name}.onnx"), **options)
+
+
+@cli.command()
+@target_options
+def passes(**options: Any) -> None:
+    """Print the pipeline, and which of its passes may be skipped."""
+    from graphopt import commands
+
+    commands.passes(**options)

@@ -1,0 +1,141 @@
+"""What the commands do: run the job, then print and save what came of it."""
+
+from __future__ import annotations
+
+__all__ = ["export", "inspect", "list_models", "optimize", "passes", "verify"]
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
+
+
+def optimize(
+    model: Path,
+    *,
+    output: Path | None,
+    report_path: Path | None,
+    force: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Optimize ``model`` into ``output``, print the report and save it."""
+    from graphopt import optimization, rendering
+
+    target = output or _default_output(model, options["variant"])
+    if report_path is not None:
+        _check_report_path(report_path, (model, target), force)
+    console = rendering.console()
+    try:
+        with _progress_bar(quiet) as progress:
+            result = optimization.optimize(
+                model, output=target, force=force, progress=progress, **options
+            )
+    except optimization.OutputRejected as error:
+        if not quiet:
+            rendering.print_report(console, error.report, verbose=verbose)
+        _write_report(error.report.to_json(), report_path)
+        raise
+    _write_report(result.report.to_json(), report_path)
+    if quiet:
+        print(target)
+    else:
+        rendering.print_report(console, result.report, verbose=verbose)
+
+
+def inspect(model: Path, *, as_json: bool, **options: Any) -> None:
+    """Print the plan for ``model``."""
+    from graphopt import optimization, rendering, reporting
+
+    plan = optimization.inspect(model, **options)
+    if as_json:
+        print(reporting.to_json({"schema": reporting.PLAN_SCHEMA, "plan": plan}), end="")
+    else:
+        rendering.print_plan(rendering.console(), plan)
+
+
+def verify(base: Path, candidate: Path, *, as_json: bool, **options: Any) -> None:
+    """Compare two models and print the errors; raise where they differ."""
+    from graphopt import rendering, reporting, verification
+
+    checked = verification.verify(base, candidate, **options)
+    if as_json:
+        print(
+            reporting.to_json({"schema": reporting.VERIFICATION_SCHEMA, "result": checked}), end=""
+        )
+    else:
+        rendering.print_verification(rendering.console(), checked)
+    if checked.status == "failed":
+        raise VerificationFailed(f"{candidate} is not the same function as {base}")
+
+
+def export(name: str, output: Path, *, force: bool, **options: Any) -> None:
+    """Export a model of the zoo and print its path."""
+    from graphopt import models
+
+    if os.path.lexists(output) and not force:
+        raise UsageError(f"{output}: exists: choose another output, or replace it (--force)")
+    print(models.export(name, output, **options))
+
+
+def list_models() -> None:
+    """Print the names of the zoo."""
+    from graphopt import models, rendering
+
+    rendering.print_models(rendering.console(), models.describe())
+
+
+def passes(**options: Any) -> None:
+    """Print the pipeline for a target."""
+    from graphopt import rendering
+    from graphopt.options import pipeline_options
+    from graphopt.passes import pipeline
+
+    rendering.print_steps(rendering.console(), pipeline.steps(pipeline_options(**options)))
+
+
+def _default_output(model: Path, variant: str) -> Path:
+    return model.with_name(f"{model.name.removesuffix('.onnx')}.{variant}.onnx")
+
+
+def _check_report_path(path: Path, models: tuple[Path, Path], force: bool) -> None:
+    if any(path.resolve() == model.resolve() for model in models):
+        raise UsageError(f"--report {path}: is a model of this run: choose another file")
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"--report {path}: cannot be a file: choose another")
+    if os.path.lexists(path) and not force:
+        raise UsageError(f"--report {path}: exists: choose another file, or replace it (--force)")
+
+
+def _write_report(text: str, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise EnvironmentFailure(f"{path}: cannot be written: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _progress_bar(quiet: bool) -> Iterator[Any]:
+    """A bar on the terminal, which vanishes at the end; nothing where nobody watches."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:<20}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("load", total=None)
+
+        def advance(name: str, done: int, total: int) -> None:
+            known = total if total > 1 else None
+            bar.update(task, description=name, completed=done, total=known)
+
+        yield advance

@@ -1,0 +1,82 @@
+"""Turns whatever a command raises into one line and an exit code.
+
+====  =============================================================================
+code  meaning
+====  =============================================================================
+0     done, also where no norm could be converted or nothing could be verified
+1     the verification failed; no output is left
+2     bad usage, or a model that cannot be taken
+3     the environment failed: no ONNX Runtime, a full disk, a missing permission
+70    a defect of graphopt (EX_SOFTWARE in sysexits.h)
+130   interrupted (128 + SIGINT); 143 terminated; 141 the reader of the output left
+====  =============================================================================
+
+click's own codes are not used: it gives 1 to Ctrl-C, to a broken pipe and to most of its errors.
+"""
+
+from __future__ import annotations
+
+__all__ = ["prepare_process", "run"]
+
+import logging
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+
+import click
+
+from graphopt.errors import GraphoptError
+
+USAGE, ENVIRONMENT, DEFECT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 3, 70, 130, 141, 143
+
+
+def run(command: click.Command, arguments: Sequence[str]) -> int:
+    """Run ``command`` and return the exit code, having printed one line for an error."""
+    verbose = _is_verbose(arguments)
+    try:
+        code = command.main(list(arguments), prog_name="graphopt", standalone_mode=False)
+        sys.stdout.flush()
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted; no output was written", INTERRUPTED)
+    except click.UsageError as error:
+        context = error.ctx.command_path if error.ctx else "graphopt"
+        return _fail(f"{error.format_message()} ({context} --help lists the options)", USAGE)
+    except click.ClickException as error:
+        return _fail(error.format_message(), USAGE)
+    except GraphoptError as error:
+        return _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except MemoryError:
+        return _fail("out of memory: use a machine with more, or a smaller model", ENVIRONMENT)
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        hint = "" if verbose else " (-v prints the traceback)"
+        what = f"{type(error).__name__}: {error}"
+        return _fail(f"a defect of graphopt, please report it{hint}: {what}", DEFECT)
+    return code if isinstance(code, int) else 0
+
+
+def prepare_process(arguments: Sequence[str]) -> None:
+    """Quiet the libraries, and let SIGTERM clean up as Ctrl-C does."""
+    if not _is_verbose(arguments):
+        # What libraries log or warn of is about their use here, not about the user's model.
+        logging.getLogger().addHandler(logging.NullHandler())
+        warnings.simplefilter("ignore")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+
+
+def _is_verbose(arguments: Sequence[str]) -> bool:
+    """Whether ``-v`` was given, also where the arguments could not be parsed."""
+    return "-v" in arguments or "--verbose" in arguments
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"graphopt: error: {' '.join(message.splitlines())}", err=True)
+    return code

@@ -1,0 +1,192 @@
+"""Prints plans, reports and comparisons as tables for people."""
+
+from __future__ import annotations
+
+__all__ = [
+    "console",
+    "print_models",
+    "print_plan",
+    "print_report",
+    "print_steps",
+    "print_verification",
+]
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from graphopt.models import Description
+    from graphopt.passes.pipeline import Step
+    from graphopt.passes.report import NormDecision, PassRecord, PlanSummary
+    from graphopt.reporting import Report
+    from graphopt.verification import Verification
+
+_UNLIMITED = 10_000
+
+
+def console() -> Console:
+    """A console on standard output, as wide as the terminal, or as its text where there is none.
+
+    So names stay whole for who searches the output of a pipe. ``COLUMNS`` sets another width.
+    """
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNLIMITED
+    return Console(width=width, highlight=False, emoji=False, markup=False)
+
+
+def print_report(out: Console, report: Report, *, verbose: bool) -> None:
+    """Print the plan, the verification and the files of an optimization."""
+    print_plan(out, report.plan)
+    if verbose:
+        _print_passes(out, report.passes)
+        _print_pairs(out, "seconds", ((k, f"{v:.2f}") for k, v in report.seconds.items()))
+        _print_pairs(out, "versions", report.environment.items())
+    if report.verification is not None:
+        print_verification(out, report.verification)
+    before, after = report.input, report.output
+    for what, old, new in (
+        ("opset", before.opset, after.opset),
+        ("IR version", before.ir_version, after.ir_version),
+    ):
+        if old != new:
+            out.print(f"{what} raised from {old} to {new}")
+    if after.path is not None:
+        out.print(
+            f"wrote {after.path} ({_size(after.bytes)}; the input has {_size(before.bytes)})",
+            style="bold",
+        )
+
+
+def print_plan(out: Console, plan: PlanSummary) -> None:
+    """Print every norm with its decision, then what the plan adds to the model."""
+    if plan.norms:
+        table = _table("LayerNorm", "axis", "size", "becomes", "mean", "gamma, beta")
+        shown: set[str] = set()
+        for norm in plan.norms:
+            table.add_row(
+                norm.name,
+                str(norm.axis) if norm.axis >= 0 else "?",
+                "?" if norm.size is None else str(norm.size),
+                Text("RMSNorm", "green") if norm.converted else Text("kept", "yellow"),
+                _mean(norm, shown),
+                norm.affine,
+            )
+        out.print(table)
+    for recentring in plan.recentrings:
+        out.print(
+            f"recentred explicitly: {recentring.value} (axis {recentring.axis}, "
+            f"size {recentring.size}), which unlocks {_counted(recentring.unlocks, 'norm')}"
+        )
+    for copy in plan.copies:
+        out.print(f"held twice: {copy.tensor} ({_size(copy.bytes)} more): {copy.reason}")
+    for other in plan.other_norms:
+        out.print(f"left alone: {other.name} ({other.kind}): {other.reason}")
+    if plan.norms:
+        out.print(f"{plan.converted} of {len(plan.norms)} LayerNorms become RMSNorms", style="bold")
+    else:
+        out.print("no LayerNorm found: there is nothing to convert", style="bold")
+
+
+def _mean(norm: NormDecision, shown: set[str]) -> str:
+    """Where the norm's mean goes: only the weights that no norm above has named already."""
+    if not norm.converted:
+        return norm.reason
+    fresh = [name for name in norm.absorbed_by if name not in shown]
+    repeated = len(norm.absorbed_by) - len(fresh)
+    shown.update(fresh)
+    parts = []
+    if norm.recentrings:
+        parts.append(f"recentred: {', '.join(norm.recentrings)}")
+    if fresh:
+        parts.append(f"absorbed by {', '.join(fresh)}")
+    if repeated:
+        parts.append(f"and {repeated} above" if fresh else f"absorbed by {repeated} above")
+    return "; ".join(parts)
+
+
+def print_verification(out: Console, checked: Verification) -> None:
+    """Print the error of each output, then the verdict."""
+    if checked.outputs:
+        against_float64 = any(output.error_base is not None for output in checked.outputs)
+        errors = ("error of base", "of candidate") if against_float64 else ("max abs", "max rel")
+        table = _table("output", "type", *errors, "tolerance", "")
+        for output in checked.outputs:
+            numbers = (
+                (output.error_base, output.error_candidate)
+                if against_float64
+                else (output.max_abs, output.max_rel)
+            )
+            table.add_row(
+                output.name,
+                output.dtype,
+                *("" if number is None else f"{number:.2g}" for number in numbers),
+                "2 x base" if against_float64 else f"rtol {output.rtol:g}, atol {output.atol:g}",
+                Text("ok", "green") if output.passed else Text("FAILED", "red"),
+            )
+        out.print(table)
+    if checked.defaulted:
+        sizes = ", ".join(f"{name}={size}" for name, size in checked.defaulted.items())
+        out.print(f"symbolic dimensions were given sizes: {sizes} (--dim sets others)")
+    verdict, style = {
+        "passed": ("verification: PASSED", "bold green"),
+        "failed": ("verification: FAILED", "bold red"),
+        "unverified": (f"COULD NOT BE VERIFIED: {checked.reason}", "bold yellow"),
+    }[checked.status]
+    out.print(verdict, style=style)
+
+
+def print_steps(out: Console, steps: Iterable[Step]) -> None:
+    """Print the passes of a pipeline in their order."""
+    table = _table("pass", "may be skipped", "what it does")
+    for step in steps:
+        table.add_row(step.name, "yes" if step.optional else "", step.summary)
+    out.print(table)
+
+
+def print_models(out: Console, models: Iterable[Description]) -> None:
+    """Print what can be exported."""
+    table = _table("name", "architecture", "blocks", "exporters", "types", "notes")
+    for model in models:
+        table.add_row(
+            model.name,
+            model.architecture,
+            str(model.blocks),
+            ", ".join(model.exporters),
+            ", ".join(model.dtypes),
+            model.notes,
+        )
+    out.print(table)
+
+
+def _print_passes(out: Console, records: Iterable[PassRecord]) -> None:
+    table = _table("pass", "seconds", "what it did")
+    for record in records:
+        detail = ", ".join(f"{what}: {count}" for what, count in record.detail.items() if count)
+        table.add_row(record.name, f"{record.seconds:.3f}", detail)
+    out.print(table)
+
+
+def _print_pairs(out: Console, title: str, pairs: Iterable[tuple[str, str]]) -> None:
+    out.print(f"{title}: " + ", ".join(f"{name} {value}" for name, value in pairs))
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for heading in headings:
+        # Long names are folded: cut off, they could not be found in the graph.
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _counted(names: tuple[str, ...], noun: str) -> str:
+    return f"{len(names)} {noun}{'s' * (len(names) != 1)}: {', '.join(names)}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"

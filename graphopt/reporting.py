@@ -1,0 +1,122 @@
+"""The report of a run, as a value that can be printed, tested and saved."""
+
+from __future__ import annotations
+
+__all__ = [
+    "PLAN_SCHEMA",
+    "SCHEMA",
+    "VERIFICATION_SCHEMA",
+    "ModelFile",
+    "Report",
+    "environment",
+    "to_json",
+]
+
+import dataclasses
+import importlib.metadata
+import json
+import math
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphopt.passes.report import PassRecord, PlanSummary
+    from graphopt.verification import Verification
+
+# The number is raised with a change that is not a mere addition of fields.
+SCHEMA = "graphopt.report/1"
+PLAN_SCHEMA = "graphopt.plan/1"
+VERIFICATION_SCHEMA = "graphopt.verification/1"
+
+_PACKAGES = ("graphopt", "onnx", "onnx-ir", "onnx-shape-inference", "onnxruntime", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """A model before or after optimization.
+
+    Attributes:
+        path: The model file, or None for a model in memory.
+        bytes: Size of the model file and its external data, or of its weights in memory.
+        opset: Version of the ONNX operator set.
+        ir_version: Version of the ONNX format.
+        nodes: Number of nodes in all its graphs.
+    """
+
+    path: str | None
+    bytes: int
+    opset: int
+    ir_version: int
+    nodes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was given, what was done to it, and how it was checked.
+
+    :meth:`to_json` writes these fields by these names, with ``schema`` first. The fields of the
+    nested values are those of :mod:`graphopt.passes.report` and :mod:`graphopt.verification`.
+
+    Attributes:
+        input: The model that was given.
+        output: The model that was made; its path is None where no file was asked for.
+        variant: What the LayerNorms became.
+        ops: Operators that the output may use.
+        provider: Execution provider that the output is lowered for.
+        plan: Every norm with its decision, the recentrings, and the weights held twice.
+        passes: What each pass did, in order.
+        verification: Result of the check, or None where it was not asked for.
+        environment: Versions of Python and of the packages that had a part.
+        seconds: Wall time of each stage: ``load``, ``optimize``, ``write``, ``verify``.
+    """
+
+    input: ModelFile
+    output: ModelFile
+    variant: str
+    ops: str
+    provider: str
+    plan: PlanSummary
+    passes: tuple[PassRecord, ...]
+    verification: Verification | None
+    environment: Mapping[str, str]
+    seconds: Mapping[str, float]
+
+    def to_json(self) -> str:
+        """The report as JSON text; numbers that JSON has not (NaN, infinity) are strings."""
+        return to_json({"schema": SCHEMA, **_fields(self)})
+
+
+def environment() -> dict[str, str]:
+    """Versions of Python and of the packages that decide what a run does."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def to_json(value: object) -> str:
+    """Write ``value``, made of dataclasses, mappings, sequences and scalars, as JSON text."""
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n"
+
+
+def _fields(value: Any) -> dict[str, object]:
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def _plain(value: Any) -> object:
+    if dataclasses.is_dataclass(value):
+        return _plain(_fields(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Path):
+        return str(value)
+    return value
