@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes import original_spelling, recognition
+from graphopt.passes import decomposed_norms, original_spelling
 from graphopt.passes.constants import constant_tensor
 from graphopt.passes.naming import Names
 from graphopt.passes.original_spelling import NAME, ORIGINAL, SPELLING
+from graphopt.passes.recognition import feature_count, unsupported_reason
 
-__all__ = ["CanonicalizeNorms", "canonical_node", "unsupported_reason"]
+__all__ = ["CanonicalizeNorms", "canonical_node"]
 
 
 class CanonicalizeNorms(ir.passes.InPlacePass):
@@ -24,11 +25,11 @@ class CanonicalizeNorms(ir.passes.InPlacePass):
 
     1. LayerNormalization in any form: attributes omitted or explicit, bias present, absent or
        empty, further outputs that nobody reads. One whose Mean or InvStdDev is read is left as it
-       is, but for ``meta``; one that `unsupported_reason` names is left entirely.
-    2. Primitive operators (recognition.spelled_norms): ReduceMean (or ReduceSum / d), Sub, Pow or
-       Mul, ReduceMean, Add, then Sqrt and Div, or Reciprocal, 1 / Sqrt or Pow(-0.5) and Mul; with a
-       second mean for the variance (torch.var with correction 0), with Casts around, with the
-       affine part before, inside or after, or folded to x * f + (beta - mean * f).
+       is, but for ``meta``; one that `recognition.unsupported_reason` names is left entirely.
+    2. Primitive operators (decomposed_norms.spelled_norms): ReduceMean (or ReduceSum / d), Sub, Pow
+       or Mul, ReduceMean, Add, then Sqrt and Div, or Reciprocal, 1 / Sqrt or Pow(-0.5) and Mul;
+       with a second mean for the variance (torch.var with correction 0), with Casts around, with
+       the affine part before, inside or after, or folded to x * f + (beta - mean * f).
     3. Intermediate values that are read elsewhere stay alive with what computes them; the norm is
        rewritten nonetheless. Several affine parts of one normalization become one norm each.
     4. A constant gamma or beta that is not of shape [d] becomes a new [d] initializer; an absent
@@ -49,29 +50,10 @@ class CanonicalizeNorms(ir.passes.InPlacePass):
                 if node.op_type == "LayerNormalization" and not node.domain:
                     self.record["LayerNormalization"] += _canonicalize(node, names)
                     continue
-                for norm in recognition.spelled_norms(node):
+                for norm in decomposed_norms.spelled_norms(node):
                     _replace(norm, sorted(norm.nodes, key=order.__getitem__), names)
                     self.record["decomposed"] += 1
         return ir.passes.PassResult(model, modified=any(self.record.values()))
-
-
-def unsupported_reason(node: ir.Node) -> str | None:
-    """Why a LayerNormalization cannot be canonical, or None where it can be."""
-    x, scale = node.inputs[0], node.inputs[1]
-    if x is None or scale is None:
-        return "has no input or no scale"
-    axis = node.attributes.get_int("axis", -1)
-    if x.shape is None and axis != -1:
-        return "the rank of its input is unknown"
-    if x.shape is not None and axis % len(x.shape) != len(x.shape) - 1:
-        return f"normalizes {len(x.shape) - axis % len(x.shape)} axes, not the last alone"
-    size = _feature_count(x, scale)
-    if size is None:
-        return "the size of its last axis is not static"
-    for parameter in node.inputs[1:3]:
-        if parameter is not None and not recognition.is_per_feature(parameter, x, size):
-            return f"{parameter.name} differs from token to token"
-    return None
 
 
 def canonical_node(
@@ -96,7 +78,7 @@ def _canonicalize(node: ir.Node, names: Names) -> bool:
         return False
     x, scale = node.inputs[0], node.inputs[1]
     assert x is not None and scale is not None
-    size = _feature_count(x, scale)
+    size = feature_count(x, scale)
     assert size is not None
     originals = (x, scale, node.inputs[2] if len(node.inputs) > 2 else None)
     epsilon = node.attributes.get_float("epsilon", 1e-5)
@@ -105,7 +87,7 @@ def _canonicalize(node: ir.Node, names: Names) -> bool:
     return True
 
 
-def _replace(norm: recognition.SpelledNorm, nodes: list[ir.Node], names: Names) -> None:
+def _replace(norm: decomposed_norms.SpelledNorm, nodes: list[ir.Node], names: Names) -> None:
     node = norm.output.producer()
     assert node is not None
     originals = (norm.x, norm.scale, norm.bias)
@@ -139,16 +121,6 @@ def _write(
     for dead in reversed(nodes):
         if not any(value.uses() or value.is_graph_output() for value in dead.outputs):
             graph.remove(dead, safe=True)
-
-
-def _feature_count(x: ir.Value, scale: ir.Value) -> int | None:
-    """d by the shape of x, or by a scale of several entries: it never widens x."""
-    if x.shape is not None and isinstance(x.shape[-1], int):
-        return x.shape[-1]
-    if scale.shape is not None and len(scale.shape) == 1:
-        size = scale.shape[0]
-        return size if isinstance(size, int) and size > 1 else None
-    return None
 
 
 def _ones(name: str, x: ir.Value, size: int, names: Names) -> ir.Value:

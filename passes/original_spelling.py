@@ -20,13 +20,14 @@ __all__ = [
     "ORIGINAL",
     "SPELLING",
     "OriginalNorm",
+    "OriginalSkipNorm",
     "rebuild",
     "record",
     "spelling_of",
 ]
 
 ORIGINAL = "graphopt.original"
-"""Key of the :class:`OriginalNorm`."""
+"""Key of the :class:`OriginalNorm` or :class:`OriginalSkipNorm`."""
 SPELLING = "graphopt.spelling"
 """Key of the spelling: "LayerNormalization", "decomposed" or "SkipLayerNormalization"."""
 NAME = "graphopt.name"
@@ -63,6 +64,11 @@ class OriginalNorm:
     nodes: tuple[ir.Node, ...]
     operands: tuple[tuple[_Operand | None, ...], ...]
     made: tuple[str | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class OriginalSkipNorm:
+    """The norm was one node with the Add that computes what it reads."""
 
 
 def spelling_of(node: ir.Node) -> str | None:

@@ -1,357 +1,92 @@
-"""Normalizations that a graph spells out in primitive operators, read into one small dataclass.
-
-The walk starts at the node that normalizes (Div by a standard deviation, Mul by a reciprocal one,
-or the Add of the folded form x * f + (beta - mean * f)) and goes from producer to producer.
-"""
+"""Which nodes of a graph are normalizations, and why some of them are left alone."""
 
 from __future__ import annotations
 
-import dataclasses
-
 import onnx_ir as ir
 
-from graphopt.passes.constants import constant_tensor
-from graphopt.passes.moments import (
-    Axes,
-    centred,
-    mean,
-    orders,
-    peel_casts,
-    produced_by,
-    scalar,
-    square_base,
-)
+from graphopt.passes.decomposed_norms import Normalization, is_per_feature, normalization
+from graphopt.passes.original_spelling import spelling_of
+from graphopt.passes.report import OtherNorm
 
-__all__ = ["Normalization", "SpelledNorm", "is_per_feature", "normalization", "spelled_norms"]
+__all__ = ["feature_count", "other_norms", "unsupported_reason"]
 
-_MOST_NODES = 48
-
-
-@dataclasses.dataclass(frozen=True)
-class Normalization:
-    """y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon), or the same without the means.
-
-    Attributes:
-        source: x in the type that y has.
-        root: x before the Casts that widen it.
-        axes: Axes of the means.
-        epsilon: Added under the root.
-        centred: False for the form without the means (RMS).
-        scale: gamma where it is multiplied in before y, else None.
-        bias: beta where it is added before y, else None.
-        output: y.
-    """
-
-    source: ir.Value
-    root: ir.Value
-    axes: Axes
-    epsilon: float
-    centred: bool
-    scale: ir.Value | None
-    bias: ir.Value | None
-    output: ir.Value
-
-    @property
-    def is_over_last_axis(self) -> bool:
-        """True where the one axis is proved to be the last."""
-        return self.axes == (-1 if self.root.shape is None else len(self.root.shape) - 1,)
+_GROUPS = "normalizes groups or channels, not features"
+_RMS = "RMS already"
+_OTHER_KINDS = {
+    ("", "GroupNormalization"): _GROUPS,
+    ("", "InstanceNormalization"): _GROUPS,
+    ("", "LpNormalization"): "has no mean and no epsilon",
+    ("", "MeanVarianceNormalization"): _GROUPS,
+    ("", "RMSNormalization"): _RMS,
+    ("", "SimplifiedLayerNormalization"): _RMS,
+    ("com.microsoft", "GroupNorm"): _GROUPS,
+    ("com.microsoft", "SkipGroupNorm"): _GROUPS,
+    ("com.microsoft", "SkipSimplifiedLayerNormalization"): _RMS,
+    ("com.microsoft", "SkipLayerNormalization"): "its mean or deviation is read",
+    ("com.microsoft", "EmbedLayerNormalization"): "is fused with its embedding tables",
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class SpelledNorm:
-    """A LayerNorm over the last axis with the affine part that follows it.
-
-    Attributes:
-        x: What is normalized.
-        scale: gamma as the graph holds it (d entries or one), or None.
-        bias: beta as the graph holds it, or None.
-        epsilon: Added under the root.
-        size: Number of features d.
-        output: The result.
-        nodes: All nodes between ``x`` and ``output``, each after those that it reads.
-    """
-
-    x: ir.Value
-    scale: ir.Value | None
-    bias: ir.Value | None
-    epsilon: float
-    size: int
-    output: ir.Value
-    nodes: tuple[ir.Node, ...]
+def other_norms(model: ir.Model) -> tuple[OtherNorm, ...]:
+    """Every normalization of a canonicalized model that is no LayerNorm over one last axis."""
+    found = []
+    for node in model.graph.all_nodes():
+        kind, reason = _kind_and_reason(node)
+        if kind:
+            found.append(OtherNorm(node.name or node.outputs[0].name or "", kind, reason))
+    return tuple(found)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Deviation:
-    """sqrt(mean((x - mean(x))^2) + epsilon) or its reciprocal, perhaps times gamma."""
-
-    root: ir.Value
-    axes: Axes
-    epsilon: float
-    centred: bool
-    scale: ir.Value | None = None
-
-
-def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
-    """The LayerNorms that ``node`` normalizes: several where affine parts share it.
-
-    1. Only the last axis, with a static size; epsilon is a constant.
-    2. A Cast back to the type of x after the normalization belongs to it (stash_type 1).
-    3. One Mul by gamma and one Add of beta belong to it where gamma and beta have an entry for
-       each feature (or one for all) and no other axis. An intermediate value that has a reader
-       beside them ends the norm there.
-    4. Whatever lies between x and the result reads nothing but x, gamma, beta and constants.
-    """
-    core = normalization(node)
-    if core is None or not core.centred or not core.is_over_last_axis:
-        return ()
-    size = None if core.root.shape is None else core.root.shape[-1]
-    if not isinstance(size, int):
-        return ()
-    normalized, x = core.output, core.root
-    cast = _only_reader(normalized, "Cast")
-    if cast is not None and cast.outputs[0].dtype == core.root.dtype is not None:
-        normalized = cast.outputs[0]
-    elif core.output.dtype != core.root.dtype:
-        x = core.source
-    if x.dtype != normalized.dtype:
-        return ()
-    norms = []
-    for output, scale, bias in _affine_parts(normalized, core, size):
-        if not all(part is None or is_per_feature(part, x, size) for part in (scale, bias)):
-            continue
-        nodes = _nodes_between(output, x, core.root, (scale, bias))
-        if nodes:
-            norms.append(SpelledNorm(x, scale, bias, core.epsilon, size, output, nodes))
-    return tuple(norms)
-
-
-def normalization(node: ir.Node) -> Normalization | None:
-    """Read ``node`` as the one that normalizes, for a LayerNorm or RMSNorm over any axes."""
-    if node.domain != "" or node.op_type not in ("Div", "Mul", "Add", "Sub"):
-        return None
-    if node.op_type == "Div":
-        return _product(node, node.inputs[0], _deviation(node.inputs[1], 0.5))
-    if node.op_type == "Mul":
-        for numerator, factor in orders(node):
-            found = _product(node, numerator, _factor(factor))
-            if found is not None:
-                return found
-        return None
-    return _folded(node)
-
-
-def is_per_feature(value: ir.Value, x: ir.Value, size: int) -> bool:
-    """True where ``value`` has an entry for each of the last axis' features, or one for all.
-
-    A constant may have leading axes of size 1 (no more axes than ``x``) or a single entry; a
-    computed value must have the shape [d].
-    """
-    tensor = constant_tensor(value)
-    if tensor is None:
-        return value.shape is not None and list(value.shape) == [size]
-    rank = len(tensor.shape)
-    if rank > 1 and (x.shape is None or rank > len(x.shape)):
-        return False
-    return tensor.size == 1 or (tensor.size == size and tensor.shape[-1] == size)
-
-
-def _product(
-    node: ir.Node, numerator: ir.Value | None, deviation: _Deviation | None
-) -> Normalization | None:
-    """The norm ``numerator`` * ``deviation``; gamma may already be a factor of either."""
-    if numerator is None or deviation is None:
-        return None
-    choices: list[tuple[ir.Value, ir.Value | None]] = [(numerator, deviation.scale)]
-    if deviation.scale is None:
-        choices += orders(produced_by(numerator, "Mul"))
-    for value, scale in choices:
-        difference = centred(value)
-        if deviation.centred and difference is not None:
-            source, root = difference.source, difference.root
-        elif not deviation.centred:
-            source, root = value, peel_casts(value)
-        else:
-            continue
-        if root is deviation.root:
-            return Normalization(
-                source,
-                root,
-                deviation.axes,
-                deviation.epsilon,
-                deviation.centred,
-                scale,
-                None,
-                node.outputs[0],
-            )
+def unsupported_reason(node: ir.Node) -> str | None:
+    """Why a LayerNormalization cannot be canonical, or None where it can be."""
+    x, scale = node.inputs[0], node.inputs[1]
+    if x is None or scale is None:
+        return "has no input or no scale"
+    axis = node.attributes.get_int("axis", -1)
+    if x.shape is None and axis != -1:
+        return "the rank of its input is unknown"
+    if x.shape is not None and axis % len(x.shape) != len(x.shape) - 1:
+        return f"normalizes {len(x.shape) - axis % len(x.shape)} axes, not the last alone"
+    size = feature_count(x, scale)
+    if size is None:
+        return "the size of its last axis is not static"
+    for parameter in node.inputs[1:3]:
+        if parameter is not None and not is_per_feature(parameter, x, size):
+            return f"{parameter.name} differs from token to token"
     return None
 
 
-def _folded(node: ir.Node) -> Normalization | None:
-    """x * f + (beta - mean * f), f the reciprocal deviation, perhaps times gamma; beta may lack."""
-    pairs = orders(node) if node.op_type == "Add" else orders(node)[:1]
-    for scaled, shift in pairs:
-        for x, factor in orders(produced_by(scaled, "Mul")):
-            deviation = _factor(factor)
-            if deviation is None or not deviation.centred or peel_casts(x) is not deviation.root:
-                continue
-            found, bias = _shift(shift, factor, deviation, negative=node.op_type == "Add")
-            if found:
-                return Normalization(
-                    x,
-                    deviation.root,
-                    deviation.axes,
-                    deviation.epsilon,
-                    True,
-                    deviation.scale,
-                    bias,
-                    node.outputs[0],
-                )
+def feature_count(x: ir.Value, scale: ir.Value) -> int | None:
+    """d by the shape of ``x``, or by a ``scale`` of several entries: a scale never widens x."""
+    if x.shape is not None and isinstance(x.shape[-1], int):
+        return x.shape[-1]
+    if scale.shape is not None and len(scale.shape) == 1:
+        size = scale.shape[0]
+        return size if isinstance(size, int) and size > 1 else None
     return None
 
 
-def _shift(
-    value: ir.Value, factor: ir.Value, deviation: _Deviation, *, negative: bool
-) -> tuple[bool, ir.Value | None]:
-    """Whether ``value`` is mean * f (if ``negative``: beta - mean * f or -mean * f), and beta."""
-    if not negative:
-        return _is_mean_times(value, factor, deviation), None
-    difference = produced_by(value, "Sub")
-    if difference is not None:
-        return _is_mean_times(difference.inputs[1], factor, deviation), difference.inputs[0]
-    negation = produced_by(value, "Neg")
-    if negation is not None:
-        return _is_mean_times(negation.inputs[0], factor, deviation), None
-    for other, average in orders(produced_by(value, "Mul")):
-        negation = produced_by(average, "Neg")
-        if other is factor and negation is not None:
-            return _is_mean(negation.inputs[0], deviation), None
-    return False, None
+def _kind_and_reason(node: ir.Node) -> tuple[str, str]:
+    reason = _OTHER_KINDS.get((node.domain, node.op_type))
+    if reason is not None:
+        return node.op_type, reason
+    if spelling_of(node) is not None:
+        return "", ""
+    if node.op_type == "LayerNormalization" and not node.domain:
+        return node.op_type, unsupported_reason(node) or "is not canonical"
+    found = normalization(node)
+    if found is None:
+        return "", ""
+    if not found.centred:
+        return "decomposed RMSNorm", _RMS
+    return "decomposed LayerNorm", _decomposed_reason(found)
 
 
-def _is_mean_times(value: ir.Value | None, factor: ir.Value, deviation: _Deviation) -> bool:
-    product = orders(produced_by(value, "Mul"))
-    return any(other is factor and _is_mean(average, deviation) for other, average in product)
-
-
-def _is_mean(value: ir.Value | None, deviation: _Deviation) -> bool:
-    average = mean(value)
-    return (
-        average is not None
-        and peel_casts(average.source) is deviation.root
-        and average.axes == deviation.axes
-    )
-
-
-def _factor(value: ir.Value) -> _Deviation | None:
-    """Read ``value`` as the reciprocal deviation, perhaps times gamma."""
-    reciprocal = _reciprocal_deviation(value)
-    if reciprocal is not None:
-        return reciprocal
-    for inverse, scale in orders(produced_by(value, "Mul")):
-        reciprocal = _reciprocal_deviation(inverse)
-        if reciprocal is not None:
-            return dataclasses.replace(reciprocal, scale=scale)
-    return None
-
-
-def _reciprocal_deviation(value: ir.Value) -> _Deviation | None:
-    node = produced_by(value, "Reciprocal", "Div", "Pow")
-    if node is None:
-        return None
-    if node.op_type == "Reciprocal":
-        return _deviation(node.inputs[0], 0.5)
-    if node.op_type == "Div":
-        one = scalar(node.inputs[0], node.inputs[1]) == 1.0
-        return _deviation(node.inputs[1], 0.5) if one else None
-    return _deviation(value, -0.5)
-
-
-def _deviation(value: ir.Value | None, power: float) -> _Deviation | None:
-    """Read ``value`` as (variance + epsilon) to ``power``: 0.5 or -0.5."""
-    node = produced_by(value, "Sqrt", "Pow")
-    if node is None:
-        return None
-    found = 0.5 if node.op_type == "Sqrt" else scalar(node.inputs[1], node.inputs[0])
-    if found != power:
-        return None
-    for variance, constant in orders(produced_by(node.inputs[0], "Add")):
-        epsilon = scalar(constant, variance)
-        if epsilon is None or not epsilon >= 0:
-            continue
-        average = mean(variance)
-        base = None if average is None else square_base(average.source)
-        if average is None or base is None:
-            return None
-        difference = centred(base)
-        if difference is not None and difference.axes == average.axes:
-            return _Deviation(difference.root, average.axes, epsilon, centred=True)
-        return _Deviation(peel_casts(base), average.axes, epsilon, centred=False)
-    return None
-
-
-def _affine_parts(
-    normalized: ir.Value, core: Normalization, size: int
-) -> list[tuple[ir.Value, ir.Value | None, ir.Value | None]]:
-    """(result, gamma, beta) of each affine part that reads ``normalized``."""
-    if core.bias is not None:
-        return [(normalized, core.scale, core.bias)]
-    scaled = [(normalized, core.scale)]
-    if core.scale is None:
-        readers = [_affine_reader(use.node, normalized, "Mul", size) for use in normalized.uses()]
-        if readers and None not in readers and not normalized.is_graph_output():
-            scaled = [reader for reader in readers if reader is not None]
-    parts: list[tuple[ir.Value, ir.Value | None, ir.Value | None]] = []
-    for output, scale in scaled:
-        adder = _only_reader(output, "Add")
-        shifted = None if adder is None else _affine_reader(adder, output, "Add", size)
-        parts.append((output, scale, None) if shifted is None else (shifted[0], scale, shifted[1]))
-    return parts
-
-
-def _affine_reader(
-    node: ir.Node, value: ir.Value, op_type: str, size: int
-) -> tuple[ir.Value, ir.Value] | None:
-    """(result, parameter) of ``node`` if it applies a per-feature parameter to ``value``."""
-    if node.op_type != op_type or node.domain != "":
-        return None
-    if node.graph is not (producer.graph if (producer := value.producer()) else None):
-        return None
-    for operand, parameter in orders(node):
-        if operand is value is not parameter and is_per_feature(parameter, value, size):
-            return node.outputs[0], parameter
-    return None
-
-
-def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:
-    uses = list(value.uses())
-    if len(uses) != 1 or value.is_graph_output():
-        return None
-    node, producer = uses[0].node, value.producer()
-    if node.op_type != op_type or node.domain != "":
-        return None
-    return node if producer is not None and node.graph is producer.graph else None
-
-
-def _nodes_between(
-    output: ir.Value, x: ir.Value, root: ir.Value, parameters: tuple[ir.Value | None, ...]
-) -> tuple[ir.Node, ...]:
-    """The nodes from ``x`` to ``output`` in dataflow order; none where they read something else."""
-    last = output.producer()
-    nodes: dict[ir.Node, None] = {}
-
-    def visit(value: ir.Value | None) -> bool:
-        if value is None or value is x or any(value is part for part in parameters):
-            return True
-        if constant_tensor(value) is not None:
-            return True
-        node = value.producer()
-        if value is root or node is None or last is None or node.graph is not last.graph:
-            return False
-        if node in nodes:
-            return True
-        if len(nodes) >= _MOST_NODES or not all(visit(operand) for operand in node.inputs):
-            return False
-        nodes[node] = None
-        return True
-
-    return tuple(nodes) if visit(output) else ()
+def _decomposed_reason(found: Normalization) -> str:
+    if len(found.axes) > 1:
+        return f"normalizes {len(found.axes)} axes, not the last alone"
+    if not found.is_over_last_axis:
+        return f"normalizes axis {found.axes[0]}, not the last"
+    if found.root.shape is None or not isinstance(found.root.shape[-1], int):
+        return "the size of its last axis is not static"
+    return "reads values beside its input, scale and bias"

@@ -8,8 +8,9 @@ import pytest
 from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.evaluation import evaluate
-from graphopt.passes.canonicalize_norms import CanonicalizeNorms, unsupported_reason
+from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.original_spelling import NAME, SPELLING
+from graphopt.passes.recognition import unsupported_reason
 from graphopt.precision import cast_to_float64
 from tests.passes.norm_spellings import EPSILON, NEAR_MISSES, SPELLINGS, arrays, spelled
 

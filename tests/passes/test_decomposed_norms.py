@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphopt.evaluation import evaluate
-from graphopt.passes.recognition import normalization, spelled_norms
+from graphopt.passes.decomposed_norms import normalization, spelled_norms
 from graphopt.precision import cast_to_float64
 from tests.passes.norm_spellings import (
     BETA,
