@@ -89,7 +89,7 @@ def _move_runtime_operators(proto: onnx.ModelProto) -> None:
         for graph in _graphs(proto.graph)
         for node in graph.node
         if node.op_type in _RUNTIME_OPERATORS
-        and node.domain in ("", "ai.onnx")
+        and node.domain == ""
         and not onnx.defs.has(node.op_type, opset)
     ]
     for node in moved:

@@ -146,10 +146,10 @@ def _check_versions(proto: onnx.ModelProto) -> None:
             f"IR version {proto.ir_version} is newer than onnx {onnx.__version__} knows "
             f"({onnx.IR_VERSION}): install a newer onnx"
         )
-    imports = {
-        ("" if entry.domain == "ai.onnx" else entry.domain): entry.version
-        for entry in proto.opset_import
-    }
+    for entry in proto.opset_import:
+        if entry.domain == "ai.onnx":
+            entry.domain = ""  # the same domain by its short name, as the IR has it
+    imports = {entry.domain: entry.version for entry in proto.opset_import}
     if "" not in imports:
         raise ModelError("imports no ONNX opset (truncated?): export the model again")
     newest = onnx.defs.onnx_opset_version()

@@ -66,7 +66,7 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
 def print_plan(out: Console, plan: PlanSummary) -> None:
     """Print every norm with its decision, then what the plan adds to the model."""
     if plan.norms:
-        table = _table("LayerNorm", "axis", "size", "becomes", "mean", "gamma, beta")
+        table = _table("LayerNorm", "axis", "size", "becomes", "its mean and beta, or why it stays")
         shown: set[str] = set()
         for norm in plan.norms:
             table.add_row(
@@ -74,8 +74,7 @@ def print_plan(out: Console, plan: PlanSummary) -> None:
                 str(norm.axis) if norm.axis >= 0 else "?",
                 "?" if norm.size is None else str(norm.size),
                 Text("RMSNorm", "green") if norm.converted else Text("kept", "yellow"),
-                _mean(norm, shown),
-                norm.affine,
+                "; ".join(filter(None, (_mean(norm, shown), norm.affine))),
             )
         out.print(table)
     for recentring in plan.recentrings:
@@ -104,10 +103,22 @@ def _mean(norm: NormDecision, shown: set[str]) -> str:
     if norm.recentrings:
         parts.append(f"recentred: {', '.join(norm.recentrings)}")
     if fresh:
-        parts.append(f"absorbed by {', '.join(fresh)}")
+        parts.append(f"absorbed by {_names(fresh)}")
     if repeated:
         parts.append(f"and {repeated} above" if fresh else f"absorbed by {repeated} above")
-    return "; ".join(parts)
+    return "mean " + " ".join(parts) if parts else ""
+
+
+def _names(names: Iterable[str]) -> str:
+    """Join names, those of one module in braces: ``h.0.c_proj.{weight,bias}``."""
+    modules: dict[str, list[str]] = {}
+    for name in names:
+        module, dot, parameter = name.rpartition(".")
+        modules.setdefault(module + dot, []).append(parameter)
+    return ", ".join(
+        module + (parameters[0] if len(parameters) == 1 else f"{{{','.join(parameters)}}}")
+        for module, parameters in modules.items()
+    )
 
 
 def print_verification(out: Console, checked: Verification) -> None:
@@ -177,7 +188,13 @@ def _print_pairs(out: Console, title: str, pairs: Iterable[tuple[str, str]]) -> 
 
 
 def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+        header_style="bold",
+    )
     for heading in headings:
         # Long names are folded: cut off, they could not be found in the graph.
         table.add_column(heading, overflow="fold")
