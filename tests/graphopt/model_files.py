@@ -13,7 +13,7 @@ WIDTH = 40
 """Features of the residual stream: a square weight is larger than what is kept in memory."""
 
 PRE_NORM_BLOCK = """
-<ir_version: 8, opset_import: ["" : 17], producer_name: "exporter", doc_string: "a block">
+<ir_version: 8, opset_import: ["" : 17], producer_name: "exporter">
 block (float[batch, rows, 40] x) => (float[batch, rows, 40] y) {
     embedded = MatMul (x, embedding)
     stream = Add (embedded, position)
@@ -45,6 +45,7 @@ _SHAPES = {
 def block(text: str = PRE_NORM_BLOCK) -> onnx.ModelProto:
     """The model of ``text`` with random weights for those of its names that nothing produces."""
     model = onnx.parser.parse_model(text)
+    model.doc_string = "a block"
     rng = np.random.default_rng(0)
     for name, shape in _SHAPES.items():
         values = rng.normal(size=shape) + (1.0 if name.startswith("gamma") else 0.1)
