@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["Description", "describe", "export", "names"]
+__all__ = ["DTYPES", "EXPORTERS", "Description", "describe", "export", "names"]
 
 import importlib.util
 from pathlib import Path
 
 from graphopt.errors import EnvironmentFailure, UsageError
-from graphopt.models.recipe import EXPORTERS, Recipe
+from graphopt.models.recipe import DTYPES, EXPORTERS, Recipe
 from graphopt.models.registry import Description, describe, find, names
-
-DTYPES = ("float32", "float16")
 
 
 def export(
@@ -44,7 +42,7 @@ def export(
         EnvironmentFailure: torch or transformers is missing, or the file cannot be written.
     """
     recipe = find(name)
-    chosen = _check(name, recipe, exporter, dtype)
+    chosen = _choose(name, recipe, exporter, dtype)
     target = Path(path)
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent} is not a directory: create it first")
@@ -56,22 +54,28 @@ def export(
     # torch takes seconds to import, so only what exports pays for it.
     from graphopt.models.building import build
     from graphopt.models.exporting import write
+    from graphopt.models.quiet import quiet
 
-    model = build(recipe, name, seed, None if weights is None else Path(weights))
-    write(model, target, chosen, opset, dtype)
+    with quiet():
+        model = build(recipe, name, seed, None if weights is None else Path(weights))
+        write(model, target, chosen, opset, dtype)
     return target
 
 
-def _check(name: str, recipe: Recipe, exporter: str | None, dtype: str) -> str:
-    if exporter is not None and exporter not in EXPORTERS:
+def _choose(name: str, recipe: Recipe, exporter: str | None, dtype: str) -> str:
+    if exporter not in (None, *EXPORTERS):
         raise UsageError(f"unknown exporter {exporter!r}: choose {' or '.join(EXPORTERS)}")
-    if exporter in recipe.cannot:
-        raise UsageError(f"{name} cannot be exported by {exporter}: {recipe.cannot[exporter]}")
     if dtype not in DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}: choose {' or '.join(DTYPES)}")
-    if dtype == "float16" and recipe.no_float16:
-        raise UsageError(f"{name} has no float16 form: {recipe.no_float16}")
-    return exporter or recipe.exporters[0]
+    working = recipe.exporters(dtype)
+    if exporter is None:
+        return working[0]
+    if exporter not in working:
+        raise UsageError(
+            f"{exporter} cannot export {name} in {dtype}:"
+            f" {recipe.cannot[exporter, dtype]}; choose {' or '.join(working)}"
+        )
+    return exporter
 
 
 def _installed(module: str) -> bool:

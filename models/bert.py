@@ -6,7 +6,7 @@ __all__ = ["RECIPES"]
 
 from typing import Any
 
-from graphopt.models.decoder import token_inputs
+from graphopt.models.decoder import MASKED_FLOAT16, token_inputs
 from graphopt.models.recipe import Feed, Input, Recipe
 
 
@@ -39,6 +39,7 @@ RECIPES = (
         blocks="num_hidden_layers",
         inputs=_inputs,
         run=_run,
+        cannot=MASKED_FLOAT16,
         notes="Post-LN",
     ),
 )

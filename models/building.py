@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from graphopt.errors import ModelError, UsageError
 from graphopt.models.perturbation import perturb
+from graphopt.models.quiet import first_line
 from graphopt.models.recipe import Feed, Input, Recipe
 
 # No two alike and none of them 1: exporters freeze a size of 1 and may unify equal sizes.
@@ -69,7 +70,6 @@ def build(recipe: Recipe, name: str, seed: int, weights: Path | None) -> Exporta
     config_class, model_class = _resolve(recipe.config), _resolve(recipe.model)
     if weights is not None:
         return Exportable(recipe, _pretrained(recipe, config_class, model_class, weights))
-    torch.manual_seed(seed)
     model = model_class(config_class(**recipe.sizes[name]))
     perturb(model, seed)
     return Exportable(recipe, model)
@@ -126,8 +126,8 @@ def _pretrained(recipe: Recipe, config_class: Any, model_class: Any, weights: Pa
         model, info = model_class.from_pretrained(
             weights, local_files_only=True, dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{weights} cannot be loaded: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # each weight format raises its own kind
+        raise ModelError(f"{weights} cannot be loaded: {first_line(error)}") from error
     missing = sorted(info["missing_keys"])
     if missing:
         raise ModelError(

@@ -32,8 +32,9 @@ RECIPES = (
         architecture="GPT-J",
         config="transformers:GPTJConfig",
         model="transformers:GPTJForCausalLM",
-        sizes={"gptj-tiny": TINY_GPTJ},
+        sizes={"gptj-6b-tiny": TINY_GPTJ},
         blocks="n_layer",
+        masked_sdpa=False,
         notes="parallel residual: one LayerNorm in each block",
     ),
     decoder(
@@ -45,6 +46,7 @@ RECIPES = (
             "codegen-350m-tiny": TINY_GPTJ,
         },
         blocks="n_layer",
+        masked_sdpa=False,
         notes="parallel residual: one LayerNorm in each block",
     ),
     decoder(
@@ -56,6 +58,7 @@ RECIPES = (
             "bloom-560m-tiny": {"hidden_size": 48, "n_layer": 3, "n_head": 4, "vocab_size": 101},
         },
         blocks="n_layer",
+        masked_sdpa=False,
         notes="a LayerNorm on the embeddings; ALiBi; tied vocabulary head",
     ),
     decoder(
@@ -63,16 +66,6 @@ RECIPES = (
         config="transformers:FalconConfig",
         model="transformers:FalconForCausalLM",
         sizes={
-            "falcon-rw-1b": {
-                "hidden_size": 2048,
-                "num_hidden_layers": 24,
-                "num_attention_heads": 32,
-                "vocab_size": 50304,
-                "alibi": True,
-                "multi_query": False,
-                "parallel_attn": False,
-                "bias": True,
-            },
             "falcon-7b-tiny": {
                 "hidden_size": 48,
                 "num_hidden_layers": 2,
@@ -82,7 +75,8 @@ RECIPES = (
                 "eos_token_id": 0,
             },
         },
-        notes="the 7b form has parallel residual and multi-query attention",
+        masked_sdpa=False,
+        notes="parallel residual: one LayerNorm in each block; multi-query attention",
     ),
     decoder(
         architecture="MPT",
@@ -99,6 +93,7 @@ RECIPES = (
             },
         },
         blocks="n_layers",
+        masked_sdpa=False,
         notes="LayerNorm without beta; ALiBi; tied vocabulary head",
     ),
     decoder(
@@ -124,14 +119,6 @@ RECIPES = (
         config="transformers:Starcoder2Config",
         model="transformers:Starcoder2ForCausalLM",
         sizes={
-            "starcoder2-3b": {
-                "hidden_size": 3072,
-                "num_hidden_layers": 30,
-                "num_attention_heads": 24,
-                "intermediate_size": 12288,
-                "bos_token_id": 0,
-                "eos_token_id": 0,
-            },
             "starcoder2-3b-tiny": TINY | {"num_key_value_heads": 2},
         },
         notes="tied vocabulary head",
@@ -159,6 +146,7 @@ RECIPES = (
             },
         },
         blocks="num_layers",
+        masked_sdpa=False,
         notes="tied vocabulary head, scaled embeddings",
     ),
 )

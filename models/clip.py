@@ -6,7 +6,7 @@ __all__ = ["RECIPES"]
 
 from typing import Any
 
-from graphopt.models.decoder import token_inputs
+from graphopt.models.decoder import MASKED_FLOAT16, token_inputs
 from graphopt.models.image import image_inputs
 from graphopt.models.recipe import Feed, Recipe
 
@@ -70,5 +70,6 @@ RECIPES = (
         blocks="num_hidden_layers",
         inputs=token_inputs,
         run=_run_text,
+        cannot=MASKED_FLOAT16,
     ),
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["decoder", "token_inputs"]
+__all__ = ["MASKED_FLOAT16", "decoder", "token_inputs"]
 
 from collections.abc import Mapping
 from typing import Any
 
 from graphopt.models.recipe import Feed, Input, Recipe
+
+MASKED_FLOAT16 = {
+    ("torchscript", "float16"): "it writes the masked attention in float32, an ill-typed graph"
+}
+"""What TorchScript cannot do with scaled_dot_product_attention under a mask."""
 
 
 def token_inputs(config: Any) -> tuple[Input, ...]:
@@ -29,10 +34,14 @@ def decoder(
     model: str,
     sizes: Mapping[str, Mapping[str, Any]],
     blocks: str = "num_hidden_layers",
-    cannot: Mapping[str, str] | None = None,
+    masked_sdpa: bool = True,
     notes: str = "",
 ) -> Recipe:
-    """A recipe that returns `logits` [batch, sequence, vocabulary] and keeps no cache."""
+    """A recipe that returns `logits` [batch, sequence, vocabulary] and keeps no cache.
+
+    `masked_sdpa` says whether attention is scaled_dot_product_attention under a mask, which decides
+    whether TorchScript has a float16 form.
+    """
     return Recipe(
         architecture=architecture,
         config=config,
@@ -41,7 +50,7 @@ def decoder(
         blocks=blocks,
         inputs=token_inputs,
         run=_run,
-        cannot=cannot or {},
+        cannot=MASKED_FLOAT16 if masked_sdpa else {},
         notes=notes,
     )
 

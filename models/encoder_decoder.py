@@ -6,6 +6,7 @@ __all__ = ["RECIPES"]
 
 from typing import Any
 
+from graphopt.models.decoder import MASKED_FLOAT16
 from graphopt.models.recipe import Feed, Input, Recipe
 
 FULL = {"d_model": 1024, "encoder_layers": 12, "decoder_layers": 12}
@@ -45,6 +46,7 @@ def _recipe(architecture: str, prefix: str, name: str) -> Recipe:
         blocks="encoder_layers",
         inputs=_inputs,
         run=_run,
+        cannot=MASKED_FLOAT16,
         notes="two streams; one token table for encoder, decoder and vocabulary head",
     )
 

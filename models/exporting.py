@@ -4,13 +4,7 @@ from __future__ import annotations
 
 __all__ = ["write"]
 
-import contextlib
-import io
-import logging
-import os
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +14,7 @@ from torch import Tensor
 
 from graphopt.errors import EnvironmentFailure, ModelError
 from graphopt.models.building import SIZES, Exportable, feed
+from graphopt.models.quiet import first_line
 
 EXTERNAL_BYTES = {"dynamo": 100_000_000, "torchscript": 1_500_000_000}
 """Weights above this size go to FILE.data. A protobuf stops at 2 GB."""
@@ -29,14 +24,14 @@ def write(model: Exportable, path: Path, exporter: str, opset: int | None, dtype
     """Export `model` to `path`, with its weights in `path`.data where they are large.
 
     Args:
-        model: in evaluation mode and float32.
+        model: in evaluation mode; it is converted to `dtype` in place.
         path: the file to write; an existing one is replaced when the export has succeeded.
         exporter: "dynamo" or "torchscript".
         opset: ONNX opset, None for the exporter's own.
         dtype: "float32" or "float16".
 
     Raises:
-        ModelError: the exporter failed.
+        ModelError: the exporter failed, or wrote another opset.
         EnvironmentFailure: the file cannot be written.
     """
     torch_dtype = getattr(torch, dtype)
@@ -49,17 +44,18 @@ def write(model: Exportable, path: Path, exporter: str, opset: int | None, dtype
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
             # The same file name as the target's, since the model refers to its data by name.
             draft = Path(folder) / path.name
-            with _quiet(), torch.no_grad():
-                try:
+            try:
+                with torch.no_grad():
                     model(*example)
                     export(model, example, draft, opset, external)
-                except OSError:
-                    raise
-                except Exception as error:  # exporters raise anything
-                    raise ModelError(
-                        f"torch {torch.__version__} cannot export this model with {exporter}:"
-                        f" {_first_line(error)}; try another exporter or opset"
-                    ) from error
+            except OSError:
+                raise
+            except Exception as error:  # exporters raise anything
+                raise ModelError(
+                    f"torch {torch.__version__} cannot export this model with {exporter}:"
+                    f" {first_line(error)}; try another exporter or opset"
+                ) from error
+            _check_opset(draft, opset)
             _move(draft, path)
     except OSError as error:
         raise EnvironmentFailure(f"cannot write {path}: {error.strerror or error}") from error
@@ -91,6 +87,7 @@ def _dynamo(
 
 
 def _dimension(dim: str) -> Any:
+    """A dimension that torch.export refuses to freeze to the example's size."""
     symbol, _, offset = dim.partition(" + ")
     return torch.export.Dim(symbol) + int(offset) if offset else torch.export.Dim(symbol)
 
@@ -121,32 +118,20 @@ def _torchscript(
         onnx.save_model(loaded, draft, save_as_external_data=True, location=data)
 
 
+def _check_opset(draft: Path, opset: int | None) -> None:
+    """The dynamo exporter writes a mislabelled graph for an opset that it does not know."""
+    model = onnx.load(draft, load_external_data=False)
+    written = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    if opset not in (None, written):
+        raise ModelError(
+            f"the exporter wrote opset {written} where {opset} was asked for: it does not know"
+            f" {opset}; leave out --opset or choose another"
+        )
+
+
 def _move(draft: Path, path: Path) -> None:
     """Data first: a reader that sees the new model finds its data."""
     data = draft.with_name(f"{draft.name}.data")
     if data.exists():
-        os.replace(data, path.with_name(data.name))
-    os.replace(draft, path)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what the exporters print, warn and log off the user's screen."""
-    sink: Any = io.StringIO()
-    previous = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(sink),
-            contextlib.redirect_stderr(sink),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+        data.replace(path.with_name(data.name))
+    draft.replace(path)

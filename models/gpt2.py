@@ -6,7 +6,7 @@ __all__ = ["RECIPES"]
 
 from typing import Any
 
-from graphopt.models.decoder import token_inputs
+from graphopt.models.decoder import MASKED_FLOAT16, token_inputs
 from graphopt.models.recipe import Feed, Input, Recipe
 
 FULL = {"n_embd": 768, "n_layer": 12, "n_head": 12}
@@ -74,6 +74,7 @@ RECIPES = (
         blocks="n_layer",
         inputs=token_inputs,
         run=_run,
+        cannot=MASKED_FLOAT16,
     ),
     Recipe(
         architecture="GPT-2",
@@ -83,6 +84,7 @@ RECIPES = (
         blocks="n_layer",
         inputs=token_inputs,
         run=_run_hidden,
+        cannot=MASKED_FLOAT16,
         notes="also outputs the residual stream after the first block",
     ),
     Recipe(
@@ -93,6 +95,7 @@ RECIPES = (
         blocks="n_layer",
         inputs=_inputs_with_past,
         run=_run_with_past,
+        cannot=MASKED_FLOAT16,
         notes="one decode step: one token and a non-empty cache",
     ),
 )

@@ -28,6 +28,7 @@ RECIPES = (
                 "max_position_embeddings": 64,
             },
         },
+        masked_sdpa=False,
         notes="RMSNorm: no LayerNorm to convert",
     ),
 )

@@ -6,6 +6,7 @@ __all__ = ["RECIPES"]
 
 from typing import Any
 
+from graphopt.models.decoder import MASKED_FLOAT16
 from graphopt.models.image import image_inputs
 from graphopt.models.recipe import Feed, Input, Recipe
 
@@ -56,6 +57,7 @@ RECIPES = (
         blocks="depth",
         inputs=_gpt_inputs,
         run=_run,
+        cannot=MASKED_FLOAT16,
         notes="plain PyTorch; untied vocabulary head",
     ),
 )

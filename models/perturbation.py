@@ -1,6 +1,6 @@
 """Random weights in which every term of the network matters.
 
-A fresh model has gamma = 1, beta = 0, zero biases and class tokens and LayerScale factors near zero:
+A fresh model has gamma = 1, beta = 0, zero biases, zero class tokens and tiny LayerScale factors:
 an optimizer that loses one of them would still agree with it. Every trainable parameter is
 therefore drawn again, at the scale that trained models have.
 """
@@ -8,6 +8,8 @@ therefore drawn again, at the scale that trained models have.
 from __future__ import annotations
 
 __all__ = ["perturb"]
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +49,7 @@ def _draw(module: nn.Module, name: str, parameter: Tensor, generator: torch.Gene
         return 0.6 + 0.2 * noise
     fan_in = _fan_in(module, name, parameter)
     if fan_in:
-        return noise / fan_in**0.5
+        return noise / math.sqrt(fan_in)
     means = torch.randn((*parameter.shape[:-1], 1), generator=generator)
     return 0.15 * noise + 0.1 * means
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["EXPORTERS", "Feed", "Input", "Recipe"]
+__all__ = ["DTYPES", "EXPORTERS", "Feed", "Input", "Recipe"]
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 EXPORTERS = ("dynamo", "torchscript")
+"""In order of preference."""
+
+DTYPES = ("float32", "float16")
 
 Feed = dict[str, Any]
 """Tensors by input name."""
@@ -20,8 +23,8 @@ class Input:
 
     Attributes:
         name: its name in the exported graph.
-        dims: an int is a fixed size; a string is a symbolic dimension, or one with an offset such as
-            "past_sequence + 1".
+        dims: an int is a fixed size; a string is a symbolic dimension, with an offset or
+            without: "past_sequence", "past_sequence + 1".
         kind: "ids" (int64 below `high`), "mask" (int64, 1 where a token is real) or "float".
         high: for "ids", the number of rows of the table they index.
     """
@@ -49,8 +52,7 @@ class Recipe:
             stage depths).
         inputs: the graph inputs of a given configuration, in order.
         run: calls the model on a feed and names its outputs, in order.
-        cannot: exporters that fail, each with the reason.
-        no_float16: why there is no float16 form, or empty.
+        cannot: the reason for each (exporter, dtype) that fails.
         notes: what is special about it.
     """
 
@@ -61,14 +63,12 @@ class Recipe:
     blocks: str
     inputs: Callable[[Any], tuple[Input, ...]]
     run: Callable[[Any, Feed], Mapping[str, Any]]
-    cannot: Mapping[str, str] = field(default_factory=dict)
-    no_float16: str = ""
+    cannot: Mapping[tuple[str, str], str] = field(default_factory=dict)
     notes: str = ""
 
-    @property
-    def exporters(self) -> tuple[str, ...]:
-        """The exporters that work, the preferred one first."""
-        return tuple(exporter for exporter in EXPORTERS if exporter not in self.cannot)
+    def exporters(self, dtype: str = "float32") -> tuple[str, ...]:
+        """The exporters that work for `dtype`, the preferred one first."""
+        return tuple(e for e in EXPORTERS if (e, dtype) not in self.cannot)
 
     def block_count(self, name: str) -> int:
         """The number of blocks L of the size called `name`."""

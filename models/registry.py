@@ -40,9 +40,9 @@ class Description:
         name: what to ask for.
         architecture: the name that people know it by.
         blocks: number of blocks L.
-        exporters: the exporters that work, the preferred one first.
-        cannot: exporters that fail, each with the reason.
-        dtypes: the element types that it can be exported in.
+        exporters: the exporters that work in float32, the preferred one first.
+        float16_exporters: the exporters that work in float16.
+        cannot: one sentence for each (exporter, dtype) that fails.
         notes: what is special about it.
     """
 
@@ -50,8 +50,8 @@ class Description:
     architecture: str
     blocks: int
     exporters: tuple[str, ...]
-    cannot: tuple[tuple[str, str], ...]
-    dtypes: tuple[str, ...]
+    float16_exporters: tuple[str, ...]
+    cannot: tuple[str, ...]
     notes: str
 
 
@@ -81,9 +81,12 @@ def describe() -> list[Description]:
             name=name,
             architecture=recipe.architecture,
             blocks=recipe.block_count(name),
-            exporters=recipe.exporters,
-            cannot=tuple(recipe.cannot.items()),
-            dtypes=("float32",) if recipe.no_float16 else ("float32", "float16"),
+            exporters=recipe.exporters("float32"),
+            float16_exporters=recipe.exporters("float16"),
+            cannot=tuple(
+                f"{exporter} {dtype}: {reason}"
+                for (exporter, dtype), reason in recipe.cannot.items()
+            ),
             notes=recipe.notes,
         )
         for name, recipe in _recipes().items()

@@ -54,7 +54,6 @@ RECIPES = (
         blocks="depths",
         inputs=image_inputs,
         run=logits,
-        cannot={},
         notes="patch merging reads the stream raw",
     ),
 )

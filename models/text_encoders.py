@@ -6,7 +6,7 @@ __all__ = ["RECIPES"]
 
 from typing import Any
 
-from graphopt.models.decoder import token_inputs
+from graphopt.models.decoder import MASKED_FLOAT16, token_inputs
 from graphopt.models.recipe import Feed, Recipe
 
 TINY = {
@@ -43,6 +43,7 @@ RECIPES = (
         blocks="num_hidden_layers",
         inputs=token_inputs,
         run=_run,
+        cannot=MASKED_FLOAT16,
         notes="LayerNorm without beta, one on the embeddings",
     ),
     Recipe(
@@ -75,6 +76,7 @@ RECIPES = (
         blocks="num_hidden_layers",
         inputs=token_inputs,
         run=_run,
+        cannot=MASKED_FLOAT16,
         notes="token dropout scales the embeddings by a factor for each sequence",
     ),
 )

@@ -6,6 +6,7 @@ __all__ = ["RECIPES"]
 
 from typing import Any
 
+from graphopt.models.decoder import MASKED_FLOAT16
 from graphopt.models.recipe import Feed, Input, Recipe
 
 FULL = {"d_model": 384, "encoder_layers": 4, "decoder_layers": 4}
@@ -75,6 +76,7 @@ RECIPES = (
         blocks="decoder_layers",
         inputs=_decoder_inputs,
         run=_run_decoder,
+        cannot=MASKED_FLOAT16,
         notes="cross attention; tied vocabulary head",
     ),
 )
