@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
+from graphopt.passes.constants import constant_tensor
 from graphopt.passes.naming import Names
 from graphopt.passes.original_spelling import spelling_of
 
@@ -25,7 +26,8 @@ class LowerNorms(ir.passes.InPlacePass):
        ONNX Runtime fuses to its own RMS kernel. Epsilon is the Add's second input and a float32
        constant, because the fusion reads it there and assumes 1e-5 for anything else.
     3. float16 and bfloat16 compute between Casts to and from float32 (stash_type 1), which the
-       fusion takes in; gamma is multiplied in the type of x.
+       fusion takes in; gamma is multiplied in the type of x, and each norm gets its own, because
+       the Casts that ONNX Runtime inserts on the CPU keep the fusion from a shared one.
     4. float64 squares by Mul, which keeps the fusion away: it would lose the float64 epsilon.
     5. A canonical LayerNormalization that is left, with no spelling to return to, is decomposed
        likewise below opset 17, where ONNX does not have it.
@@ -124,7 +126,8 @@ class _Primitives:
         epsilon = self._constant("epsilon", node.attributes.get_float("epsilon", 1e-5), wide)
         shifted = emit("Add", [moment, epsilon], moment)
         value = emit("Div", [value, emit("Sqrt", [shifted], shifted)], value)
-        value = value if wide == dtype else cast(value, dtype)
+        if wide != dtype:
+            value, gamma = cast(value, dtype), self._own(gamma, f"{base}.gamma")
         value = emit("Mul", [value, gamma], result)
         if beta is not None:
             value = emit("Add", [value, beta], result)
@@ -133,6 +136,14 @@ class _Primitives:
         result.replace_all_uses_with(value, replace_graph_outputs=True)
         graph.remove(node, safe=True)
         value.name = result.name
+
+    def _own(self, gamma: ir.Value, name: str) -> ir.Value:
+        """``gamma``, or a copy of it if it is a constant with other readers."""
+        tensor = constant_tensor(gamma)
+        if tensor is None or len(gamma.uses()) == 1:
+            return gamma
+        copy = ir.tensor(np.array(tensor.numpy()), dtype=tensor.dtype)
+        return self._names.initializer(name, copy)
 
     def _constant(self, name: str, number: float, dtype: ir.DataType) -> ir.Value:
         key = (name, number, dtype)
