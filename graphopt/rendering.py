@@ -24,7 +24,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from graphopt.models import Description
     from graphopt.passes.pipeline import Step
-    from graphopt.passes.report import NormDecision, PassRecord, PlanSummary
+    from graphopt.passes.report import NormDecision, PassRecord, PlanSummary, Recentring
     from graphopt.reporting import Report
     from graphopt.verification import Verification
 
@@ -80,7 +80,7 @@ def print_plan(out: Console, plan: PlanSummary) -> None:
     for recentring in plan.recentrings:
         out.print(
             f"recentred explicitly: {recentring.value} (axis {recentring.axis}, "
-            f"size {recentring.size}), which unlocks {_counted(recentring.unlocks, 'norm')}"
+            f"size {recentring.size}), which unlocks {_unlocked(recentring, plan)}"
         )
     for copy in plan.copies:
         out.print(f"held twice: {copy.tensor} ({_size(copy.bytes)} more): {copy.reason}")
@@ -99,14 +99,13 @@ def _mean(norm: NormDecision, shown: set[str]) -> str:
     fresh = [name for name in norm.absorbed_by if name not in shown]
     repeated = len(norm.absorbed_by) - len(fresh)
     shown.update(fresh)
-    parts = []
-    if norm.recentrings:
-        parts.append(f"recentred: {', '.join(norm.recentrings)}")
-    if fresh:
-        parts.append(f"absorbed by {_names(fresh)}")
+    weights = [_names(fresh)] if fresh else []
     if repeated:
-        parts.append(f"and {repeated} above" if fresh else f"absorbed by {repeated} above")
-    return "mean " + " ".join(parts) if parts else ""
+        weights.append(f"{repeated} above")
+    parts = [f"recentred at {name}" for name in norm.recentrings]
+    if weights:
+        parts.append(f"absorbed by {' and '.join(weights)}")
+    return f"mean {', '.join(parts)}" if parts else ""
 
 
 def _names(names: Iterable[str]) -> str:
@@ -201,8 +200,11 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _counted(names: tuple[str, ...], noun: str) -> str:
-    return f"{len(names)} {noun}{'s' * (len(names) != 1)}: {', '.join(names)}"
+def _unlocked(recentring: Recentring, plan: PlanSummary) -> str:
+    names = recentring.unlocks
+    if len(names) == plan.converted and len(names) > 1:
+        return f"all {len(names)} norms that become RMSNorms"
+    return f"{len(names)} norm{'s' * (len(names) != 1)}: {', '.join(names)}"
 
 
 def _size(count: int) -> str:
