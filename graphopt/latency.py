@@ -1,14 +1,64 @@
-"""The table of a latency comparison, and the one line without which it says nothing."""
+"""Compares models in ONNX Runtime: one session each, interleaved, and the table of the result."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
 from rich.table import Table
 
 from graphopt.comparison import captured, compare
+from graphopt.environment import Environment, describe_environment
+from graphopt.errors import UsageError
 from graphopt.intervals import Estimate
-from graphopt.measurement import Samples
+from graphopt.measurement import Clock, Samples, measure, session_call
+from graphopt.sessions import create_session
 
-__all__ = ["captured_text", "latency_table", "ratio_text"]
+__all__ = ["captured_text", "latency_table", "measure_models", "ratio_text"]
+
+
+def measure_models(
+    models: Mapping[str, Path],
+    inputs: Mapping[str, np.ndarray],
+    *,
+    provider: str = "cpu",
+    threads: int = 1,
+    duration: float = 10.0,
+    seed: int = 0,
+    clock: Clock = "wall",
+    progress: Callable[[float], None] | None = None,
+) -> tuple[Samples, Environment]:
+    """Times models side by side on the same inputs.
+
+    Args:
+        models: Model files by name.
+        inputs: One array for each graph input, none of them all zeros.
+        provider: Execution provider: ``cpu`` or ``cuda``.
+        threads: Intra-op threads of each session. Idle sessions do not spin.
+        duration: Seconds of timed rounds.
+        seed: Seed of the order in a round.
+        clock: ``wall``, or ``thread_cpu`` for one thread on the CPU.
+        progress: Called with the share that is done, 0 to 1.
+
+    Returns:
+        The samples and the environment that they were taken in.
+
+    Raises:
+        UsageError: The clock cannot see the work, an input is all zeros, or there is no model.
+        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
+    """
+    if clock == "thread_cpu" and (threads != 1 or provider != "cpu"):
+        raise UsageError(
+            "the CPU time of the calling thread sees one thread on the CPU: measure wall time"
+        )
+    sessions = {
+        name: create_session(path, provider=provider, threads=threads)
+        for name, path in models.items()
+    }
+    calls = {name: session_call(session, inputs) for name, session in sessions.items()}
+    samples = measure(calls, duration=duration, seed=seed, clock=clock, progress=progress)
+    return samples, describe_environment(next(iter(sessions.values())), threads=threads)
 
 
 def latency_table(

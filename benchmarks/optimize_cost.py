@@ -1,0 +1,103 @@
+"""What optimizing costs: seconds and memory for GPT-2 small, beside other optimizers.
+
+    python benchmarks/optimize_cost.py
+
+GPT-2 small is exported once (dynamo, float32, 0.5 GB, random weights) into .model-cache/benchmarks,
+as a graph with external data and as one inline file. Each optimizer runs in a process of its own;
+memory is the maximum resident set size of that process, mapped pages included, as
+/usr/bin/time -v says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+# Nothing large may be imported here: a child's maximum starts at the size of its parent.
+
+CACHE = Path(__file__).parent.parent / ".model-cache" / "benchmarks"
+MODEL = CACHE / "gpt2" / "gpt2.onnx"
+INLINE = CACHE / "gpt2-inline" / "gpt2.onnx"
+
+WRITE_INLINE = f"""
+import onnx_ir as ir
+model = ir.load({str(MODEL)!r})
+ir.external_data.load_to_model(model)
+ir.save(model, {str(INLINE)!r})
+"""
+
+
+def optimizers(directory: Path) -> dict[str, list[str]]:
+    """The commands to compare, by label."""
+    python, scripts = sys.executable, Path(sys.executable).parent
+    graphopt = [str(scripts / "graphopt"), "optimize", "--variant", "rms", "--no-verify", "--quiet"]
+    transformers = [python, "-m", "onnxruntime.transformers.optimizer", "--model_type", "gpt2"]
+    transformers += ["--num_heads", "12", "--hidden_size", "768", "--use_external_data_format"]
+    onnxslim = [str(scripts / "onnxslim"), str(MODEL), str(directory / "slim.onnx")]
+    return {
+        "graphopt, external data": [*graphopt, str(MODEL), "-o", str(directory / "rms.onnx")],
+        "graphopt, one inline file": [*graphopt, str(INLINE), "-o", str(directory / "inline.onnx")],
+        "onnxruntime.transformers": [
+            *transformers,
+            *("--input", str(MODEL), "--output", str(directory / "transformers.onnx")),
+        ],
+        "onnxslim": [*onnxslim, "--save-as-external-data"],
+    }
+
+
+def measure(command: list[str]) -> tuple[float, float, str]:
+    """Wall seconds, maximum resident set size in MB, and the error where the command failed."""
+    with tempfile.TemporaryFile("w+") as log:
+        begin = time.perf_counter()
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+        log.seek(0)
+        lines = log.read().strip().splitlines()
+    error = lines[-1] if process.returncode and lines else ""
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return seconds, usage.ru_maxrss / unit, error
+
+
+def export() -> None:
+    """Writes both forms of the model, where they are not in the cache."""
+    for file in (MODEL, INLINE):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    if not MODEL.exists():
+        scripts = Path(sys.executable).parent
+        command = [str(scripts / "graphopt"), "export", "gpt2", "-o", str(MODEL)]
+        subprocess.run([*command, "--exporter", "dynamo"], check=True)
+    if not INLINE.exists():
+        subprocess.run([sys.executable, "-c", WRITE_INLINE], check=True)
+
+
+def main() -> None:
+    """Prints one row for each optimizer: the median of the repetitions."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each optimizer (default 3)")
+    repeat = parser.parse_args().repeat
+    export()
+    print("| optimizer | seconds | maximum RSS, MB |")
+    print("| --- | --- | --- |")
+    with tempfile.TemporaryDirectory(dir=CACHE) as directory:
+        for label in optimizers(Path(directory)):
+            runs = []
+            for number in range(repeat):
+                fresh = Path(directory) / f"{number}"
+                fresh.mkdir(exist_ok=True)
+                runs.append(measure(optimizers(fresh)[label]))
+                for file in fresh.iterdir():
+                    file.unlink()
+            seconds, megabytes, error = sorted(runs)[repeat // 2]
+            figures = error or f"{seconds:.1f} | {megabytes:.0f}"
+            print(f"| {label} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

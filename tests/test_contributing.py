@@ -1,0 +1,70 @@
+"""The worked example of CONTRIBUTING.md: its pass and its tests, executed as they stand there."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PASS = "graphopt.passes.drop_unit_factors"
+
+
+def blocks() -> list[str]:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def load(name: str, file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The files of the example, the pass imported as if it stood among the others."""
+    source, test, _ = blocks()
+    (tmp_path / "drop_unit_factors.py").write_text(source)
+    (tmp_path / "test_drop_unit_factors.py").write_text(test)
+    load(PASS, tmp_path / "drop_unit_factors.py")
+    yield tmp_path
+    del sys.modules[PASS]
+
+
+def test_the_example_passes_its_own_tests(example: Path) -> None:
+    assert pytest.main(["-q", "-p", "no:cacheprovider", f"--rootdir={example}", str(example)]) == 0
+
+
+def test_the_example_is_clean(example: Path) -> None:
+    ruff = [sys.executable, "-m", "ruff"]
+    config = ["--config", str(ROOT / "pyproject.toml"), str(example / "drop_unit_factors.py")]
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [*ruff, *command, *config], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_step_has_the_form_of_the_pipelines_steps(example: Path) -> None:
+    from graphopt.passes.pipeline import Step
+
+    step = eval(blocks()[2], {"Step": Step, "DropUnitFactors": sys.modules[PASS].DropUnitFactors})
+    assert step.optional
+    assert type(step.build(None, None)).__name__ == "DropUnitFactors"
+
+
+def test_the_folders_and_files_that_are_named_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`((?:passes|graphopt|models|tests|benchmarks|\.ci)/[\w./]*)`", text))
+    named -= {"passes/drop_unit_factors.py", "tests/passes/test_drop_unit_factors.py"}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
