@@ -1,0 +1,146 @@
+"""Draws random inputs that a model accepts."""
+
+from __future__ import annotations
+
+__all__ = ["GeneratedInputs", "generate_inputs"]
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx_ir as ir
+from onnx_ir.passes.common import InlinePass
+
+from graphopt.errors import UsageError
+from graphopt.evaluation.calls import Array
+from graphopt.inputs.dimensions import Dimensions, choose_dimensions
+from graphopt.inputs.roles import Role, trace_role
+from graphopt.passes.infer_shapes import InferShapes
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratedInputs:
+    """Inputs to run a model on.
+
+    Attributes:
+        arrays: One array for each graph input that is not also an initializer, by name.
+        dims: The size of each symbolic dimension.
+        defaulted: Those among them that were chosen by default, which a report should say.
+    """
+
+    arrays: dict[str, Array]
+    dims: dict[str, int]
+    defaulted: dict[str, int]
+
+
+def generate_inputs(
+    model: ir.Model,
+    *,
+    seed: int = 0,
+    shapes: Mapping[str, Sequence[int]] = {},
+    dims: Mapping[str, int] = {},
+    given: Mapping[str, Array] = {},
+) -> GeneratedInputs:
+    """Inputs for a model: the given ones, and random valid values for the rest.
+
+    Floats are normal. Integers that index a table are bounded by it, wherever the graph hides the
+    lookup; integers used as a mask are ones, with the last quarter of every sample but the first
+    set to 0 as padding to the right; positions that no table bounds count upwards; any other
+    integer is 0 or 1. The same seed gives the same arrays.
+
+    Args:
+        model: The model; it is not changed.
+        seed: Of the random numbers; each input draws from a stream of its own.
+        shapes: Complete shapes of some inputs, by name.
+        dims: Sizes of some symbolic dimensions, by name.
+        given: Arrays of some inputs, by name.
+
+    Raises:
+        UsageError: Something given does not fit the model, or an input cannot be generated.
+    """
+    inputs = [value for value in model.graph.inputs if value.const_value is None]
+    names = {value.name for value in model.graph.inputs}
+    for name, array in given.items():
+        if name not in names:
+            listed = ", ".join(value.name or "" for value in inputs)
+            raise UsageError(f"the model has no input {name!r}; it has: {listed}")
+        if name in shapes and tuple(shapes[name]) != array.shape:
+            raise UsageError(
+                f"input {name!r} is given with shape {list(array.shape)} and --input-"
+                f"shape {list(shapes[name])}; give one of them"
+            )
+    fixed = dict(shapes) | {
+        value.name: given[value.name].shape
+        for value in inputs
+        if value.name is not None and value.name in given
+    }
+    chosen = choose_dimensions(inputs, fixed, dims)
+    roles = _trace_roles(model)
+    arrays = {}
+    for number, value in enumerate(inputs):
+        name = value.name or ""
+        if name in given:
+            arrays[name] = _check_type(value, given[name])
+        else:
+            stream = np.random.default_rng((seed, number))
+            arrays[name] = _draw(value, chosen, roles[name], stream)
+    arrays.update({name: array for name, array in given.items() if name not in arrays})
+    return GeneratedInputs(arrays, chosen.symbols, chosen.defaulted)
+
+
+def _trace_roles(model: ir.Model) -> dict[str, Role]:
+    """Roles of all inputs; shapes are inferred (on a copy) for tables that the graph computes."""
+    copy = model.clone()
+    if copy.functions:
+        InlinePass()(copy)
+    InferShapes()(copy)
+    return {value.name or "": trace_role(value) for value in copy.graph.inputs}
+
+
+def _check_type(value: ir.Value, array: Array) -> Array:
+    if value.dtype is not None and value.dtype.numpy() != array.dtype:
+        raise UsageError(
+            f"input {value.name!r} is declared {value.dtype.numpy()}; the array given is "
+            f"{array.dtype}"
+        )
+    return array
+
+
+def _draw(value: ir.Value, chosen: Dimensions, role: Role, stream: np.random.Generator) -> Array:
+    name = value.name or ""
+    if not isinstance(value.type, ir.TensorType) or value.type.dtype == ir.DataType.STRING:
+        raise UsageError(f"input {name!r} is no tensor of numbers: no input can be generated")
+    shape, dtype = chosen.shapes[name], value.type.dtype
+    if dtype == ir.DataType.BOOL:
+        array = _mask(shape) if _is_mask(name, role) else stream.integers(0, 2, shape)
+    elif dtype.is_integer():
+        array = _draw_integers(name, shape, role, stream)
+    elif role.mask:
+        array = _mask(shape)
+    else:
+        array = stream.normal(size=shape)
+    return np.asarray(array).astype(dtype.numpy())
+
+
+def _draw_integers(
+    name: str, shape: tuple[int, ...], role: Role, stream: np.random.Generator
+) -> Array:
+    if role.high is not None:
+        return stream.integers(role.low, max(role.high, role.low + 1), shape)
+    if _is_mask(name, role):
+        return _mask(shape)
+    if "position" in name.lower() and shape:
+        return np.broadcast_to(np.arange(shape[-1]), shape)
+    return stream.integers(0, 2, shape)
+
+
+def _is_mask(name: str, role: Role) -> bool:
+    return role.mask or "mask" in name.lower()
+
+
+def _mask(shape: tuple[int, ...]) -> Array:
+    """Ones; every sample but the first is padded to the right by a quarter of its length."""
+    mask = np.ones(shape)
+    if len(shape) > 1:
+        mask[1:, ..., shape[-1] - shape[-1] // 4 :] = 0
+    return mask

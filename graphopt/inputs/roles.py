@@ -1,0 +1,138 @@
+"""What an input means, read off the operators that its values reach unchanged."""
+
+from __future__ import annotations
+
+__all__ = ["Role", "trace_role"]
+
+import dataclasses
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.evaluation.tensors import read_tensor
+
+# Operators that pass elements on as they are: operator to the positions that are passed on.
+_PASSES_ON = {
+    "Cast": (0,), "Clip": (0,), "Concat": None, "Expand": (0,), "Flatten": (0,), "Gather": (0,),
+    "GatherElements": (0,), "GatherND": (0,), "Identity": (0,), "Max": None, "Min": None,
+    "Pad": (0,), "Reshape": (0,), "ScatterElements": (0, 2), "ScatterND": (0, 2), "Slice": (0,),
+    "Split": (0,), "Squeeze": (0,), "Tile": (0,), "Transpose": (0,), "Unsqueeze": (0,),
+    "Where": (1, 2),
+}  # fmt: skip
+# (domain, operator, position of an index): position of the table whose axis 0 it indexes.
+_TABLES = {
+    ("", "RotaryEmbedding", 3): 1,
+    ("com.microsoft", "EmbedLayerNormalization", 0): 2,
+    ("com.microsoft", "EmbedLayerNormalization", 1): 4,
+    ("com.microsoft", "EmbedLayerNormalization", 8): 3,
+    ("com.microsoft", "RotaryEmbedding", 1): 2,
+}
+# Uses that only a mask of zeros and ones has: (domain, operator, position).
+_MASKS = {
+    ("", "CumSum", 0), ("", "Equal", 0), ("", "Equal", 1), ("", "Greater", 0), ("", "Less", 1),
+    ("", "ReduceSum", 0), ("com.microsoft", "Attention", 3),
+    ("com.microsoft", "EmbedLayerNormalization", 7), ("com.microsoft", "MultiHeadAttention", 4),
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Role:
+    """What the values of an input may be.
+
+    Attributes:
+        low: Smallest valid index.
+        high: One more than the largest valid index, or None where no table is indexed.
+        mask: True where the input is used as a mask of zeros and ones.
+    """
+
+    low: int = 0
+    high: int | None = None
+    mask: bool = False
+
+
+def trace_role(value: ir.Value) -> Role:
+    """Follow the values of a graph input to the tables they index and the masks they form.
+
+    Constants added on the way (a position offset) shift the bounds. An input that indexes a table
+    is an index, even where it is also compared, as token ids are with the end token.
+    """
+    role = Role()
+    pending, seen = [(value, 0)], {value}
+    while pending:
+        current, offset = pending.pop()
+        for node, position in current.uses():
+            size = _table_size(node, position)
+            if size is not None:
+                highs = [size - offset] if role.high is None else [role.high, size - offset]
+                role = dataclasses.replace(role, low=max(role.low, -offset), high=min(highs))
+            if _is_mask_use(node, position):
+                role = dataclasses.replace(role, mask=True)
+            shift = _shift(node, position)
+            if shift is None:
+                continue
+            for output in node.outputs:
+                if output not in seen:
+                    seen.add(output)
+                    pending.append((output, offset + shift))
+    return role
+
+
+def _table_size(node: ir.Node, position: int) -> int | None:
+    """The number of entries that a node's index input chooses from."""
+    if node.domain == "" and node.op_type in ("Gather", "GatherElements") and position == 1:
+        axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 0
+        return _size(node.inputs[0], axis)
+    if node.domain == "" and node.op_type == "OneHot" and position == 0:
+        depth = _constant(node.inputs[1])
+        return None if depth is None else int(depth)
+    table = _TABLES.get((node.domain, node.op_type, position))
+    return None if table is None else _size(node.inputs[table], 0)
+
+
+def _size(value: ir.Value | None, axis: int) -> int | None:
+    if value is None:
+        return None
+    shape = value.shape if value.const_value is None else value.const_value.shape
+    if shape is None or not -len(shape) <= axis < len(shape):
+        return None
+    dim = shape[axis]
+    return dim if isinstance(dim, int) else None
+
+
+def _is_mask_use(node: ir.Node, position: int) -> bool:
+    if node.domain == "" and node.op_type == "Cast":
+        return bool(node.attributes["to"].value == ir.DataType.BOOL)
+    if node.domain == "" and node.op_type == "Sub" and position == 1:
+        return _constant(node.inputs[0]) is not None  # (1 - mask) * -large
+    return (node.domain, node.op_type, position) in _MASKS
+
+
+def _shift(node: ir.Node, position: int) -> int | None:
+    """What a node adds to the values it passes on; None where it does not pass them on."""
+    if node.domain != "":
+        return None
+    if node.op_type in ("Add", "Sub"):
+        constant = _constant(node.inputs[1 - position])
+        if constant is None or (node.op_type == "Sub" and position == 1):
+            return None
+        return int(constant) if node.op_type == "Add" else -int(constant)
+    if node.op_type not in _PASSES_ON:
+        return None
+    positions = _PASSES_ON[node.op_type]
+    return 0 if positions is None or position in positions else None
+
+
+def _constant(value: ir.Value | None) -> float | None:
+    """The value of a constant with one element."""
+    if value is None:
+        return None
+    tensor = value.const_value
+    producer = value.producer()
+    if tensor is None and producer is not None and producer.op_type == "Constant":
+        attribute = next(iter(producer.attributes.values()))
+        if attribute.type in (ir.AttributeType.FLOAT, ir.AttributeType.INT):
+            return float(attribute.value)
+        tensor = attribute.value if attribute.type == ir.AttributeType.TENSOR else None
+    if tensor is None or tensor.size != 1 or value.is_graph_input():
+        return None
+    return float(np.asarray(read_tensor(tensor)).reshape(()))

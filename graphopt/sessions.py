@@ -1,0 +1,130 @@
+"""ONNX Runtime sessions: made one way everywhere, and never quieter than the truth."""
+
+from __future__ import annotations
+
+__all__ = ["RuntimeRefused", "create_session", "ort_version", "run"]
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.errors import EnvironmentFailure, ModelError, UsageError
+
+Optimization = Literal["disable", "basic", "extended", "all"]
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_EXTRAS = {"cpu": "cpu", "cuda": "gpu"}
+
+
+class RuntimeRefused(ModelError):
+    """ONNX Runtime cannot load a model, or cannot run it on the given inputs."""
+
+
+def ort_version() -> str:
+    """The version of ONNX Runtime.
+
+    Raises:
+        EnvironmentFailure: It is not installed.
+    """
+    return str(_import_onnxruntime("cpu").__version__)
+
+
+def create_session(
+    model: ir.Model | str | os.PathLike[str],
+    *,
+    provider: str = "cpu",
+    threads: int = 1,
+    optimization: Optimization = "all",
+) -> Any:
+    """Open a model in ONNX Runtime.
+
+    Idle threads sleep instead of spinning, so that sessions do not slow each other down. Nothing
+    is logged: what matters is raised.
+
+    Args:
+        model: A file, which ONNX Runtime opens itself, or a model in memory, which goes through a
+            temporary file.
+        provider: ``cpu`` or ``cuda``.
+        threads: Threads inside an operator; 0 means one for each core.
+        optimization: Level of ONNX Runtime's own graph optimization.
+
+    Returns:
+        An ``onnxruntime.InferenceSession`` that really has the provider.
+
+    Raises:
+        UsageError: The provider is not one of those above.
+        RuntimeRefused: ONNX Runtime cannot load the model.
+        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
+    """
+    if isinstance(model, ir.Model):
+        from graphopt import saving  # not needed, so not imported, where there is a file
+
+        with saving.temporary(model) as path:
+            return create_session(
+                path, provider=provider, threads=threads, optimization=optimization
+            )
+    if provider not in _PROVIDERS:
+        raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
+    runtime = _import_onnxruntime(provider)
+    name = _PROVIDERS[provider]
+    if name not in runtime.get_available_providers():
+        raise _not_started(name, provider)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # fatal errors alone
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    level = f"ORT_{'DISABLE' if optimization == 'disable' else 'ENABLE'}_"
+    level += "ALL" if optimization == "disable" else optimization.upper()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.__members__[level]
+    providers = [name] if provider == "cpu" else [name, _PROVIDERS["cpu"]]
+    try:
+        session = runtime.InferenceSession(os.fspath(model), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        raise RuntimeRefused(
+            f"ONNX Runtime {runtime.__version__} cannot load {Path(model).name}: {_line(error)}"
+        ) from error
+    if session.get_providers()[0] != name:  # it falls back to the CPU with a warning
+        raise _not_started(name, provider)
+    return session
+
+
+def run(session: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Run a session once on one array for each input, and return its outputs by name.
+
+    Raises:
+        RuntimeRefused: The inputs do not fit, or a kernel failed.
+    """
+    names = [value.name for value in session.get_outputs()]
+    try:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        raise RuntimeRefused(f"ONNX Runtime cannot run the model: {_line(error)}") from error
+
+
+def _import_onnxruntime(provider: str) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EnvironmentFailure(
+            f"ONNX Runtime cannot be imported ({error}): "
+            f'pip install "graphopt[{_EXTRAS[provider]}]"'
+        ) from error
+    return onnxruntime
+
+
+def _not_started(name: str, provider: str) -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"{name} does not start in ONNX Runtime {ort_version()}: install "
+        f'"graphopt[{_EXTRAS[provider]}]" and the CUDA and cuDNN libraries it was built for'
+    )
+
+
+def _line(error: Exception) -> str:
+    """The last line of a message of ONNX Runtime: the one that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,163 @@
+"""Compares one output of two models, and decides."""
+
+from __future__ import annotations
+
+__all__ = ["OutputError", "compare", "compare_with_truth", "mismatch"]
+
+import dataclasses
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.evaluation.calls import Array
+
+# Rounding differences of a few dozen layers, measured on the zoo, with a factor of about 50 above.
+_RTOL = {"float64": 1e-9, "float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
+_FACTOR = 2.0
+_FLOOR_ULPS = 4.0
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputError:
+    """How far an output of the candidate is from the base's.
+
+    Attributes:
+        name: The output.
+        dtype: Its type, as numpy calls it.
+        max_abs: Largest absolute difference over all finite elements; infinite where the outputs
+            cannot be compared.
+        max_rel: ``max_abs`` relative to the largest finite element of the base.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance.
+        passed: The decision.
+        problem: In words, why the outputs cannot be compared or differ beyond numbers; else "".
+        error_base: Against a float64 reference: the base's error, relative to the largest element.
+        error_candidate: Against a float64 reference: the candidate's error.
+    """
+
+    name: str
+    dtype: str
+    max_abs: float
+    max_rel: float
+    rtol: float
+    atol: float
+    passed: bool
+    problem: str = ""
+    error_base: float | None = None
+    error_candidate: float | None = None
+
+
+def mismatch(name: str, dtype: str, problem: str) -> OutputError:
+    """An output that cannot be compared."""
+    return OutputError(name, dtype, math.inf, math.inf, 0.0, 0.0, passed=False, problem=problem)
+
+
+def compare(
+    name: str, base: Array, candidate: Array, rtol: float | None = None, atol: float | None = None
+) -> OutputError:
+    """Compare two arrays: every element within ``atol + rtol * |base|``.
+
+    By default rtol is that of the type (float64 1e-9, float32 1e-3, float16 3e-2, bfloat16 2e-1),
+    and atol is rtol times the mean magnitude of the base's finite elements: a transformer rounds
+    in proportion to the typical size of a tensor, not of each element, and the mean, other than
+    the largest element, is hardly moved by the few huge features that many streams carry.
+    Integers and booleans must be equal. NaN and infinities must be in the same places.
+    """
+    problem = _structure(base, candidate)
+    if problem:
+        return mismatch(name, str(base.dtype), problem)
+    if str(base.dtype) not in _RTOL:
+        return _compare_exactly(name, base, candidate)
+    rtol = _RTOL[str(base.dtype)] if rtol is None else rtol
+    expected, actual = base.astype(np.float64), candidate.astype(np.float64)
+    finite = np.isfinite(expected)
+    magnitude = np.abs(expected[finite])
+    if atol is None:
+        atol = rtol * float(magnitude.mean()) if magnitude.size else 0.0
+    if not _same_non_finite(expected, actual):
+        return mismatch(name, str(base.dtype), "NaN or infinity in other places than in the base")
+    difference = np.abs(actual[finite] - expected[finite])
+    max_abs = float(difference.max(initial=0.0))
+    return OutputError(
+        name,
+        str(base.dtype),
+        max_abs,
+        _relative(max_abs, float(magnitude.max(initial=0.0))),
+        rtol,
+        atol,
+        passed=bool(np.all(difference <= atol + rtol * magnitude)),
+    )
+
+
+def compare_with_truth(name: str, truth: Array, base: Array, candidate: Array) -> OutputError:
+    """Hold both against the float64 evaluation of the base.
+
+    The error of an output is its largest difference from the truth, relative to the largest
+    element of the truth. The candidate passes with at most twice the base's error plus 4 units in
+    the last place of its type, so that a base that happens to be exact does not fail everybody.
+    Integers and booleans must equal the base's.
+    """
+    plain = compare(name, base, candidate)
+    if plain.problem or str(base.dtype) not in _RTOL:
+        return plain
+    if truth.shape != base.shape:
+        return mismatch(name, plain.dtype, f"evaluated in float64 it has shape {truth.shape}")
+    if not _same_non_finite(truth, base.astype(np.float64)):
+        return mismatch(name, plain.dtype, "NaN or infinity in other places than in float64")
+    finite = np.isfinite(truth)
+    largest = float(np.abs(truth[finite]).max(initial=0.0))
+    errors = [
+        _relative(
+            float(np.abs(x[finite].astype(np.float64) - truth[finite]).max(initial=0.0)), largest
+        )
+        for x in (base, candidate)
+    ]
+    bound = _FACTOR * errors[0] + _FLOOR_ULPS * float(ir.DataType.from_numpy(base.dtype).eps)
+    return dataclasses.replace(
+        plain,
+        rtol=bound,
+        atol=0.0,
+        passed=errors[1] <= bound,
+        error_base=errors[0],
+        error_candidate=errors[1],
+    )
+
+
+def _structure(base: Array, candidate: Array) -> str:
+    if base.dtype != candidate.dtype:
+        return f"type {candidate.dtype} instead of {base.dtype}"
+    if base.shape != candidate.shape:
+        return f"shape {list(candidate.shape)} instead of {list(base.shape)}"
+    return ""
+
+
+def _compare_exactly(name: str, base: Array, candidate: Array) -> OutputError:
+    wrong = int(np.count_nonzero(base != candidate))
+    problem = ""
+    if wrong:
+        problem = (
+            f"{wrong} of {base.size} {base.dtype} elements differ, which must be equal "
+            "(an ArgMax of nearly equal elements may differ by rounding)"
+        )
+    numeric = np.issubdtype(base.dtype, np.number)
+    steps = np.abs(base.astype(np.float64) - candidate) if numeric else base != candidate
+    max_abs = float(np.max(steps, initial=0.0))
+    largest = float(np.abs(base.astype(np.float64)).max(initial=0.0)) if numeric else 1.0
+    return OutputError(
+        name, str(base.dtype), max_abs, _relative(max_abs, largest), 0.0, 0.0, not wrong, problem
+    )
+
+
+def _same_non_finite(expected: Array, actual: Array) -> bool:
+    special = ~np.isfinite(expected)
+    return bool(
+        np.array_equal(special, ~np.isfinite(actual))
+        and np.array_equal(expected[special], actual[special], equal_nan=True)
+    )
+
+
+def _relative(difference: float, largest: float) -> float:
+    if difference == 0:
+        return 0.0
+    return difference / largest if largest else math.inf

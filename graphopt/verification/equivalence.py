@@ -1,0 +1,235 @@
+"""Runs base and candidate on the same inputs and compares every output."""
+
+from __future__ import annotations
+
+__all__ = ["Verification", "prove", "verify"]
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt import loading, sessions
+from graphopt.errors import ModelError, UsageError
+from graphopt.evaluation import EvaluationFailed, evaluate
+from graphopt.evaluation.calls import Array
+from graphopt.inputs import GeneratedInputs, generate_inputs
+from graphopt.precision import cast_to_float64
+from graphopt.sessions import RuntimeRefused
+from graphopt.verification.differences import (
+    OutputError,
+    compare,
+    compare_with_truth,
+    mismatch,
+)
+
+ModelOrPath = ir.Model | str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """The result of a comparison.
+
+    Attributes:
+        status: ``passed``; ``failed``; or ``unverified``, which is neither.
+        outputs: One entry for each output; empty where nothing could be compared.
+        reason: Why nothing could be verified, or what failed beyond numbers; else "".
+        defaulted: Symbolic dimensions of generated inputs that were chosen by default.
+        reference: What the outputs were held against.
+        runtime: Version of ONNX Runtime and its execution provider, or "" where it did not run.
+    """
+
+    status: Literal["passed", "failed", "unverified"]
+    outputs: tuple[OutputError, ...] = ()
+    reason: str = ""
+    defaulted: dict[str, int] = dataclasses.field(default_factory=dict)
+    reference: Literal["ort", "float64"] = "ort"
+    runtime: str = ""
+
+
+def verify(
+    base: ModelOrPath,
+    candidate: ModelOrPath,
+    *,
+    inputs: Mapping[str, Array] | None = None,
+    shapes: Mapping[str, Sequence[int]] = {},
+    dims: Mapping[str, int] = {},
+    seed: int = 0,
+    rtol: float | None = None,
+    atol: float | None = None,
+    reference: Literal["ort", "float64"] = "ort",
+    provider: str = "cpu",
+) -> Verification:
+    """Run both models in ONNX Runtime on the same inputs and compare their outputs.
+
+    With the reference ``ort`` every element of the candidate must be within a tolerance of the
+    base (:func:`graphopt.verification.differences.compare`). With ``float64`` the base is also
+    evaluated in float64, and the candidate's error against that must be at most twice the base's
+    (:func:`graphopt.verification.differences.compare_with_truth`); rtol and atol do not apply.
+
+    Args:
+        base: The original, as a file or in memory.
+        candidate: The model to be checked.
+        inputs: Arrays of some inputs; the others are generated.
+        shapes: Shapes of generated inputs, by name.
+        dims: Sizes of symbolic dimensions, by name.
+        seed: Seed of generated inputs.
+        rtol: Relative tolerance; None takes that of each output's type.
+        atol: Absolute tolerance; None takes rtol times the mean magnitude of each output.
+        reference: ``ort`` or ``float64``.
+        provider: ``cpu`` or ``cuda``.
+
+    Returns:
+        The verdict. A base that ONNX Runtime cannot run, or that gives nothing finite, leaves the
+        candidate unverified; a candidate that it refuses, or whose inputs or outputs have other
+        names, types or shapes, has failed.
+
+    Raises:
+        UsageError: Something given does not fit the base, or the base does not run on it.
+        ModelError: A file is missing or the base is no valid model.
+        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
+    """
+    if reference not in ("ort", "float64"):
+        raise UsageError(f"unknown reference {reference!r}; choose ort or float64")
+    if not isinstance(candidate, ir.Model) and not Path(candidate).is_file():
+        raise ModelError(f"{candidate}: there is no such file")
+    model = base if isinstance(base, ir.Model) else loading.load(base)
+    drawn = generate_inputs(model, seed=seed, shapes=shapes, dims=dims, given=inputs or {})
+    unverified = Verification(
+        "unverified",
+        defaulted=drawn.defaulted,
+        reference=reference,
+        runtime=f"{sessions.ort_version()} ({provider})",
+    )
+    try:
+        session = sessions.create_session(base, provider=provider, threads=0)
+    except RuntimeRefused as error:
+        return dataclasses.replace(unverified, reason=f"the original does not run: {error}")
+    try:
+        expected = sessions.run(session, drawn.arrays)
+    except RuntimeRefused as error:
+        if inputs or shapes or dims:
+            raise UsageError(f"the original does not run on the given inputs: {error}") from error
+        reason = f"the original does not run on generated inputs ({_sizes(drawn)}): {error}"
+        return dataclasses.replace(unverified, reason=reason)
+    needed = {value.name for value in session.get_inputs()}
+    del session  # one model at a time is in memory
+    if not all(isinstance(array, np.ndarray) for array in expected.values()):
+        return dataclasses.replace(
+            unverified, reason="the original has outputs that are no tensors"
+        )
+    if not any(_has_finite(array) for array in expected.values()):
+        reason = "every output of the original is NaN or infinite on these inputs"
+        return dataclasses.replace(unverified, reason=reason)
+    truth = None
+    if reference == "float64":
+        try:
+            truth = _evaluate_in_float64(model, drawn.arrays)
+        except (EvaluationFailed, MemoryError) as error:
+            reason = f"the original cannot be evaluated in float64: {error or 'out of memory'}"
+            return dataclasses.replace(unverified, reason=reason)
+    try:
+        session = sessions.create_session(candidate, provider=provider, threads=0)
+        found = {value.name for value in session.get_inputs()}
+        if found != needed:
+            problem = f"the candidate has inputs {sorted(found)} instead of {sorted(needed)}"
+            return _failed(unverified, expected, problem)
+        actual = sessions.run(session, drawn.arrays)
+    except RuntimeRefused as error:
+        return _failed(unverified, expected, f"the candidate does not run: {error}")
+    if list(actual) != list(expected):
+        problem = f"the candidate has outputs {list(actual)} instead of {list(expected)}"
+        return _failed(unverified, expected, problem)
+    return _decide(unverified, expected, actual, truth, rtol, atol)
+
+
+def prove(
+    base: ir.Model,
+    candidate: ir.Model,
+    inputs: Mapping[str, Array],
+    *,
+    rtol: float = 1e-9,
+    atol: float = 1e-13,
+) -> Verification:
+    """Evaluate two float64 models with numpy and compare them far below float32 rounding.
+
+    Every element must be within ``rtol`` times the largest finite element of its output, plus
+    ``atol`` (a base that is exactly zero where the candidate rounds).
+
+    Args:
+        base: A float64 model, as :func:`graphopt.precision.cast_to_float64` gives it.
+        candidate: The same model, optimized in float64.
+        inputs: One array for each input.
+        rtol: Tolerance relative to the largest element of an output.
+        atol: Absolute tolerance.
+
+    Raises:
+        EvaluationFailed: One of them cannot be evaluated.
+    """
+    expected, actual = evaluate(base, inputs), evaluate(candidate, inputs)
+    result = Verification("unverified", reference="float64")
+    if list(actual) != list(expected):
+        problem = f"the candidate has outputs {list(actual)} instead of {list(expected)}"
+        return _failed(result, expected, problem)
+    outputs = []
+    for name, array in expected.items():
+        magnitude = np.abs(array[np.isfinite(array)], dtype=np.float64)
+        scaled = atol + rtol * float(magnitude.max(initial=0.0))
+        outputs.append(compare(name, array, actual[name], 0.0, scaled))
+    return _judge(result, outputs)
+
+
+def _evaluate_in_float64(model: ir.Model, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    wide = {
+        value.name: inputs[value.name].astype(np.float64)
+        if value.dtype is not None and value.dtype.is_floating_point()
+        else inputs[value.name]
+        for value in model.graph.inputs
+        if value.name is not None and value.name in inputs
+    }
+    return evaluate(cast_to_float64(model), wide)
+
+
+def _decide(
+    undecided: Verification,
+    expected: Mapping[str, Array],
+    actual: Mapping[str, Array],
+    truth: Mapping[str, Array] | None,
+    rtol: float | None,
+    atol: float | None,
+) -> Verification:
+    if truth is None:
+        outputs = [compare(name, expected[name], actual[name], rtol, atol) for name in expected]
+    else:
+        outputs = [
+            compare_with_truth(name, truth[name], expected[name], actual[name]) for name in expected
+        ]
+    return _judge(undecided, outputs)
+
+
+def _judge(undecided: Verification, outputs: Sequence[OutputError]) -> Verification:
+    problems = [f"output {output.name!r}: {output.problem}" for output in outputs if output.problem]
+    return dataclasses.replace(
+        undecided,
+        status="passed" if all(output.passed for output in outputs) else "failed",
+        outputs=tuple(outputs),
+        reason=problems[0] if problems else "",
+    )
+
+
+def _failed(undecided: Verification, expected: Mapping[str, Array], problem: str) -> Verification:
+    outputs = [mismatch(name, str(array.dtype), problem) for name, array in expected.items()]
+    return dataclasses.replace(undecided, status="failed", outputs=tuple(outputs), reason=problem)
+
+
+def _has_finite(array: Array) -> bool:
+    return array.dtype.kind not in "fV" or bool(np.isfinite(array).any())
+
+
+def _sizes(drawn: GeneratedInputs) -> str:
+    sizes = ", ".join(f"{name}={size}" for name, size in drawn.dims.items())
+    return f"{sizes}: --dim sets others" if sizes else "all of static shape"
