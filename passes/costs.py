@@ -53,11 +53,18 @@ def provider_costs(provider: str) -> Costs:
     return _CUDA if provider == "cuda" else _CPU
 
 
+_SAME_SIZE = frozenset(
+    {"Cast", "Flatten", "Identity", "Neg", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+)
+
+
 class RowCounts:
     """Elements of a value, with reference sizes where its dimensions are symbolic.
 
-    A symbol that is the first dimension of a graph input is a batch and counts 1; every other
-    symbol counts 128.
+    A symbol that is the first dimension of a graph input is a batch and counts 1; all other symbols
+    of one shape together count 128, so that [batch, height, width, d] and its Reshape to [batch,
+    height * width, d] count the same. Behind ops that keep the number of elements the best known
+    shape counts.
     """
 
     def __init__(self, model: ir.Model) -> None:
@@ -69,11 +76,22 @@ class RowCounts:
 
     def elements(self, stream: Stream) -> int:
         """Number of elements of the stream's value."""
-        count = 1
-        for axis in range(axes.rank(stream.value) or 0):
-            dim = axes.dimension(stream.value, axis)
+        value: ir.Value | None = stream.value
+        counts = []
+        while value is not None and value.shape is not None:
+            counts.append(self._count(value))
+            node = value.producer()
+            same = node is not None and not node.domain and node.op_type in _SAME_SIZE
+            value = node.inputs[0] if node is not None and same else None
+        return min(counts, default=(0, 1))[1]
+
+    def _count(self, value: ir.Value) -> tuple[int, int]:
+        """Number of symbolic dimensions beside the batch, and of elements."""
+        count, unknown = 1, 0
+        for axis in range(axes.rank(value) or 0):
+            dim = axes.dimension(value, axis)
             if isinstance(dim, int):
                 count *= max(1, dim)
             elif dim is None or dim.value not in self._batch:
-                count *= _REFERENCE_ROWS
-        return count
+                unknown += 1
+        return unknown, count * (_REFERENCE_ROWS if unknown else 1)

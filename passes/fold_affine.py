@@ -63,14 +63,13 @@ class FoldAffine(ir.passes.InPlacePass):
         node, result = reader.node, reader.node.outputs[0]
         assert node.graph is not None
         bias = names.initializer(f"{node.name}.bias", _new_bias(reader, None, beta))
-        uses = list(result.uses())
-        add = ir.node("Add", [result, bias], name=names.fresh(f"{node.name}.add_bias"))
-        total = add.outputs[0]
-        total.name = names.fresh(f"{result.name}.biased")
-        total.dtype, total.shape = result.dtype, result.shape
+        total = ir.Value(type=result.type, shape=result.shape)
+        ir.convenience.replace_all_uses_with(result, total, replace_graph_outputs=True)
+        total.name, result.name = result.name, names.fresh(f"{result.name}.unbiased")
+        add = ir.node(
+            "Add", [result, bias], outputs=[total], name=names.fresh(f"{node.name}.add_bias")
+        )
         node.graph.insert_after(node, add)
-        for user, index in uses:
-            user.replace_input_with(index, total)
         self.record["biases added"] += 1
 
     def _fold_gamma(self, names: Names, norm: Norm, part: Affine) -> None:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import numpy as np
+import onnx
+import onnx.reference
 import onnx_ir as ir
 from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes
 
-from graphopt.passes import axes
+from graphopt.passes import axes, constants
 
 __all__ = ["ForgetShapes", "InferShapes"]
 
 _DECLARED = "graphopt.declared_shape"
 _ROUNDS = 4
+_FEW = 16
+_INTEGER_ARITHMETIC = frozenset(
+    {"Add", "Cast", "Concat", "Div", "Mod", "Mul", "Neg", "Reshape", "Squeeze", "Sub", "Unsqueeze"}
+)
 
 
 class InferShapes(ir.passes.InPlacePass):
@@ -22,7 +29,8 @@ class InferShapes(ir.passes.InPlacePass):
     1. onnx-shape-inference does the work. Where the sizes that Expand, Reshape or ConstantOfShape
        receive cannot be followed but their number is known, the result gets that many unknown
        dimensions, and inference goes on behind it.
-    2. The shape that the file declares for a value is remembered for ForgetShapes.
+    2. Integer arithmetic on constants, of which exporters compute sizes, is worked out beforehand.
+    3. The shape that the file declares for a value is remembered for ForgetShapes.
     """
 
     def __init__(self) -> None:
@@ -34,6 +42,8 @@ class InferShapes(ir.passes.InPlacePass):
         for value in values:
             value.meta.setdefault(_DECLARED, None if value.shape is None else value.shape.copy())
         const_values = {value: value.const_value for value in values}
+        for node in model.graph.all_nodes():
+            _work_out_integers(node)
         fresh = (f"graphopt_unknown_{number}" for number in itertools.count())
         for _ in range(_ROUNDS):
             infer_symbolic_shapes(model, warn_on_missing=False)
@@ -71,19 +81,46 @@ def _values(model: ir.Model) -> Iterator[ir.Value]:
     return itertools.chain(inputs, results)
 
 
+def _work_out_integers(node: ir.Node) -> None:
+    """Attach the results of a node that computes a few integers from constants."""
+    inputs = [None if value is None else constants.constant_tensor(value) for value in node.inputs]
+    known = [
+        tensor or (None if value is None else value.const_value)
+        for value, tensor in zip(node.inputs, inputs, strict=True)
+    ]
+    if node.domain or not known or node.op_type not in _INTEGER_ARITHMETIC:
+        return
+    if any(t is None or t.size > _FEW or not t.dtype.is_integer() for t in known):
+        return
+    feeds = {v.name: t.numpy() for v, t in zip(node.inputs, known, strict=True) if v and t}
+    version = node.graph.opset_imports.get("", 18) if node.graph is not None else 18
+    proto = ir.to_proto(node)
+    evaluator = onnx.reference.ReferenceEvaluator(proto, opsets={"": version})
+    for value, result in zip(node.outputs, evaluator.run(None, feeds), strict=True):
+        value.const_value = ir.tensor(np.asarray(result), name=value.name)
+
+
 def _rank_from_sizes(node: ir.Node, fresh: Iterator[str]) -> bool:
-    """Give a result of unknown shape as many unknown dimensions as sizes were asked for."""
+    """Give a result of unknown shape as many dimensions as sizes were asked for.
+
+    Expand keeps every dimension of its operand that is not 1; all else is unknown.
+    """
     positions = {"Expand": 1, "Reshape": 1, "ConstantOfShape": 0}
     if node.domain or node.op_type not in positions or node.outputs[0].shape is not None:
         return False
-    sizes = node.inputs[positions[node.op_type]]
+    sizes, operand = node.inputs[positions[node.op_type]], node.inputs[0]
     count = None if sizes is None else axes.dimension(sizes, 0)
-    if not isinstance(count, int):
+    if not isinstance(count, int) or operand is None:
         return False
+    kept: dict[int, int] = {}
     if node.op_type == "Expand":
-        own = axes.rank(node.inputs[0])
+        own = axes.rank(operand)
         if own is None:
             return False
         count = max(count, own)
-    node.outputs[0].shape = ir.Shape([next(fresh) for _ in range(count)])
+        dims = ((axis + count - own, axes.dimension(operand, axis)) for axis in range(own))
+        kept = {axis: dim for axis, dim in dims if isinstance(dim, int) and dim != 1}
+    node.outputs[0].shape = ir.Shape(
+        [kept[axis] if axis in kept else next(fresh) for axis in range(count)]
+    )
     return True
