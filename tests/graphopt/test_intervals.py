@@ -28,6 +28,12 @@ def test_candidates_are_resampled_by_the_same_rounds() -> None:
     np.testing.assert_allclose(medians[1] / medians[0], 3.0, rtol=1e-12)
 
 
+def test_blocks_wrap_around_so_that_every_round_counts_alike() -> None:
+    """A block of all rounds is the same rounds again, wherever it begins."""
+    medians = bootstrap_medians(np.array([[1.0, 2.0, 4.0, 8.0, 16.0]]), resamples=50, block=5)
+    np.testing.assert_array_equal(medians, 4.0)
+
+
 def test_the_seed_decides_the_resampling() -> None:
     samples = np.random.default_rng(0).normal(1.0, 0.2, (1, 40))
     first, again, other = (bootstrap_medians(samples, seed=seed) for seed in (1, 1, 2))

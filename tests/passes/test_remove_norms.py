@@ -97,16 +97,23 @@ g (float[4, 6] x, float[6] gamma, int64[2] shape, float[6] b) => (float[4, 6] y)
 def test_readers_that_are_not_linear_maps_read_the_input_as_it_is() -> None:
     model = graph(
         """
-g (float[N, 6] x, float[6] gamma, float[N, 6] a) => (float[N, 6] y, float[N, N] z) {
+g (float[N, 6] x, float[6] gamma, float[N, 6] a) => (float[N, 6] y, float[N, N] z, float[N, 6] u) {
     n = LayerNormalization (x, gamma)
     y = Add (n, a)
     t = Transpose (a)
     z = MatMul (n, t)
-}"""
+    u = Gemm (a, W, n)
+}""",
+        W=weight(6, 6),
     )
     remove = RemoveNorms({"n": 3.0})
     remove(model)
-    assert operations(model) == ["y = Add(x, a)", "t = Transpose(a)", "z = MatMul(x, t)"]
+    assert operations(model) == [
+        "y = Add(x, a)",
+        "t = Transpose(a)",
+        "z = MatMul(x, t)",
+        "u = Gemm(a, W, x)",
+    ]
     assert remove.record == {"norms removed": 1, "weights scaled": 0}
 
 
