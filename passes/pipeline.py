@@ -170,7 +170,7 @@ _REWRITE = (
     Step(
         "lower-norms",
         "write RMSNorms in the target's operators",
-        lambda options, plan: LowerNorms(ops=options.ops, provider=options.provider),
+        lambda options, plan: LowerNorms(ops=options.ops),
     ),
     Step("clean-up", "remove what nothing reads", lambda options, plan: CleanUp()),
     Step(
