@@ -59,11 +59,11 @@ class Search:
 
     def __init__(self, model: ir.Model, feeds: Sequence[Feed]) -> None:
         self.model, self.feeds = model, feeds
-        self.norms = {str(node.name): node for node in model.graph if _is_single_axis_norm(node)}
         self.arrays: dict[str, np.ndarray] = {}
         """What each use holds when no choice changes it."""
         values = evaluate(model, feeds[0], [str(v.name) for v in _values(model.graph)])
         values = {name: a for name, a in values.items() if a.dtype == np.float64}
+        self.norms = {str(n.name): n for n in model.graph if _is_single_axis_norm(n, values)}
         self.sizes = {values[str(node.inputs[0].name)].shape[-1] for node in self.norms.values()}
         self.choices = sorted(self._separate_uses(values))
         self.expected = [self._run(frozenset(), feed) for feed in feeds]
@@ -179,12 +179,11 @@ class Search:
         return max(len(self.zero_mean_norms(s)) for s in subsets if self.is_sound(s))
 
 
-def _is_single_axis_norm(node: ir.Node) -> bool:
-    """A LayerNormalization over the last axis; its Mean, where it is an output, is not read."""
+def _is_single_axis_norm(node: ir.Node, values: Mapping[str, np.ndarray]) -> bool:
+    """A LayerNormalization over the last axis alone, whose Mean is no output."""
     if node.op_type != "LayerNormalization" or len(node.outputs) > 1:
         return False
-    scale = node.inputs[1].shape if node.inputs[1] is not None else None
-    return scale is not None and scale.rank() == 1
+    return values[str(node.inputs[1].name)].ndim == 1
 
 
 def _is_norm_parameter(node: ir.Node, position: int) -> bool:

@@ -114,15 +114,31 @@ def expanded(g: Builder, x: Tensor) -> Tensor | None:
 # Other axes: parts, joins, sums -----------------------------------------------------------------
 
 
+_LAST = (1 << 63) - 1
+_BEFORE_FIRST = -9999
+_RANGES = [
+    (1, _LAST, 1),
+    (0, -1, 1),
+    (0, 1, 1),
+    (0, (1 << 31) - 1, 2),
+    (-1, _BEFORE_FIRST, -1),
+    (0, 3, 1),
+    (1, 1 << 31, 1),
+]
+"""Start, end and step; some end behind the last entry, as ONNX allows."""
+
+
 def sliced(g: Builder, x: Tensor) -> Tensor | None:
     axis = _other_axis(g, x, least=2)
     if axis is None:
         return None
     size = x.dims[axis]
-    start, end, step = g.pick(
-        [(1, 1 << 31, 1), (0, -1, 1), (0, 1, 1), (0, 1 << 31, 2), (-1, -9999, -1)]
-    )
-    sizes = [len(range(s)[slice(start, None if end == -9999 else end, step)]) for s in size.sizes]
+    start, end, step = g.pick(_RANGES)
+    sizes = [
+        len(range(s)[slice(start, None if end == _BEFORE_FIRST else end, step)]) for s in size.sizes
+    ]
+    if 0 in sizes:
+        return None
     dim = g.dim(sizes, static=size.is_static or (start, end) == (0, 1))
     inputs = [x, *(g.constant([n]) for n in (start, end, axis))]
     if step != 1 or g.chance(30):

@@ -134,7 +134,7 @@ def as_left_factor(g: Builder, x: Tensor) -> Tensor | None:
 
 def by_symbolic_operand(g: Builder, x: Tensor) -> Tensor:
     """Adds an input whose feature dimension is only known at run time: d at times, 1 at others."""
-    sizes = [x.size if g.chance(50) else 1 for _ in range(BINDINGS)]
+    sizes = [x.size, 1] if g.smooth else [x.size if g.chance(50) else 1 for _ in range(BINDINGS)]
     dim = Dim(tuple(sizes), g.name("D"))
     other = g.input([*x.dims[: x.axis], dim, *x.dims[x.axis + 1 :]], x.axis)
     return layer_norm(g, g.binary("Add", x, other), fused=g.smooth)
@@ -156,8 +156,10 @@ def captured(g: Builder, x: Tensor) -> Tensor:
     graphs = []
     for branch in ("then", "else"):
         with g.body() as nodes:
-            kind = g.below(3)
-            if kind == 0:
+            kind = -1 if g.smooth else g.below(3)
+            if kind < 0:
+                y = g.unary("Sigmoid", x)
+            elif kind == 0:
                 y = g.unary("Identity", x)
             elif kind == 1:
                 y = layer_norm(g, x, fused=g.smooth)
