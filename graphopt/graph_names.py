@@ -95,7 +95,7 @@ def _check_acyclic(nodes: list[onnx.NodeProto], producer: dict[str, int], where:
     try:
         graphlib.TopologicalSorter(reads).prepare()
     except graphlib.CycleError as error:
-        cycle = " -> ".join(describe(nodes[index]) for index in reversed(error.args[1]))
+        cycle = " -> ".join(describe(nodes[index]) for index in error.args[1])
         raise ModelError(f"{where} is cyclic: {cycle}: export the model again") from error
 
 

@@ -11,20 +11,17 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
-from graphopt import loading, reporting, saving
+from graphopt import loading, reporting, saving, verification
 from graphopt.errors import VerificationFailed
 from graphopt.options import pipeline_options
 from graphopt.passes import pipeline
 from graphopt.passes.report import PlanSummary
 from graphopt.reporting import ModelFile, Report
-
-if TYPE_CHECKING:
-    from graphopt.verification import Verification
+from graphopt.verification import Verification
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
 
@@ -141,8 +138,6 @@ def optimize(
                 advance("write", 0, 1)
                 candidate = files.enter_context(_written(optimized, output, force))
         if verify:
-            from graphopt import verification
-
             with clock.stage("verify"):
                 advance("verify", 0, 1)
                 base = path or files.enter_context(saving.temporary(original))
@@ -238,9 +233,9 @@ def _describe(model: ir.Model, source: loading.Source | None) -> ModelFile:
 
 def _failure(checked: Verification) -> str:
     wrong = [output for output in checked.outputs if not output.passed]
-    worst = max(wrong, key=lambda output: output.max_abs)
-    return (
-        f"verification failed: {len(wrong)} of {len(checked.outputs)} outputs differ, most of all "
-        f"{worst.name!r} by {worst.max_abs:.2g} (rtol {worst.rtol:.2g}, atol {worst.atol:.2g}); "
-        "no output was written: report this with the model's architecture, or raise the tolerance"
+    worst = max(wrong, key=lambda output: output.max_rel)
+    what = checked.reason or (
+        f"{len(wrong)} of {len(checked.outputs)} outputs differ, most of all {worst.name!r} "
+        f"by {worst.max_abs:.2g} (rtol {worst.rtol:.2g}, atol {worst.atol:.2g})"
     )
+    return f"verification failed, no output was written: {what}"

@@ -11,6 +11,7 @@ __all__ = [
     "print_verification",
 ]
 
+import math
 import os
 import sys
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from graphopt.passes.pipeline import Step
     from graphopt.passes.report import NormDecision, PassRecord, PlanSummary, Recentring
     from graphopt.reporting import Report
-    from graphopt.verification import Verification
+    from graphopt.verification import OutputError, Verification
 
 _UNLIMITED = 10_000
 
@@ -123,32 +124,54 @@ def _names(names: Iterable[str]) -> str:
 def print_verification(out: Console, checked: Verification) -> None:
     """Print the error of each output, then the verdict."""
     if checked.outputs:
-        against_float64 = any(output.error_base is not None for output in checked.outputs)
-        errors = ("error of base", "of candidate") if against_float64 else ("max abs", "max rel")
-        table = _table("output", "type", *errors, "tolerance", "")
-        for output in checked.outputs:
-            numbers = (
-                (output.error_base, output.error_candidate)
-                if against_float64
-                else (output.max_abs, output.max_rel)
-            )
-            table.add_row(
-                output.name,
-                output.dtype,
-                *("" if number is None else f"{number:.2g}" for number in numbers),
-                "2 x base" if against_float64 else f"rtol {output.rtol:g}, atol {output.atol:g}",
-                Text("ok", "green") if output.passed else Text("FAILED", "red"),
-            )
-        out.print(table)
+        out.print(_errors_in_float64(checked) if _is_float64(checked) else _errors(checked))
+    for problem in dict.fromkeys(filter(None, (output.problem for output in checked.outputs))):
+        out.print(problem, style="red")
     if checked.defaulted:
         sizes = ", ".join(f"{name}={size}" for name, size in checked.defaulted.items())
         out.print(f"symbolic dimensions were given sizes: {sizes} (--dim sets others)")
+    where = f" in ONNX Runtime {checked.runtime}" if checked.runtime else ""
     verdict, style = {
-        "passed": ("verification: PASSED", "bold green"),
-        "failed": ("verification: FAILED", "bold red"),
+        "passed": (f"verification: PASSED{where}", "bold green"),
+        "failed": (f"verification: FAILED{where}", "bold red"),
         "unverified": (f"COULD NOT BE VERIFIED: {checked.reason}", "bold yellow"),
     }[checked.status]
     out.print(verdict, style=style)
+
+
+def _is_float64(checked: Verification) -> bool:
+    return any(output.error_base is not None for output in checked.outputs)
+
+
+def _errors(checked: Verification) -> Table:
+    table = _table("output", "type", "max abs error", "max rel", "tolerance", "")
+    for output in checked.outputs:
+        numbers = (
+            f"{output.max_abs:.2g}",
+            f"{output.max_rel:.2g}",
+            f"rtol {output.rtol:.2g}, atol {output.atol:.2g}",
+        )
+        shown = numbers if math.isfinite(output.max_abs) else ("", "", "")
+        table.add_row(output.name, output.dtype, *shown, _verdict(output))
+    return table
+
+
+def _errors_in_float64(checked: Verification) -> Table:
+    table = _table("output", "type", "error of base", "of candidate", "at most", "")
+    for output in checked.outputs:
+        errors = (output.error_base, output.error_candidate)
+        table.add_row(
+            output.name,
+            output.dtype,
+            *("" if error is None else f"{error:.2g}" for error in errors),
+            "" if output.error_base is None else f"{output.rtol:.2g}",
+            _verdict(output),
+        )
+    return table
+
+
+def _verdict(output: OutputError) -> Text:
+    return Text("ok", "green") if output.passed else Text("FAILED", "red")
 
 
 def print_steps(out: Console, steps: Iterable[Step]) -> None:
@@ -161,15 +184,15 @@ def print_steps(out: Console, steps: Iterable[Step]) -> None:
 
 def print_models(out: Console, models: Iterable[Description]) -> None:
     """Print what can be exported."""
-    table = _table("name", "architecture", "blocks", "exporters", "types", "notes")
+    table = _table("name", "architecture", "blocks", "exporters", "in float16", "notes")
     for model in models:
         table.add_row(
             model.name,
             model.architecture,
             str(model.blocks),
             ", ".join(model.exporters),
-            ", ".join(model.dtypes),
-            model.notes,
+            ", ".join(model.float16_exporters) or "none",
+            "; ".join(filter(None, (model.notes, *model.cannot))),
         )
     out.print(table)
 

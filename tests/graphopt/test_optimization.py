@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+import pytest
+
+import graphopt
+from graphopt import loading
+from graphopt.errors import UsageError
+from graphopt.passes import pipeline
+from graphopt.reporting import to_json
+from graphopt.verification import OutputError, Verification
+from tests.graphopt.model_files import (
+    block,
+    save_external,
+    save_inline,
+    snapshot,
+    weights,
+)
+
+SAVERS = pytest.mark.parametrize("save", [save_inline, save_external])
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return save_external(block(), tmp_path / "model.onnx")
+
+
+def run(path: Path) -> np.ndarray:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    x = np.random.default_rng(1).normal(size=(2, 3, 40)).astype(np.float32) + 0.5
+    return session.run(None, {"x": x})[0]
+
+
+@SAVERS
+def test_a_file_is_optimized_into_a_file(
+    tmp_path: Path, save: Callable[[onnx.ModelProto, Path], Path]
+) -> None:
+    path, target = save(block(), tmp_path / "model.onnx"), tmp_path / "out.onnx"
+    before = snapshot(tmp_path)
+    report = graphopt.optimize(path, output=target).report
+
+    assert [norm.converted for norm in report.plan.norms] == [True, True]
+    assert report.verification is not None
+    assert report.verification.status == "passed"
+    np.testing.assert_allclose(run(target), run(path), rtol=0, atol=2e-5)
+    onnx.checker.check_model(target)
+    assert not [n for n in onnx.load(target).graph.node if n.op_type == "LayerNormalization"]
+    assert before.items() <= snapshot(tmp_path).items()
+
+
+def test_the_output_says_what_made_it_and_keeps_the_rest(tmp_path: Path, model: Path) -> None:
+    graphopt.optimize(model, output=tmp_path / "out.onnx")
+    given, made = onnx.load(model), onnx.load(tmp_path / "out.onnx")
+    assert {entry.key: entry.value for entry in made.metadata_props} == {
+        "graphopt.version": graphopt.__version__,
+        "graphopt.variant": "rms",
+    }
+    for field in ("ir_version", "opset_import", "producer_name", "doc_string"):
+        assert getattr(made, field) == getattr(given, field)
+    assert made.graph.input == given.graph.input
+    assert made.graph.output == given.graph.output
+
+
+def test_without_an_output_nothing_is_written(tmp_path: Path, model: Path) -> None:
+    before = snapshot(tmp_path)
+    result = graphopt.optimize(model)
+    assert snapshot(tmp_path) == before
+    assert result.report.output.path is None
+    graphopt.save(result.model, tmp_path / "out.onnx")
+    np.testing.assert_allclose(run(tmp_path / "out.onnx"), run(model), rtol=0, atol=2e-5)
+
+
+def test_a_model_in_memory_is_not_changed(tmp_path: Path, model: Path) -> None:
+    given = loading.load(model)
+    text = str(given)
+    result = graphopt.optimize(given, output=tmp_path / "out.onnx")
+    assert str(given) == text
+    assert result.model is not given
+    assert result.report.plan.converted == 2
+    assert result.report.input.path == str(model)
+
+
+def test_a_model_that_was_never_a_file_is_verified(tmp_path: Path) -> None:
+    result = graphopt.optimize(ir.from_proto(block()))
+    assert result.report.verification is not None
+    assert result.report.verification.status == "passed"
+    assert result.report.input.path is None
+
+
+def rejecting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the pipeline produce a model that is not the same function."""
+    run_pipeline = pipeline.run
+
+    def wrong(model: ir.Model, *arguments: object) -> object:
+        outcome = run_pipeline(model, *arguments)
+        head = model.graph.initializers["head"]
+        head.const_value = ir.Tensor(2 * head.const_value.numpy(), name="head")
+        return outcome
+
+    monkeypatch.setattr(pipeline, "run", wrong)
+
+
+def test_a_wrong_result_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    rejecting(monkeypatch)
+    before = snapshot(tmp_path)
+    with pytest.raises(graphopt.OutputRejected, match=r"1 of 1 outputs differ.* 'y'") as caught:
+        graphopt.optimize(model, output=tmp_path / "out.onnx")
+    assert caught.value.report.verification.status == "failed"
+    assert snapshot(tmp_path) == before
+
+
+def test_a_wrong_result_leaves_the_replaced_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    graphopt.optimize(model, output=tmp_path / "out.onnx")
+    before = snapshot(tmp_path)
+    rejecting(monkeypatch)
+    with pytest.raises(graphopt.OutputRejected):
+        graphopt.optimize(model, output=tmp_path / "out.onnx", force=True)
+    assert snapshot(tmp_path) == before
+
+
+def test_what_could_not_be_verified_is_written_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    unverified = Verification("unverified", reason="no kernel for Frobnicate")
+    monkeypatch.setattr("graphopt.verification.verify", lambda *_, **__: unverified)
+    report = graphopt.optimize(model, output=tmp_path / "out.onnx").report
+    assert (tmp_path / "out.onnx").exists()
+    assert report.verification == unverified
+
+
+def test_given_inputs_and_tolerances_reach_the_verification(
+    monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    asked = {}
+
+    def verify(base: Path, candidate: Path, **options: object) -> Verification:
+        asked.update(options)
+        return Verification("passed", (OutputError("y", "float32", 0, 0, 0, 0, True),))
+
+    monkeypatch.setattr("graphopt.verification.verify", verify)
+    options = {"rtol": 0.1, "atol": 0.2, "seed": 3, "dims": {"batch": 5}}
+    shapes, inputs = {"x": (1, 2, 40)}, {"x": np.zeros((1, 2, 40), np.float32)}
+    graphopt.optimize(model, input_shapes=shapes, inputs=inputs, **options)
+    assert asked == {**options, "shapes": shapes, "inputs": inputs}
+
+
+def test_inspecting_changes_nothing(tmp_path: Path, model: Path) -> None:
+    before = snapshot(tmp_path)
+    given = loading.load(model)
+    text = str(given)
+    plans = [graphopt.inspect(model), graphopt.inspect(given)]
+    assert str(given) == text
+    assert snapshot(tmp_path) == before
+    assert plans[0] == plans[1] == graphopt.optimize(model, verify=False).report.plan
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"variant": "batch"}, "unknown variant 'batch': choose rms"),
+        ({"ops": "all"}, "unknown ops 'all': choose standard or ort"),
+        ({"provider": "tpu"}, "unknown provider 'tpu': choose cpu or cuda"),
+        ({"max_growth": -1.0}, "max_growth -1.0 is negative"),
+        ({"skip": ["nothing"]}, "no pass is called 'nothing' here"),
+        ({"skip": ["recentre"]}, r"'recentre' cannot be skipped.* optional are .*fold-affine"),
+    ],
+)
+def test_choices_that_do_not_exist_are_refused(
+    model: Path, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        graphopt.optimize(model, **options)
+
+
+def test_an_optional_pass_can_be_skipped(model: Path) -> None:
+    report = graphopt.optimize(model, skip=["fold-affine"]).report
+    assert "fold-affine" not in [record.name for record in report.passes]
+    assert report.verification is not None
+    assert report.verification.status == "passed"
+
+
+NO_LAYER_NORM = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[N, 4] x) => (float[N, 4] y) { y = Relu (x) }
+"""
+KEPT = """
+<ir_version: 8, opset_import: ["" : 17]>
+g (float[N, 4] x, float[4] s) => (float[N, 4] y, float[N, 4] z) {
+    y = LayerNormalization (x, s) z = Relu (x)
+}
+"""
+
+
+@pytest.mark.parametrize(("text", "norms"), [(NO_LAYER_NORM, 0), (KEPT, 1)])
+def test_nothing_to_convert_is_not_an_error(tmp_path: Path, text: str, norms: int) -> None:
+    path = save_inline(onnx.parser.parse_model(text), tmp_path / "model.onnx")
+    report = graphopt.optimize(path, output=tmp_path / "out.onnx").report
+    assert (len(report.plan.norms), report.plan.converted) == (norms, 0)
+    assert all(norm.reason for norm in report.plan.norms)
+    assert (tmp_path / "out.onnx").exists()
+
+
+def test_what_was_optimized_already_is_not_an_error(tmp_path: Path, model: Path) -> None:
+    graphopt.optimize(model, output=tmp_path / "once.onnx")
+    report = graphopt.optimize(tmp_path / "once.onnx", output=tmp_path / "twice.onnx").report
+    assert report.plan.norms == ()
+    first, second = weights(tmp_path / "once.onnx"), weights(tmp_path / "twice.onnx")
+    assert first.keys() == second.keys()
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+
+
+def test_weights_behind_links_are_optimized_and_verified(tmp_path: Path, model: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in ("model.onnx", "model.onnx.data"):
+        (tmp_path / name).rename(cache / f"blob of {name}")
+        (tmp_path / name).symlink_to(cache / f"blob of {name}")
+    report = graphopt.optimize(model, output=tmp_path / "out.onnx").report
+    assert report.verification is not None
+    assert report.verification.status == "passed"
+
+
+def test_the_report_is_json(tmp_path: Path, model: Path) -> None:
+    report = graphopt.optimize(model, output=tmp_path / "out.onnx").report
+    found = json.loads(report.to_json())
+    assert list(found) == [
+        "schema",
+        "input",
+        "output",
+        "variant",
+        "ops",
+        "provider",
+        "plan",
+        "passes",
+        "verification",
+        "environment",
+        "seconds",
+    ]
+    assert found["schema"] == "graphopt.report/1"
+    sizes = [
+        sum(file.stat().st_size for file in tmp_path.glob(f"{name}*")) for name in ("model", "out")
+    ]
+    assert [found["input"]["bytes"], found["output"]["bytes"]] == sizes
+    assert found["plan"]["norms"][0]["converted"] is True
+    assert found["verification"]["status"] == "passed"
+    assert found["environment"]["onnxruntime"] == onnxruntime.__version__
+    assert list(found["seconds"]) == ["load", "optimize", "write", "verify"]
+
+
+def test_numbers_that_json_lacks_are_strings() -> None:
+    assert json.loads(to_json({"a": float("inf"), "b": [float("nan"), 1.5]})) == {
+        "a": "inf",
+        "b": ["nan", 1.5],
+    }
+
+
+def test_importing_graphopt_imports_nothing_heavy() -> None:
+    code = "import graphopt, sys; print([m for m in ('onnx', 'numpy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names_exist() -> None:
+    for name in graphopt.__all__:
+        assert getattr(graphopt, name).__name__ == name
+    assert set(graphopt.__all__) <= set(dir(graphopt))
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = graphopt.nothing
+
+
+def test_large_weights_are_not_held_in_memory(model: Path) -> None:
+    result = graphopt.optimize(model, verify=False)
+    tensors = [value.const_value for value in result.model.graph.initializers.values()]
+    large = [tensor for tensor in tensors if tensor.nbytes > 1024]
+    assert len(large) == 4
+    assert all(isinstance(tensor, ir.LazyTensor | ir.ExternalTensor) for tensor in large)
