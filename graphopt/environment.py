@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from graphopt.sessions import ort_version
+
 __all__ = ["Environment", "describe_environment"]
 
 
@@ -39,13 +41,11 @@ class Environment:
 
 def describe_environment(session: Any, *, threads: int) -> Environment:
     """Returns the environment of an ONNX Runtime session that has this many intra-op threads."""
-    import onnxruntime
-
     return Environment(
         processor=_processor(),
         threads=threads,
         provider=session.get_providers()[0],
-        onnxruntime=onnxruntime.__version__,
+        onnxruntime=ort_version(),
         graphopt=importlib.metadata.version("graphopt"),
     )
 
