@@ -116,6 +116,7 @@ def _write(
     node.meta[SPELLING], node.meta[NAME] = spelling, last.name or old.name
     node.meta[ORIGINAL] = original_spelling.record(nodes, originals, (x, scale, bias))
     new.name, new.type, new.shape = old.name, old.type, old.shape
+    new.meta.update(old.meta)
     graph.insert_before(last, node)
     old.replace_all_uses_with(new, replace_graph_outputs=True)
     for dead in reversed(nodes):

@@ -99,7 +99,8 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
     3. One Mul by gamma and one Add of beta belong to it where gamma and beta have an entry for
        each feature (or one for all) and no other axis. An intermediate value that has a reader
        beside them ends the norm there.
-    4. Whatever lies between x and the result reads nothing but x, gamma, beta and constants.
+    4. Whatever lies between x and the result reads nothing but x, gamma, beta, constants and
+       integers (sizes).
     """
     core = normalization(node)
     if core is None or not core.centred or not core.is_over_last_axis:
@@ -344,12 +345,19 @@ def _nodes_between(
             return True
         if constant_tensor(value) is not None:
             return True
-        node = value.producer()
-        if value is root or node is None or last is None or node.graph is not last.graph:
-            return False
+        node, before = value.producer(), list(nodes)
+        if node is not None and value is not root and visit_node(node):
+            return True
+        for added in list(nodes)[len(before) :]:
+            del nodes[added]
+        return value.dtype == ir.DataType.INT64  # a size that comes from elsewhere
+
+    def visit_node(node: ir.Node) -> bool:
         if node in nodes:
             return True
-        if len(nodes) >= _MOST_NODES or not all(visit(operand) for operand in node.inputs):
+        if last is None or node.graph is not last.graph or len(nodes) >= _MOST_NODES:
+            return False
+        if not all(visit(operand) for operand in node.inputs):
             return False
         nodes[node] = None
         return True

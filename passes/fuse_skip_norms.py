@@ -168,6 +168,7 @@ def _take_over(old: ir.Value, new: ir.Value) -> None:
     """Give the readers, the name and the type of ``old`` to ``new``."""
     old.replace_all_uses_with(new, replace_graph_outputs=True)
     new.name, new.type, new.shape = old.name, old.type, old.shape
+    new.meta.update(old.meta)
 
 
 def _is_read(value: ir.Value) -> bool:

@@ -136,6 +136,7 @@ class _Primitives:
         result.replace_all_uses_with(value, replace_graph_outputs=True)
         graph.remove(node, safe=True)
         value.name = result.name
+        value.meta.update(result.meta)
 
     def _own(self, gamma: ir.Value, name: str) -> ir.Value:
         """``gamma``, or a copy of it if it is a constant with other readers."""

@@ -104,10 +104,10 @@ def mean(value: ir.Value | None) -> Mean | None:
     """Read ``value`` as a mean that keeps its reduced axes with size 1.
 
     ReduceMean, or ReduceSum divided by the number of entries; with keepdims, or without and then
-    given back its axes by Reshape or Unsqueeze (told by the inferred shapes).
+    given back its axes by Reshape, Unsqueeze or Expand (told by the inferred shapes).
     """
     reshaped, divisor, start = False, None, value
-    while (node := produced_by(value, "Reshape", "Unsqueeze", "Div")) is not None:
+    while (node := produced_by(value, "Reshape", "Unsqueeze", "Expand", "Div")) is not None:
         if node.op_type == "Div":
             if divisor is not None:
                 return None

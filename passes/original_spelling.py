@@ -111,7 +111,8 @@ def rebuild(node: ir.Node, values: dict[str, ir.Value], names: Names) -> bool:
 
     A node of the original that is still in the graph and reads the same (it had other readers) is
     used again. Nothing changes, and False is returned, where the record cannot express what
-    ``node`` reads by now: a scale or bias where the original had none.
+    ``node`` reads by now (a scale or bias where the original had none), or where a size that the
+    original read is gone.
 
     Args:
         node: A canonical LayerNormalization with a record.
@@ -120,7 +121,7 @@ def rebuild(node: ir.Node, values: dict[str, ir.Value], names: Names) -> bool:
     """
     original, graph = node.meta[ORIGINAL], node.graph
     assert isinstance(original, OriginalNorm) and graph is not None
-    if not _expresses(original, node):
+    if not _expresses(original, node) or not _reads_are_there(original, values):
         return False
     for prototype, operands in zip(original.nodes, original.operands, strict=True):
         inputs = [_resolve(operand, original, node, values, names) for operand in operands]
@@ -151,6 +152,16 @@ def _expresses(original: OriginalNorm, node: ir.Node) -> bool:
         if slot not in slots and current is not None and current.name != made:
             return False
     return True
+
+
+def _reads_are_there(original: OriginalNorm, values: dict[str, ir.Value]) -> bool:
+    computed = {output.name for node in original.nodes for output in node.outputs}
+    return all(
+        operand.name in computed or operand.name in values
+        for operands in original.operands
+        for operand in operands
+        if operand is not None and operand.slot is None and operand.tensor is None
+    )
 
 
 def _resolve(
@@ -219,10 +230,12 @@ def _copy(prototype: ir.Node, inputs: Sequence[ir.Value | None]) -> ir.Node:
 
 
 def _copy_value(value: ir.Value) -> ir.Value:
-    return ir.Value(
+    copy = ir.Value(
         name=value.name,
         type=value.type,
         shape=value.shape,
         doc_string=value.doc_string,
         metadata_props=dict(value.metadata_props),
     )
+    copy.meta.update(value.meta)
+    return copy

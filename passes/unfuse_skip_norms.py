@@ -56,6 +56,7 @@ class UnfuseSkipNorms(ir.passes.InPlacePass):
         if len(node.outputs) > 3 and node.outputs[3].name:
             node.outputs[3].replace_all_uses_with(total, replace_graph_outputs=True)
             total.name = node.outputs[3].name
+            total.meta.update(node.outputs[3].meta)
         epsilon = node.attributes.get_float("epsilon", _DEFAULT_EPSILON)
         norm = canonical_node(total, gamma, beta, epsilon, stash_type=1)
         norm.name = node.name
@@ -64,6 +65,7 @@ class UnfuseSkipNorms(ir.passes.InPlacePass):
             norm.meta[ORIGINAL] = OriginalSkipNorm()
         new = norm.outputs[0]
         new.name, new.type, new.shape = result.name, result.type, result.shape
+        new.meta.update(result.meta)
         graph.insert_before(node, [*adds, norm])
         result.replace_all_uses_with(new, replace_graph_outputs=True)
         graph.remove(node, safe=True)
