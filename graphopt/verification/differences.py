@@ -12,8 +12,9 @@ import onnx_ir as ir
 
 from graphopt.evaluation.calls import Array
 
-# Rounding differences of a few dozen layers, measured on the zoo, with a factor of about 50 above.
-_RTOL = {"float64": 1e-9, "float32": 1e-3, "float16": 3e-2, "bfloat16": 2e-1}
+# The zoo's outputs differ by up to 6e-6 (float32) and 5e-3 (float16) of their mean magnitude. Real
+# weights round more than random ones, CUDA kernels more than the CPU's; a wrong graph differs by 1.
+_RTOL = {"float64": 1e-9, "float32": 1e-3, "float16": 5e-2, "bfloat16": 2e-1}
 _FACTOR = 2.0
 _FLOOR_ULPS = 4.0
 
@@ -58,7 +59,7 @@ def compare(
 ) -> OutputError:
     """Compare two arrays: every element within ``atol + rtol * |base|``.
 
-    By default rtol is that of the type (float64 1e-9, float32 1e-3, float16 3e-2, bfloat16 2e-1),
+    By default rtol is that of the type (float64 1e-9, float32 1e-3, float16 5e-2, bfloat16 2e-1),
     and atol is rtol times the mean magnitude of the base's finite elements: a transformer rounds
     in proportion to the typical size of a tensor, not of each element, and the mean, other than
     the largest element, is hardly moved by the few huge features that many streams carry.
