@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+from rich import box
 from rich.table import Table
 
 from graphopt.comparison import captured, compare
@@ -74,16 +76,25 @@ def latency_table(
         items: Items that one call processes, for the throughput.
     """
     clock = "CPU time of the calling thread" if samples.clock == "thread_cpu" else "wall time"
-    table = Table(caption=f"{samples.rounds} interleaved rounds, {clock}")
-    table.add_column("model")
-    for heading in ("p50 ms", "p90 ms", "p99 ms", "items/s", "ratio [95%]", "verdict"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    headings = ["p50 ms", "p90 ms", "p99 ms", "per s", f"ratio to {baseline}"]
     if floor is not None:
-        table.add_column("captured [95%]", justify="right", no_wrap=True)
+        headings.append("captured")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+        header_style="bold",
+        caption=f"{samples.rounds} interleaved rounds, {clock}, 95% intervals",
+        caption_justify="left",
+    )
+    table.add_column("model")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, row in compare(samples, baseline, items=items).items():
-        cells = [f"{1e3 * seconds:.3f}" for seconds in (row.median, row.p90, row.p99)]
-        cells.append(f"{row.throughput:.1f}")
-        cells += ["1", ""] if name == baseline else [ratio_text(row.ratio), row.verdict]
+        cells = [_digits(1e3 * seconds) for seconds in (row.median, row.p90, row.p99)]
+        cells.append(_digits(row.throughput))
+        cells.append("1" if name == baseline else f"{ratio_text(row.ratio)}\n{row.verdict}")
         if floor is not None:
             cells.append(captured_text(samples, baseline, name, floor))
         table.add_row(name, *cells)
@@ -103,3 +114,8 @@ def captured_text(samples: Samples, baseline: str, candidate: str, floor: str) -
     if share is None:
         return "-"
     return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
+
+
+def _digits(value: float) -> str:
+    """Four significant digits, and never an exponent."""
+    return f"{value:.{max(0, 3 - math.floor(math.log10(value)))}f}"
