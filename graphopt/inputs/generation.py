@@ -89,12 +89,16 @@ def generate_inputs(
 
 
 def _trace_roles(model: ir.Model) -> dict[str, Role]:
-    """Roles of all inputs; shapes are inferred (on a copy) for tables that the graph computes."""
-    copy = model.clone()
-    if copy.functions:
-        InlinePass()(copy)
-    InferShapes()(copy)
-    return {value.name or "": trace_role(value) for value in copy.graph.inputs}
+    """Roles of all inputs; shapes are inferred, on a copy, where the graph computes a table."""
+    if model.functions:
+        model = model.clone()
+        InlinePass()(model)
+    roles = {value.name or "": trace_role(value) for value in model.graph.inputs}
+    if any(role.unbounded for role in roles.values()):
+        model = model.clone()
+        InferShapes()(model)
+        roles = {value.name or "": trace_role(value) for value in model.graph.inputs}
+    return roles
 
 
 def _check_type(value: ir.Value, array: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Role", "trace_role"]
 
 import dataclasses
+import math
 
 import numpy as np
 import onnx_ir as ir
@@ -43,11 +44,13 @@ class Role:
         low: Smallest valid index.
         high: One more than the largest valid index, or None where no table is indexed.
         mask: True where the input is used as a mask of zeros and ones.
+        unbounded: True where it indexes a table whose size is not known.
     """
 
     low: int = 0
     high: int | None = None
     mask: bool = False
+    unbounded: bool = False
 
 
 def trace_role(value: ir.Value) -> Role:
@@ -62,10 +65,12 @@ def trace_role(value: ir.Value) -> Role:
         current, offset = pending.pop()
         for node, position in current.uses():
             size = _table_size(node, position)
-            if size is not None:
+            if size == math.inf:
+                role = dataclasses.replace(role, unbounded=True)
+            elif size is not None:
                 highs = [size - offset] if role.high is None else [role.high, size - offset]
-                role = dataclasses.replace(role, low=max(role.low, -offset), high=min(highs))
-            if _is_mask_use(node, position):
+                role = dataclasses.replace(role, low=max(role.low, -offset), high=int(min(highs)))
+            elif _is_mask_use(node, position):
                 role = dataclasses.replace(role, mask=True)
             shift = _shift(node, position)
             if shift is None:
@@ -77,26 +82,29 @@ def trace_role(value: ir.Value) -> Role:
     return role
 
 
-def _table_size(node: ir.Node, position: int) -> int | None:
-    """The number of entries that a node's index input chooses from."""
+def _table_size(node: ir.Node, position: int) -> float | None:
+    """The number of entries that an index chooses from, infinite where it is not known.
+
+    None where the input at this position is no index.
+    """
     if node.domain == "" and node.op_type in ("Gather", "GatherElements") and position == 1:
         axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 0
         return _size(node.inputs[0], axis)
     if node.domain == "" and node.op_type == "OneHot" and position == 0:
         depth = _constant(node.inputs[1])
-        return None if depth is None else int(depth)
+        return math.inf if depth is None else depth
     table = _TABLES.get((node.domain, node.op_type, position))
     return None if table is None else _size(node.inputs[table], 0)
 
 
-def _size(value: ir.Value | None, axis: int) -> int | None:
+def _size(value: ir.Value | None, axis: int) -> float:
     if value is None:
-        return None
+        return math.inf
     shape = value.shape if value.const_value is None else value.const_value.shape
     if shape is None or not -len(shape) <= axis < len(shape):
-        return None
+        return math.inf
     dim = shape[axis]
-    return dim if isinstance(dim, int) else None
+    return dim if isinstance(dim, int) else math.inf
 
 
 def _is_mask_use(node: ir.Node, position: int) -> bool:
@@ -123,7 +131,7 @@ def _shift(node: ir.Node, position: int) -> int | None:
 
 
 def _constant(value: ir.Value | None) -> float | None:
-    """The value of a constant with one element."""
+    """The value of a finite constant with one element."""
     if value is None:
         return None
     tensor = value.const_value
@@ -135,4 +143,5 @@ def _constant(value: ir.Value | None) -> float | None:
         tensor = attribute.value if attribute.type == ir.AttributeType.TENSOR else None
     if tensor is None or tensor.size != 1 or value.is_graph_input():
         return None
-    return float(np.asarray(read_tensor(tensor)).reshape(()))
+    number = float(np.asarray(read_tensor(tensor)).reshape(()))
+    return number if math.isfinite(number) else None
