@@ -31,6 +31,15 @@ ir.external_data.load_to_model(model)
 ir.save(model, {str(INLINE)!r})
 """
 
+SESSION = f"""
+import sys
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+options.optimized_model_filepath = sys.argv[1]
+onnxruntime.InferenceSession({str(MODEL)!r}, options, providers=["CPUExecutionProvider"])
+"""
+
 
 def optimizers(directory: Path) -> dict[str, list[str]]:
     """The commands to compare, by label."""
@@ -42,6 +51,7 @@ def optimizers(directory: Path) -> dict[str, list[str]]:
     return {
         "graphopt, external data": [*graphopt, str(MODEL), "-o", str(directory / "rms.onnx")],
         "graphopt, one inline file": [*graphopt, str(INLINE), "-o", str(directory / "inline.onnx")],
+        "onnxruntime session": [python, "-c", SESSION, str(directory / "session.onnx")],
         "onnxruntime.transformers": [
             *transformers,
             *("--input", str(MODEL), "--output", str(directory / "transformers.onnx")),
