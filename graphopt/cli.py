@@ -188,3 +188,7 @@ def passes(**options: Any) -> None:
     from graphopt import commands
 
     commands.passes(**options)
+
+
+if __name__ == "__main__":
+    main()

@@ -38,7 +38,14 @@ def console() -> Console:
     So names stay whole for who searches the output of a pipe. ``COLUMNS`` sets another width.
     """
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNLIMITED
-    return Console(width=width, highlight=False, emoji=False, markup=False)
+    return _Console(width=width, highlight=False, emoji=False, markup=False)
+
+
+class _Console(Console):
+    """Leaves a broken pipe to the caller, where rich would exit with the code of a failed check."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def print_report(out: Console, report: Report, *, verbose: bool) -> None:
@@ -114,7 +121,7 @@ def _names(names: Iterable[str]) -> str:
     modules: dict[str, list[str]] = {}
     for name in names:
         module, dot, parameter = name.rpartition(".")
-        modules.setdefault(module + dot, []).append(parameter)
+        modules.setdefault(module + dot or name, []).append(parameter if dot else "")
     return ", ".join(
         module + (parameters[0] if len(parameters) == 1 else f"{{{','.join(parameters)}}}")
         for module, parameters in modules.items()

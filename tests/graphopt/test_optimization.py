@@ -70,6 +70,15 @@ def test_the_output_says_what_made_it_and_keeps_the_rest(tmp_path: Path, model: 
     assert made.graph.output == given.graph.output
 
 
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path, model: Path) -> None:
+    files = []
+    for directory in (tmp_path / "1", tmp_path / "2"):
+        directory.mkdir()
+        graphopt.optimize(model, verify=False, output=directory / "out.onnx")
+        files.append(snapshot(directory))
+    assert files[0] == files[1]
+
+
 def test_without_an_output_nothing_is_written(tmp_path: Path, model: Path) -> None:
     before = snapshot(tmp_path)
     result = graphopt.optimize(model)
