@@ -24,7 +24,13 @@ def divide(a: Array, b: Array) -> Array:
 
 
 def power(base: Array, exponent: Array) -> Array:
-    """base ** exponent in the type of the base."""
+    """base ** exponent in the type of the base; a square or a cube is multiplied out.
+
+    numpy's power costs a hundred times a product, and tanh approximations of Gelu cube.
+    """
+    if exponent.size == 1 and exponent.ndim <= base.ndim and exponent.item() in (2, 3):
+        square = base * base
+        return np.asarray(square if exponent.item() == 2 else square * base)
     if not np.issubdtype(base.dtype, np.integer):
         exponent = exponent.astype(base.dtype)
     return np.asarray(np.power(base, exponent)).astype(base.dtype)
@@ -42,7 +48,7 @@ def gelu(x: Array) -> Array:
 
 def gelu_tanh(x: Array) -> Array:
     """The usual tanh approximation of Gelu."""
-    return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))))
+    return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))))
 
 
 def _gelu(call: Call, x: Array) -> Array:
