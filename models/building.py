@@ -25,7 +25,7 @@ SIZES = {
     "past_sequence": 5,
     "encoder_sequence": 9,
     "decoder_sequence": 6,
-    "samples": 640,
+    "samples": 4000,  # a dozen frames of the full-size wav2vec 2.0, never one
 }
 """The size of each symbolic dimension in the example that the exporters trace."""
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from graphopt.errors import EnvironmentFailure, ModelError
 from graphopt.models.building import SIZES, Exportable, feed
 from graphopt.models.quiet import first_line
+from graphopt.models.recipe import Input
 
 EXTERNAL_BYTES = {"dynamo": 100_000_000, "torchscript": 1_500_000_000}
 """Weights above this size go to FILE.data. A protobuf stops at 2 GB."""
@@ -31,7 +32,7 @@ def write(model: Exportable, path: Path, exporter: str, opset: int | None, dtype
         dtype: "float32" or "float16".
 
     Raises:
-        ModelError: the exporter failed, or wrote another opset.
+        ModelError: the exporter failed, or wrote another opset or shape.
         EnvironmentFailure: the file cannot be written.
     """
     torch_dtype = getattr(torch, dtype)
@@ -55,7 +56,7 @@ def write(model: Exportable, path: Path, exporter: str, opset: int | None, dtype
                     f"torch {torch.__version__} cannot export this model with {exporter}:"
                     f" {first_line(error)}; try another exporter or opset"
                 ) from error
-            _check_opset(draft, opset)
+            _check(draft, model.inputs, opset)
             _move(draft, path)
     except OSError as error:
         raise EnvironmentFailure(f"cannot write {path}: {error.strerror or error}") from error
@@ -87,7 +88,6 @@ def _dynamo(
 
 
 def _dimension(dim: str) -> Any:
-    """A dimension that torch.export refuses to freeze to the example's size."""
     symbol, _, offset = dim.partition(" + ")
     return torch.export.Dim(symbol) + int(offset) if offset else torch.export.Dim(symbol)
 
@@ -118,8 +118,8 @@ def _torchscript(
         onnx.save_model(loaded, draft, save_as_external_data=True, location=data)
 
 
-def _check_opset(draft: Path, opset: int | None) -> None:
-    """The dynamo exporter writes a mislabelled graph for an opset that it does not know."""
+def _check(draft: Path, inputs: tuple[Input, ...], opset: int | None) -> None:
+    """Refuse what the exporters do in silence: another opset, or a symbolic size that is frozen."""
     model = onnx.load(draft, load_external_data=False)
     written = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if opset not in (None, written):
@@ -127,6 +127,13 @@ def _check_opset(draft: Path, opset: int | None) -> None:
             f"the exporter wrote opset {written} where {opset} was asked for: it does not know"
             f" {opset}; leave out --opset or choose another"
         )
+    for item, value in zip(inputs, model.graph.input, strict=True):
+        dims = tuple(dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim)
+        if dims != item.dims:
+            raise ModelError(
+                f"the exporter gave input {item.name} the shape {dims} instead of {item.dims}: the"
+                " model fixes a size; try another exporter"
+            )
 
 
 def _move(draft: Path, path: Path) -> None:

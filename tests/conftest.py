@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import sys
 from importlib.metadata import version
@@ -43,9 +44,11 @@ def zoo_model() -> ZooModel:
         opset: int | None = None,
     ) -> Path:
         path = cache / f"{name}.{exporter or 'preferred'}.{dtype}.opset-{opset or 'default'}.onnx"
-        if not path.exists():
-            # The export appears under its name only when complete, so workers need no lock.
-            export(name, path, exporter=exporter, dtype=dtype, opset=opset)
+        # One worker exports, the others wait for it: an export takes seconds.
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                export(name, path, exporter=exporter, dtype=dtype, opset=opset)
         return path
 
     return model

@@ -13,7 +13,7 @@ import transformers
 
 from graphopt import models
 from graphopt.errors import EnvironmentFailure, GraphoptError, ModelError, UsageError
-from graphopt.models import exporting
+from graphopt.models import building, exporting
 from graphopt.models.building import SIZES, build, feed
 from graphopt.models.registry import find
 
@@ -46,6 +46,15 @@ def test_failed_export_leaves_the_old_file_and_prints_nothing(options, tmp_path,
     assert "\n" not in str(failure.value)
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("vit.onnx", b"old")]
     assert capfd.readouterr() == ("", "")
+
+
+def test_frozen_size_is_refused(tmp_path, monkeypatch) -> None:
+    # So short a sound leaves one frame, a size that torch.export takes for a constant.
+    monkeypatch.setitem(building.SIZES, "samples", 40)
+    path = tmp_path / "model.onnx"
+    with pytest.raises(ModelError, match="instead of \\('batch', 'samples'\\)"):
+        models.export("wav2vec2-large-tiny", path, exporter="dynamo")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
