@@ -122,6 +122,22 @@ def test_every_type_is_written_as_onnx_writes_it(tmp_path: Path, save: Saver, dt
     np.testing.assert_array_equal(found.numpy(), array)
 
 
+def test_weights_begin_at_aligned_offsets(tmp_path: Path) -> None:
+    proto = block()
+    rng = np.random.default_rng(0)
+    for name, shape in (("odd", (61, 53)), ("odd_again", (61, 53)), ("large", (600, 600))):
+        array = rng.normal(size=shape).astype(np.float32)
+        proto.graph.initializer.insert(0, numpy_helper.from_array(array, name))
+    saving.save(loading.load(save_external(proto, tmp_path / "a.onnx")), tmp_path / "b.onnx")
+    expected, found = weights(tmp_path / "a.onnx"), weights(tmp_path / "b.onnx")
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+    for tensor in onnx.load(tmp_path / "b.onnx", load_external_data=False).graph.initializer:
+        for entry in tensor.external_data:
+            alignment = 4096 if tensor.name == "large" else 64
+            assert entry.key != "offset" or int(entry.value) % alignment == 0
+
+
 def test_a_weight_that_two_initializers_share_is_written_once(tmp_path: Path) -> None:
     proto = block()
     twin = proto.graph.initializer.add()
@@ -244,6 +260,22 @@ def test_a_failed_write_leaves_everything_as_it_was(
     assert copied == 3
     assert snapshot(tmp_path) == before
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_the_data_is_in_place_before_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = loading.load(save_external(block(), tmp_path / "model.onnx"))
+    moved = []
+    replace = Path.replace
+
+    def record(self: Path, target: Path) -> Path:
+        moved.append(target.name)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", record)
+    saving.save(model, tmp_path / "copy.onnx")
+    assert moved == ["copy.onnx.data", "copy.onnx"]
 
 
 @pytest.mark.parametrize("failing_move", [1, 2, 3, 4])
