@@ -33,7 +33,7 @@ class Builder:
         self.inputs: list[ir.Value] = []
         self.outputs: list[ir.Value] = []
         self.arrays: list[dict[str, np.ndarray]] = [{} for _ in range(BINDINGS)]
-        self.weights: list[ir.Value] = []
+        self.weights: dict[tuple[tuple[int, ...], str], list[ir.Value]] = {}
         self.in_body = False
         self._count = 0
 
@@ -65,14 +65,16 @@ class Builder:
         """Random float64 of this shape, with a mean that differs from zero on every axis."""
         return scale * (self.random.standard_normal(tuple(shape)) + self.random.uniform(-0.5, 0.5))
 
-    def constant(self, array: np.ndarray | list[int] | float) -> ir.Value:
-        """An initializer or a Constant node; sometimes a weight that another node reads too."""
+    def constant(self, array: np.ndarray | list[int] | float, kind: str = "") -> ir.Value:
+        """An initializer or a Constant node; sometimes a weight that another node reads too.
+
+        A smooth graph shares weights of one ``kind`` alone: not a table with a transposed matrix.
+        """
         data = np.asarray(array, dtype=np.int64 if isinstance(array, list) else None)
         is_weight = data.dtype == np.float64 and data.ndim > 0
-        if is_weight and self.chance(15):
-            shared = [w for w in self.weights if tuple(w.shape or ()) == data.shape]
-            if shared:
-                return self.pick(shared)
+        key = (data.shape, kind if self.smooth else "")
+        if is_weight and self.weights.get(key) and self.chance(15):
+            return self.pick(self.weights[key])
         name = self.name("w" if is_weight else "c")
         tensor = ir.tensor(data, name=name)
         if self.chance(25):
@@ -88,7 +90,7 @@ class Builder:
         )
         self.initializers.append(value)
         if is_weight:
-            self.weights.append(value)
+            self.weights.setdefault(key, []).append(value)
             if self.chance(1):
                 self.inputs.append(value)
         return value

@@ -223,7 +223,7 @@ def padded(g: Builder, x: Tensor) -> Tensor | None:
     pads[axis + x.rank * g.below(2)] = 1
     inputs = [x, g.constant(pads)]
     if g.chance(50):
-        inputs.append(g.constant(g.pick([0.0, 1.5])))
+        inputs.append(g.constant(0.0 if g.smooth else g.pick([0.0, 1.5])))
     mode = {"mode": "edge"} if g.chance(15) else {}
     dim = g.dim([s + 1 for s in _sizes(x, axis)], static=x.dims[axis].is_static)
     return g.node("Pad", inputs, _replaced(x, axis, dim), x.axis, **mode)

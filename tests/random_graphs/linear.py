@@ -35,7 +35,7 @@ def linear(g: Builder, x: Tensor, size: int) -> Tensor:
 
 def _weight(g: Builder, rows: int, columns: int) -> np.ndarray:
     w = g.normal((rows, columns), scale=rows**-0.5)
-    return w - w.mean(axis=1, keepdims=True) if g.chance(10) else w
+    return w - w.mean(axis=1, keepdims=True) if not g.smooth and g.chance(10) else w
 
 
 def _with(x: Tensor, axis: int, size: int) -> tuple[Dim, ...]:
@@ -61,10 +61,10 @@ def _bias(g: Builder, y: Tensor) -> Tensor:
 def _matmul(g: Builder, x: Tensor, size: int) -> Tensor:
     k = x.size
     if g.chance(15):
-        stored = g.constant(_weight(g, k, size).T.copy())
+        stored = g.constant(_weight(g, k, size).T.copy(), "out-in")
         w = g.node("Transpose", [stored], [Dim.static(k), Dim.static(size)], 1, perm=[1, 0]).value
     else:
-        w = g.constant(_weight(g, k, size))
+        w = g.constant(_weight(g, k, size), "in-out")
     if g.chance(4):
         w = g.node("Identity", [w], [Dim.static(k), Dim.static(size)], 1).value
     y = g.node("MatMul", [x, w], _with(x, x.axis, size), x.axis)
@@ -72,7 +72,7 @@ def _matmul(g: Builder, x: Tensor, size: int) -> Tensor:
 
 
 def _left_matmul(g: Builder, x: Tensor, size: int) -> Tensor:
-    w = g.constant(_weight(g, x.size, size).T.copy())
+    w = g.constant(_weight(g, x.size, size).T.copy(), "out-in")
     return _bias(g, g.node("MatMul", [w, x], _with(x, x.axis, size), x.axis))
 
 
@@ -85,15 +85,15 @@ def _gemm(g: Builder, x: Tensor, size: int) -> Tensor | None:
         if reshaped is None:
             return None
         flat = reshaped
-    w = _weight(g, x.size, size)
+    w, kind = _weight(g, x.size, size), "in-out"
     attributes: dict[str, float | int] = {}
     if g.chance(50):
-        w, attributes["transB"] = w.T.copy(), 1
+        w, kind, attributes["transB"] = w.T.copy(), "out-in", 1
     if g.chance(20):
         attributes["alpha"] = g.pick([0.5, 2.0, -1.0])
     if g.chance(20):
         attributes["beta"] = g.pick([0.5, 2.0, -1.0])
-    inputs: list[Tensor | ir.Value | None] = [flat, g.constant(w)]
+    inputs: list[Tensor | ir.Value | None] = [flat, g.constant(w, kind)]
     if g.chance(85):
         shape = g.pick([[size]] * 6 + [[1, size], [1], []])
         if rows.is_static and g.chance(10):

@@ -30,7 +30,7 @@ def layer_norm(g: Builder, x: Tensor, *, eps: float | None = None, fused: bool =
 
 def _gamma(g: Builder, shape: list[int]) -> np.ndarray:
     if g.chance(10):
-        return np.full(shape, g.random.uniform(0.5, 1.5))
+        return np.full(shape, g.random.uniform(0.5, 1.5))  # centred already, with a centred beta
     gamma = 1 + 0.5 * g.normal(shape)
     if g.chance(5):
         gamma.flat[0] = 0.0
@@ -43,9 +43,9 @@ def _beta(g: Builder, shape: list[int]) -> np.ndarray:
 
 
 def _fused(g: Builder, x: Tensor, eps: float) -> Tensor:
-    inputs: list[Tensor | ir.Value | None] = [x, g.constant(_gamma(g, [x.size]))]
+    inputs: list[Tensor | ir.Value | None] = [x, g.constant(_gamma(g, [x.size]), "gamma")]
     if g.chance(85):
-        inputs.append(g.constant(_beta(g, [x.size])))
+        inputs.append(g.constant(_beta(g, [x.size]), "beta"))
     attributes: dict[str, float | int] = {}
     if eps != 1e-5 or g.chance(50):
         attributes["epsilon"] = eps
@@ -73,9 +73,9 @@ def _decomposed(g: Builder, x: Tensor, eps: float) -> Tensor:
         y = g.binary("Mul", centred, g.unary("Reciprocal", root), flip=g.chance(30))
     shape = [x.size] + [1] * (x.rank - 1 - x.axis)
     if g.chance(85):
-        y = g.binary("Mul", y, g.constant(_gamma(g, shape)), flip=g.chance(30))
+        y = g.binary("Mul", y, g.constant(_gamma(g, shape), "gamma"), flip=g.chance(30))
         if g.chance(85):
-            y = g.binary("Add", y, g.constant(_beta(g, shape)), flip=g.chance(30))
+            y = g.binary("Add", y, g.constant(_beta(g, shape), "beta"), flip=g.chance(30))
     return y
 
 
@@ -85,4 +85,4 @@ def rms_norm(g: Builder, x: Tensor) -> Tensor:
     mean = g.reduce("ReduceMean", square, x.axis)
     root = g.unary("Sqrt", g.binary("Add", mean, g.constant(1e-5)))
     shape = [x.size] + [1] * (x.rank - 1 - x.axis)
-    return g.binary("Mul", g.binary("Div", x, root), g.constant(_gamma(g, shape)))
+    return g.binary("Mul", g.binary("Div", x, root), g.constant(_gamma(g, shape), "gamma"))

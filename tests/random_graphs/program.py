@@ -185,9 +185,10 @@ class Program:
     def joined(self, x: Tensor) -> Tensor:
         """Adds another stream of the same dimensions."""
         same = [s for s in self.streams if s.dims == x.dims and s.axis == x.axis]
-        if self.g.smooth:
-            same = [s for s in same if s.value is not x.value]
-        return self.add(x, self.g.pick(same)) if same else x
+        if not self.g.smooth:
+            return self.add(x, self.g.pick(same))
+        others = [s for s in same if s.value is not x.value]  # x - x has zero mean by coincidence
+        return self.g.binary("Add", x, self.g.pick(others)) if others else x
 
     def gated(self, x: Tensor) -> Tensor:
         """adaLN-like: a gate from the data scales each feature of the branch."""

@@ -132,9 +132,11 @@ def as_left_factor(g: Builder, x: Tensor) -> Tensor | None:
     return g.node("MatMul", [x, w], [*x.dims[:-1], Dim.static(3)], x.axis)
 
 
-def by_symbolic_operand(g: Builder, x: Tensor) -> Tensor:
+def by_symbolic_operand(g: Builder, x: Tensor) -> Tensor | None:
     """Adds an input whose feature dimension is only known at run time: d at times, 1 at others."""
-    sizes = [x.size, 1] if g.smooth else [x.size if g.chance(50) else 1 for _ in range(BINDINGS)]
+    if g.smooth:
+        return None
+    sizes = [x.size if g.chance(50) else 1 for _ in range(BINDINGS)]
     dim = Dim(tuple(sizes), g.name("D"))
     other = g.input([*x.dims[: x.axis], dim, *x.dims[x.axis + 1 :]], x.axis)
     return layer_norm(g, g.binary("Add", x, other), fused=g.smooth)
