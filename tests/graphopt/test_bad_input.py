@@ -327,6 +327,17 @@ def test_an_unwritable_directory(
     assert snapshot(tmp_path) == before
 
 
+def test_without_onnxruntime_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    before = snapshot(tmp_path)
+    code, _, error = run(capsys, "optimize", model)
+    assert_one_line(error, "pip install")
+    assert (code, snapshot(tmp_path)) == (3, before)
+    assert run(capsys, "optimize", "--no-verify", model)[0] == 0
+
+
 LIMITED = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -18,6 +18,7 @@ from tests.graphopt.model_files import (
     block,
     conditional,
     initializer,
+    point_to,
     save_external,
     save_inline,
     weights,
@@ -66,6 +67,18 @@ def test_a_mapping_goes_with_the_array(tmp_path: Path) -> None:
     mapping = weakref.ref(base)
     del array, base
     assert mapping() is None
+
+
+def test_three_gigabytes_are_not_read(tmp_path: Path) -> None:
+    model = block()
+    gigabytes = model.graph.initializer.add()
+    gigabytes.CopyFrom(numpy_helper.from_array(np.zeros(1, np.float32), "gigabytes"))
+    gigabytes.dims[:] = [3, 1 << 28]
+    point_to(gigabytes, "model.onnx.data", length=3 << 30)
+    with (tmp_path / "model.onnx.data").open("wb") as data:
+        data.truncate(3 << 30)  # a hole: it takes no space on the disk
+    loaded = loading.load(save_inline(model, tmp_path / "model.onnx"))
+    assert loaded.graph.initializers["gigabytes"].const_value.numpy()[2, -1] == 0
 
 
 def test_weights_in_typed_fields_are_read(tmp_path: Path) -> None:
