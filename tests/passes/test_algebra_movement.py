@@ -1,0 +1,181 @@
+"""Rows of the op algebra that move entries: what keeps the features together, and what does not.
+
+x is a linear map's result whose last axis has the 8 features, and a norm z reads it. A fragment
+computes v from x, and a norm y reads v.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.passes.graphs import Case, assert_outcome, cases
+
+WEIGHTS = "w[4,8] w2[4,8] cls[1,1,8] p[1,1,8] table[11,8] g[8] c[8]"
+INTS = {
+    "i0": [0],
+    "i1": [1],
+    "i2": [2],
+    "i3": [3],
+    "i4": [4],
+    "i8": [8],
+    "last": [-1],
+    "end": [1 << 40],
+    "i11": [1, 1],
+    "i22": [2, 2],
+    "halves": [4, 4],
+    "rows": [-1, 8],
+    "whole": [-1, 4, 8],
+    "heads": [0, 0, 2, 4],
+    "turned": [0, 8, 4],
+    "grown": [1, 1, 8],
+    "by2": [1, 2, 1],
+    "twice": [1, 1, 2],
+    "around": [0, 1, 0, 0, 1, 0],
+    "crop": [0, -1, 0, 0, 0, 0],
+    "shift": [0, 0, 1, 0, 0, -1],
+    "places": [[0], [1]],
+    "deep": [[0, 0], [1, 1]],
+    "single": 1,
+    "back": [7, 6, 5, 4, 3, 2, 1, 0],
+    "entries": [[[[0, 0, 7 - i] for i in range(8)]]],
+}
+CONSTANTS = {
+    **{name: np.array(entries, np.int64) for name, entries in INTS.items()},
+    "zero": np.array(0, np.float32),
+    "fill": np.array(0.5, np.float32),
+}
+_STATIC = {"inputs": "float[2,4,4] a"}
+_ONE = {"inputs": "float[2,1,4] a"}
+_LONG = {"inputs": "float[B,S,4] a"}
+_ADD = " v = Add(first, second)"
+
+
+def _case(
+    fragment: str, opset: int = 17, inputs: str = "float[B,4,4] a", **expected: object
+) -> Case:
+    body = f"""x = MatMul(a, w)
+        z = LayerNormalization(x, g, c)
+        {fragment}
+        y = LayerNormalization(v, g, c)"""
+    inputs += ", float[B,4,1] t, int64[2] ids, int64[1] n, float level"
+    given = {"inputs": inputs, "outputs": "float y, float z", "constants": CONSTANTS}
+    return Case(body, WEIGHTS, given={**given, "opset": opset}, **expected)
+
+
+# fragment: (constants that absorb the mean beside w, further arguments)
+COMMUTES = {
+    "u = Transpose<perm = [0, 2, 1]>(x) v = Transpose<perm = [0, 2, 1]>(u)": ("", {}),
+    "v = Transpose<perm = [1, 0, 2]>(x)": ("", {}),
+    "u = Transpose(x) v = Transpose(u)": ("", {}),
+    "v = Reshape(x, rows)": ("", _LONG),
+    "r = Reshape(x, rows) shape = Shape(x) v = Reshape(r, shape)": ("", _LONG),
+    "v = Flatten<axis = 2>(x)": ("", {}),
+    "v = Flatten<axis = -1>(x)": ("", {}),
+    "u = Unsqueeze(x, i1) v = Squeeze(u, i1)": ("", {}),
+    "u = Unsqueeze(x, last) v = Squeeze(u, i3)": ("", {}),
+    "u = Unsqueeze<axes = [0, 2]>(x) v = Squeeze<axes = [2]>(u)": ("", {"opset": 11}),
+    "v = Squeeze(x)": ("", _ONE),
+    "e = Expand(p, grown) v = Add(x, e)": ("p", {}),
+    "shape = Shape(x) e = Expand(cls, shape) v = Add(x, e)": ("cls", _LONG),
+    "v = Slice(x, i0, i2, i1)": ("", {}),
+    "v = Slice(x, i1, end, i1, i2)": ("", {}),
+    "v = Slice(x, i11, i22)": ("", _STATIC),
+    "v = Gather<axis = 1>(x, single)": ("", {}),
+    "v = Gather<axis = -2>(x, ids)": ("", {}),
+    "v = Gather<axis = 1>(x, places)": ("", {}),
+    "e = Gather(table, ids) r = Reshape(x, rows) v = Concat<axis = 0>(e, r)": ("table", {}),
+    "v = GatherND(x, places)": ("", _STATIC),
+    "v = GatherND(x, deep)": ("", _STATIC),
+    "v = GatherND<batch_dims = 1>(x, places)": ("", _STATIC),
+    "first, second = Split<axis = 1>(x)" + _ADD: ("", {}),
+    "first, second = Split<axis = -2>(x, i22)" + _ADD: ("", {}),
+    "v, second = Split<axis = 1>(x, i22)": ("", {}),
+    "v = Concat<axis = 1>(x, x)": ("", {}),
+    "v = Concat<axis = -2>(cls, x)": ("cls", {"inputs": "float[1,S,4] a"}),
+    "v = Pad(x, around)": ("", {}),
+    "v = Pad(x, around, zero)": ("", {}),
+    "v = Pad(x, crop)": ("", {}),
+    "v = Pad(x, i11, zero, i1)": ("", {"opset": 18}),
+    'v = Pad<mode = "reflect">(x, around)': ("", {}),
+    'v = Pad<mode = "edge">(x, around)': ("", {}),
+    "v = Pad<pads = [0, 1, 0, 0, 1, 0]>(x)": ("", {"opset": 10}),
+    "v = Tile(x, by2)": ("", {}),
+    "v = ReduceMean<axes = [1]>(x)": ("", {}),
+    "v = ReduceMean<axes = [-2], keepdims = 0>(x)": ("", {}),
+    "v = ReduceMean(x, i1)": ("", {"opset": 18}),
+    "v = ReduceSum<keepdims = 0>(x, i1)": ("", {}),
+    "v = ReduceSum<axes = [0], keepdims = 0>(x)": ("", {"opset": 11}),
+}
+
+# fragment: (why y stays, why z stays, further arguments)
+READS_RAW = {
+    "u = Transpose<perm = [2, 1, 0]>(x) v = Reshape(u, whole)": (
+        "Reshape v writes it",
+        "Reshape v reads u raw",
+        {},
+    ),
+    "u = Reshape(x, turned) v = Transpose<perm = [0, 2, 1]>(u)": (
+        "Reshape u writes it",
+        "Reshape u reads x raw",
+        {},
+    ),
+    "h = Reshape(x, heads) v = Flatten<axis = 2>(h)": (
+        "Flatten v writes it",
+        "Reshape h reads x raw",
+        {},
+    ),
+    "v = Squeeze(x)": ("Squeeze v writes it", "Squeeze v reads x raw", _LONG),
+    "e = Expand(t, grown) v = Add(x, e)": ("Expand e writes it", "Expand e writes it", {}),
+    "left = Slice(x, i4, end, last) right = Slice(x, i0, i4, last) "
+    "v = Concat<axis = -1>(left, right)": ("Concat v writes it", "Slice left reads x raw", {}),
+    "v = Slice(x, i0, i8, n)": ("Slice v writes it", "Slice v reads x raw", {}),
+    "v = Gather<axis = 2>(x, back)": ("Gather v writes it", "Gather v reads x raw", {}),
+    "v = Gather<axis = -1>(x, back)": ("Gather v writes it", "Gather v reads x raw", {}),
+    "v = GatherND(x, entries)": ("GatherND v writes it", "GatherND v reads x raw", {}),
+    "l, r = Split<axis = 2>(x) v = Concat<axis = 2>(r, l)": (
+        "Concat v writes it",
+        "Split l reads x raw",
+        {},
+    ),
+    "u = Concat<axis = -1>(x, x) v, r = Split<axis = -1>(u)": (
+        "Split v writes it",
+        "Concat u reads x raw",
+        {},
+    ),
+    "f = Relu(x) v = Concat<axis = 1>(x, f)": ("Relu f reads x raw", "Relu f reads x raw", {}),
+    "v = Pad(x, around, fill)": ("Pad v writes it", "Pad v reads x raw", {}),
+    "v = Pad(x, around, level)": ("Pad v writes it", "Pad v reads x raw", {}),
+    "v = Pad(x, shift)": ("Pad v writes it", "Pad v reads x raw", {}),
+    "v = Pad<pads = [0, 1, 0, 0, 1, 0], value = 0.5>(x)": (
+        "Pad v writes it",
+        "Pad v reads x raw",
+        {"opset": 10},
+    ),
+    "u = Tile(x, twice) v, r = Split<axis = -1>(u)": (
+        "Split v writes it",
+        "Tile u reads x raw",
+        {},
+    ),
+    "m = ReduceMean<axes = [2]>(x) v = Mul(x, m)": (
+        "ReduceMean m reads x raw",
+        "ReduceMean m reads x raw",
+        {},
+    ),
+    "m = ReduceMean<axes = [2], keepdims = 0>(x) q = MatMul(m, w2) v = Relu(q)": (
+        "Relu v writes it",
+        "ReduceMean m reads x raw",
+        {},
+    ),
+    "m = ReduceSum(x) v = Add(x, m)": ("ReduceSum m reads x raw", "ReduceSum m reads x raw", {}),
+    "v = ReduceMax<axes = [1]>(x)": ("ReduceMax v writes it", "ReduceMax v reads x raw", {}),
+}
+
+
+@cases({f: _case(f, converts="y z", absorbs="w " + c, **k) for f, (c, k) in COMMUTES.items()})
+def test_what_keeps_the_features_together_is_centred(case: Case) -> None:
+    assert_outcome(case)
+
+
+@cases({f: _case(f, keeps={"y": y, "z": z}, **k) for f, (y, z, k) in READS_RAW.items()})
+def test_what_takes_the_features_apart_reads_raw(case: Case) -> None:
+    assert_outcome(case)
