@@ -94,7 +94,7 @@ class _Deviation:
 def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
     """The LayerNorms that ``node`` normalizes: several where affine parts share it.
 
-    1. Only the last axis, with a static size; epsilon is a constant.
+    1. Only the last axis, with a static size; epsilon is a constant, or absent (0).
     2. A Cast back to the type of x after the normalization belongs to it (stash_type 1).
     3. One Mul by gamma and one Add of beta belong to it where gamma and beta have an entry for
        each feature (or one for all) and no other axis. An intermediate value that has a reader
@@ -120,7 +120,7 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
     for output, scale, bias in _affine_parts(normalized, core, size):
         if not all(part is None or is_per_feature(part, x, size) for part in (scale, bias)):
             continue
-        nodes = _nodes_between(output, x, core.root, (scale, bias))
+        nodes = _nodes_between(output, x, (scale, bias))
         if nodes:
             norms.append(SpelledNorm(x, scale, bias, core.epsilon, size, output, nodes))
     return tuple(norms)
@@ -275,19 +275,28 @@ def _deviation(value: ir.Value | None, power: float) -> _Deviation | None:
     found = 0.5 if node.op_type == "Sqrt" else scalar(node.inputs[1], node.inputs[0])
     if found != power:
         return None
-    for variance, constant in orders(produced_by(node.inputs[0], "Add")):
-        epsilon = scalar(constant, variance)
-        if epsilon is None or not epsilon >= 0:
-            continue
+    for variance, epsilon in _shifted(node.inputs[0]):
         average = mean(variance)
         base = None if average is None else square_base(average.source)
         if average is None or base is None:
-            return None
+            continue
         difference = centred(base)
         if difference is not None and difference.axes == average.axes:
             return _Deviation(difference.root, average.axes, epsilon, centred=True)
         return _Deviation(peel_casts(base), average.axes, epsilon, centred=False)
     return None
+
+
+def _shifted(value: ir.Value | None) -> list[tuple[ir.Value, float]]:
+    """The readings of ``value`` as a variance plus epsilon; optimizers drop a tiny epsilon."""
+    if value is None:
+        return []
+    readings = []
+    for variance, constant in orders(produced_by(value, "Add")):
+        epsilon = scalar(constant, variance)
+        if epsilon is not None and epsilon >= 0:
+            readings.append((variance, epsilon))
+    return readings or [(value, 0.0)]
 
 
 def _affine_parts(
@@ -334,7 +343,7 @@ def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:
 
 
 def _nodes_between(
-    output: ir.Value, x: ir.Value, root: ir.Value, parameters: tuple[ir.Value | None, ...]
+    output: ir.Value, x: ir.Value, parameters: tuple[ir.Value | None, ...]
 ) -> tuple[ir.Node, ...]:
     """The nodes from ``x`` to ``output`` in dataflow order; none where they read something else."""
     last = output.producer()
@@ -346,7 +355,7 @@ def _nodes_between(
         if constant_tensor(value) is not None:
             return True
         node, before = value.producer(), list(nodes)
-        if node is not None and value is not root and visit_node(node):
+        if node is not None and visit_node(node):
             return True
         for added in list(nodes)[len(before) :]:
             del nodes[added]

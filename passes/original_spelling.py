@@ -110,7 +110,8 @@ def rebuild(node: ir.Node, values: dict[str, ir.Value], names: Names) -> bool:
     """Replace the canonical ``node`` by its original nodes, reading what ``node`` reads by now.
 
     A node of the original that is still in the graph and reads the same (it had other readers) is
-    used again. Nothing changes, and False is returned, where the record cannot express what
+    used again; one that reads something else by now keeps its name, and the copy of it gets a new
+    one. Nothing changes, and False is returned, where the record cannot express what
     ``node`` reads by now (a scale or bias where the original had none), or where a size that the
     original read is gone.
 
@@ -123,16 +124,29 @@ def rebuild(node: ir.Node, values: dict[str, ir.Value], names: Names) -> bool:
     assert isinstance(original, OriginalNorm) and graph is not None
     if not _expresses(original, node) or not _reads_are_there(original, values):
         return False
+    result = node.outputs[0]
+    computed: dict[str | None, ir.Value] = {}  # by the name in the original
+    rebuilt: ir.Node | None = None
     for prototype, operands in zip(original.nodes, original.operands, strict=True):
-        inputs = [_resolve(operand, original, node, values, names) for operand in operands]
-        if _survivor(prototype, inputs, node, values) is None:
-            copy = _copy(prototype, inputs)
-            graph.insert_before(node, copy)
-            values.update((output.name, output) for output in copy.outputs if output.name)
-    last = original.nodes[-1].outputs[0].name
-    assert last is not None
-    result, restored = node.outputs[0], values[last]
-    restored.type, restored.shape = result.type, result.shape
+        inputs = [
+            computed.get(operand.name) or _resolve(operand, original, node, values, names)
+            if operand is not None
+            else None
+            for operand in operands
+        ]
+        rebuilt = _survivor(prototype, inputs, node, values)
+        if rebuilt is None:
+            rebuilt = _copy(prototype, inputs)
+            for output in rebuilt.outputs:
+                if output.name and output.name != result.name and output.name in values:
+                    output.name = names.fresh(output.name)
+            graph.insert_before(node, rebuilt)
+            values.update((output.name, output) for output in rebuilt.outputs if output.name)
+        for before, now in zip(prototype.outputs, rebuilt.outputs, strict=True):
+            computed[before.name] = now
+    assert rebuilt is not None
+    restored = rebuilt.outputs[0]
+    restored.name, restored.type, restored.shape = result.name, result.type, result.shape
     result.replace_all_uses_with(restored, replace_graph_outputs=True)
     graph.remove(node, safe=True)
     return True
@@ -165,24 +179,19 @@ def _reads_are_there(original: OriginalNorm, values: dict[str, ir.Value]) -> boo
 
 
 def _resolve(
-    operand: _Operand | None,
+    operand: _Operand,
     original: OriginalNorm,
     node: ir.Node,
     values: dict[str, ir.Value],
     names: Names,
 ) -> ir.Value | None:
-    if operand is None:
-        return None
     if operand.slot is not None:
         current = node.inputs[operand.slot]
         if current is None or current.name != original.made[operand.slot]:
             return current
     assert operand.name is not None
     value = values.get(operand.name)
-    if operand.tensor is None:
-        assert value is not None, operand.name
-        return value
-    if value is not None and _holds(value, operand.tensor):
+    if operand.tensor is None or (value is not None and _holds(value, operand.tensor)):
         return value
     constant = names.initializer(operand.name, operand.tensor)
     values[operand.name] = constant

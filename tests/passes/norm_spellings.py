@@ -156,6 +156,19 @@ SPELLINGS: dict[str, tuple[str, bool, bool]] = {
         True,
         True,
     ),
+    "keepdims = 0, Reshape and Expand by computed sizes": (
+        _CORE.replace(
+            "variance = ReduceMean<axes = [-1], keepdims = 1>(square)",
+            """flat = ReduceMean<axes = [-1], keepdims = 0>(square)
+            sizes = Shape(flat)
+            kept = Concat<axis = 0>(sizes, single)
+            shaped = Reshape(flat, kept)
+            variance = Expand(shaped, kept)""",
+        )
+        + _AFFINE,
+        True,
+        True,
+    ),
     "keepdims = 0 and Unsqueeze": (
         _CORE.replace(
             "mean = ReduceMean<axes = [-1]>(x)",
@@ -197,6 +210,10 @@ NEAR_MISSES: dict[str, str] = {
     "both over another axis": _WRONG.replace("[-1]", "[1]"),
     "both over two axes": _WRONG.replace("[-1]", "[1, 2]"),
     "mean of another value": _WRONG.replace("axes = [-1]>(x)", "axes = [-1]>(other)"),
+    "mean of a function of the value": _WRONG.replace(
+        "mean = ReduceMean<axes = [-1]>(x)",
+        "twice = Add(x, x)\n mean = ReduceMean<axes = [-1]>(twice)",
+    ),
     "variance of another value": _WRONG.replace("Pow(d, two)", "Pow(other, two)"),
     "variance not centred": _WRONG.replace("Pow(d, two)", "Pow(x, two)"),
     "numerator not centred": _WRONG.replace("Div(d,", "Div(x,"),
@@ -215,6 +232,9 @@ NEAR_MISSES: dict[str, str] = {
     "folded with another mean": SPELLINGS["folded"][0].replace(
         "right = Mul(mean,", "mean2 = ReduceMean<axes = [-1]>(other)\n right = Mul(mean2,"
     ),
+    "folded with a mean over another axis": SPELLINGS["folded"][0].replace(
+        "right = Mul(mean,", "mean2 = ReduceMean<axes = [1]>(x)\n right = Mul(mean2,"
+    ),
     "folded, mean added": SPELLINGS["folded as a difference"][0].replace("y = Sub", "y = Add"),
 }
 
@@ -226,10 +246,11 @@ def spelled(body: str, opset: int = 17) -> ir.Model:
         graph (float[B, S, 8] x, float[B, S, 8] other, float input_eps) => (float[B, S, 8] y)
         <float[8] gamma = {{{_listed(GAMMA)}}}, float[8] beta = {{{_listed(BETA)}}},
          float[1,1,8] gamma3 = {{{_listed(GAMMA)}}}, float[1,1,8] beta3 = {{{_listed(BETA)}}},
+         float[1,1,1,8] gamma4 = {{{_listed(GAMMA)}}}, float[1,1,1,1] eps4 = {{{EPSILON}}},
          float eps = {{{EPSILON}}}, float input_eps = {{{EPSILON}}}, float one = {{1.0}},
          float[1] two = {{2.0}}, float three = {{3.0}}, float half = {{0.5}},
          float minus_half = {{-0.5}}, float seven = {{7.0}}, float eight = {{8.0}},
-         int64[1] last = {{-1}}>
+         int64[1] last = {{-1}}, int64[1] single = {{1}}>
         {{ {body} }}"""
     )
     infer_symbolic_shapes(model)

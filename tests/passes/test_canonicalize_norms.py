@@ -124,16 +124,26 @@ def test_intermediate_values_that_are_read_elsewhere_survive() -> None:
     np.testing.assert_allclose(evaluate(model, arrays())["y"], before, rtol=1e-6)
 
 
-def test_an_intermediate_graph_output_keeps_its_name() -> None:
+@pytest.mark.parametrize(
+    ("name", "producer", "left"),
+    [
+        ("n", "Div", ["LayerNormalization", "Mul", "Add"]),
+        ("scaled", "Mul", ["LayerNormalization", "Add"]),
+    ],
+)
+def test_an_intermediate_graph_output_ends_the_norm(
+    name: str, producer: str, left: list[str]
+) -> None:
     model = spelled(SPELLINGS["attribute axes, Pow, Div"][0])
-    normalized = next(node for node in model.graph if node.op_type == "Div").outputs[0]
-    model.graph.outputs.append(normalized)
+    value = next(node for node in model.graph if node.op_type == producer).outputs[0]
+    model.graph.outputs.append(value)
     model = cast_to_float64(model)
     before = evaluate(model, arrays())
     assert _canonicalize(model)["decomposed"] == 1
-    assert [value.name for value in model.graph.outputs] == ["y", "n"]
+    assert [node.op_type for node in model.graph] == left
+    assert [value.name for value in model.graph.outputs] == ["y", name]
     after = evaluate(model, arrays())
-    for name in ("y", "n"):
+    for name in before:
         np.testing.assert_allclose(after[name], before[name], rtol=1e-6, atol=1e-6)
 
 

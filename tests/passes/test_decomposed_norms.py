@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
+from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.evaluation import evaluate
 from graphopt.passes.decomposed_norms import normalization, spelled_norms
@@ -88,6 +90,22 @@ def test_a_norm_over_other_axes_is_read_but_not_taken(
     assert [(norm.centred, norm.axes) for norm in found] == ([] if kind is None else [kind])
 
 
+def test_an_absent_epsilon_is_zero() -> None:
+    body = SPELLINGS["attribute axes, Pow, Div"][0]
+    body = body.replace("shifted = Add(variance, eps)", "").replace(
+        "Sqrt(shifted)", "Sqrt(variance)"
+    )
+    (norm,) = _found(body)
+    assert norm.epsilon == 0.0
+
+
+def test_sizes_may_come_from_elsewhere() -> None:
+    body = SPELLINGS["keepdims = 0, Reshape and Expand by computed sizes"][0]
+    body = body.replace("sizes = Shape(flat)", "sizes = Shape<end = 2>(other)")
+    (norm,) = _found(body)
+    assert "Shape" not in {node.op_type for node in norm.nodes}
+
+
 def test_an_rms_norm_is_read_as_not_centred() -> None:
     body = SPELLINGS["attribute axes, Pow, Div"][0]
     model = spelled(body.replace("Pow(d,", "Pow(x,").replace("Div(d,", "Div(x,"))
@@ -95,10 +113,41 @@ def test_an_rms_norm_is_read_as_not_centred() -> None:
     assert (norm.centred, norm.axes, norm.root.name) == (False, (2,), "x")
 
 
+@pytest.mark.parametrize(
+    "casts",
+    ["h = Cast<to = 10>(x)\n w = Cast<to = 1>(h)", "h = Cast<to = 7>(x)\n w = Cast<to = 1>(h)"],
+)
+def test_a_cast_that_rounds_stays_before_the_norm(casts: str) -> None:
+    body = SPELLINGS["gamma alone"][0].replace("(x", "(w")
+    (norm,) = _found(f"{casts}\n{body}")
+    assert norm.x.name == "w"
+
+
+def test_a_mean_without_its_axis_is_another_mean() -> None:
+    body = SPELLINGS["attribute axes, Pow, Div"][0]
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17]> g (float[8, 8, 8] x) => (float[8, 8, 8] y)
+        <float[8] gamma = {{1, 2, 3, 4, 5, 6, 7, 8}}, float[8] beta = {{1, 2, 3, 4, 5, 6, 7, 8}},
+         float eps = {{0.001}}, float two = {{2}}>
+        {{ {body.replace("axes = [-1]>(x)", "axes = [-1], keepdims = 0>(x)")} }}"""
+    )
+    infer_symbolic_shapes(model)
+    assert [norm for node in model.graph for norm in spelled_norms(node)] == []
+
+
 def test_gamma_that_differs_by_token_stays_outside() -> None:
     body = SPELLINGS["gamma alone"][0].replace("Mul(n, gamma)", "Mul(n, other)")
     (norm,) = _found(body)
     assert (norm.output.name, norm.scale) == ("n", None)
+
+
+def test_gamma_that_raises_the_rank_stays_outside() -> None:
+    (norm,) = _found(SPELLINGS["gamma alone"][0].replace("Mul(n, gamma)", "Mul(n, gamma4)"))
+    assert (norm.output.name, norm.scale) == ("n", None)
+
+
+def test_an_epsilon_that_raises_the_rank_is_no_epsilon() -> None:
+    assert _found(SPELLINGS["no affine"][0].replace("(variance, eps)", "(variance, eps4)")) == []
 
 
 def test_a_value_that_is_read_beside_the_affine_part_ends_the_norm() -> None:

@@ -85,6 +85,21 @@ def test_it_reads_what_the_canonical_node_reads_by_then(name: str) -> None:
     assert readers == {"doubled"}
 
 
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_size_that_comes_from_elsewhere_must_still_be_there(is_removed: bool) -> None:
+    body = SPELLINGS["keepdims = 0, Reshape and Expand by computed sizes"][0]
+    body = body.replace("Shape(flat)", "Shape<end = 2>(other)")
+    original = _without_unused(spelled(body))
+    model = spelled(body)
+    _canonicalize(model)
+    if is_removed:
+        RemoveUnusedNodesPass()(model)
+    assert _restore(model) == (not is_removed)
+    if not is_removed:
+        nodes = map(str, ir.to_proto(model).graph.node)
+        assert sorted(nodes) == sorted(map(str, original.graph.node))
+
+
 def test_nodes_that_others_kept_alive_are_used_again() -> None:
     body = SPELLINGS["attribute axes, Pow, Div"][0].replace("y =", "z =")
     body += "w = Add(z, mean)\n y = Mul(w, deviation)"
@@ -92,6 +107,18 @@ def test_nodes_that_others_kept_alive_are_used_again() -> None:
     model = spelled(body)
     assert (_canonicalize(model), _restore(model)) == (1, 1)
     assert ir.to_proto(model).graph == original.graph
+
+
+def test_nodes_that_others_kept_alive_are_not_used_for_another_input() -> None:
+    body = SPELLINGS["attribute axes, Pow, Div"][0].replace("y =", "z =")
+    model = spelled(body + "w = Add(z, mean)\n y = Mul(w, deviation)")
+    _canonicalize(model)
+    (node,) = [node for node in model.graph if node.op_type == "LayerNormalization"]
+    node.replace_input_with(0, model.graph.inputs[1])
+    wanted = evaluate(model, _float32())["y"]
+    assert _restore(model) == 1
+    np.testing.assert_allclose(evaluate(model, _float32())["y"], wanted, rtol=1e-4, atol=1e-5)
+    onnx.checker.check_model(ir.to_proto(model), full_check=True)
 
 
 def test_norms_that_shared_a_normalization_share_it_again() -> None:
