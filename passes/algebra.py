@@ -135,9 +135,17 @@ def _addend(operand: ir.Value | None, result: ir.Value, axis: FeatureAxis) -> Ro
     if own is None:
         return None
     if own < 0 or axes.dimension(operand, own) == 1:
-        return VANISHES
+        return VANISHES if _may_be_finite(operand) else None
     same = axes.dimension(operand, own) == axes.dimension(result, axis.axis)
     return Carries(axis.at(own)) if same else None
+
+
+def _may_be_finite(operand: ir.Value) -> bool:
+    """False for a constant with an infinite or NaN entry: x + inf has no mean to take away."""
+    tensor = constants.constant_tensor(operand)
+    if tensor is None or not tensor.dtype.is_floating_point():
+        return True
+    return constants.is_finite(tensor)
 
 
 def _factor(operand: ir.Value | None, result: ir.Value, axis: FeatureAxis) -> Role | None:
