@@ -101,18 +101,27 @@ class Recentre(ir.passes.InPlacePass):
 
 
 def _shape_matters(node: ir.Node, index: int) -> bool:
-    """False where the other operands alone are proved to give the result its shape."""
-    result = node.outputs[0]
-    for axis in range(rank(result) or 0):
-        own = dimension(result, axis)
-        others = [
-            dimension(other, axis - (rank(result) or 0) + (rank(other) or 0))
-            for position, other in enumerate(node.inputs)
-            if position != index and other is not None
-        ]
-        if own is None or own not in others:
+    """False where the other operands alone are proved to give the result its shape.
+
+    Symbols prove nothing here: of two different ones that are broadcast together, shape inference
+    keeps the first.
+    """
+    operand = node.inputs[index]
+    if operand is None or node.op_type in ("Gemm", "FusedGemm"):
+        return False
+    others = [value for i, value in enumerate(node.inputs) if i != index and value is not None]
+    for back in range(1, (rank(operand) or 0) + 1):
+        own = _dimension_from_behind(operand, back)
+        aligned = [_dimension_from_behind(value, back) for value in others]
+        if own == 1 and any(dim is not None for dim in aligned):
+            continue
+        if not isinstance(own, int) or own not in aligned:
             return True
-    return rank(result) is None
+    return rank(operand) is None
+
+
+def _dimension_from_behind(value: ir.Value, back: int) -> int | ir.SymbolicDim | None:
+    return dimension(value, (rank(value) or 0) - back)
 
 
 def _edit(stream: Stream) -> constants.Recentre:
