@@ -44,7 +44,6 @@ class LinearReader:
 
     Attributes:
         node: MatMul, Gemm, FusedMatMul, Conv or com.microsoft Attention.
-        weight: The constant weight.
         axis: Contracted axis of the weight.
         bias_node: Node whose operand ``bias_index`` is the constant bias, or takes a new one; None
             where a new Add has to follow the node.
@@ -53,7 +52,6 @@ class LinearReader:
     """
 
     node: ir.Node
-    weight: ir.Value
     axis: int
     bias_node: ir.Node | None
     bias_index: int
@@ -61,8 +59,13 @@ class LinearReader:
 
     @property
     def owns_weight(self) -> bool:
-        """True where nobody else reads the weight, so that it may change in place."""
-        return len(self.weight.uses()) == 1 and not self.weight.is_graph_output()
+        """True where nobody else reads the weight, so that it may change in place.
+
+        Asked of the weight that the node reads by then: recentring may have given it a copy, which
+        other maps share.
+        """
+        weight = self.node.inputs[1]
+        return weight is not None and len(weight.uses()) == 1 and not weight.is_graph_output()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,12 +111,10 @@ def affine_of(norm: Norm, *, fold: bool = True) -> Affine:
     return Affine(linear, "folds", added)
 
 
-def _linear_readers(
-    value: ir.Value, norm: Stream
-) -> tuple[tuple[LinearReader, ...] | None, str]:
+def _linear_readers(value: ir.Value, norm: Stream) -> tuple[tuple[LinearReader, ...] | None, str]:
     """All linear readers of ``value``, or None and the first reader that is not linear."""
     start = Stream(value, norm.axis)
-    reached, queue = {value}, [start]
+    reached, queue = {value: norm.axis}, [start]
     found: list[LinearReader] = []
     concats: list[ir.Node] = []
     while queue:
@@ -135,10 +136,12 @@ def _linear_readers(
                 concats.append(node)
             for result in carried:
                 if result.value not in reached:
-                    reached.add(result.value)
+                    reached[result.value] = result.axis
                     queue.append(result)
+                elif reached[result.value] != result.axis:
+                    return None, f"{node.op_type} {node.name} joins it with itself on another axis"
     for node in concats:
-        if not reached.issuperset(node.inputs):
+        if not reached.keys() >= set(node.inputs):
             return None, f"Concat {node.name} joins it with other values"
     return tuple(found), ""
 
@@ -166,7 +169,7 @@ def _matmul(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | N
     outputs = axes.dimension(weight, out)
     assert isinstance(outputs, int)
     bias = _following_bias(node.outputs[0], outputs)
-    return LinearReader(node, weight, axis, bias[0], bias[1], outputs)
+    return LinearReader(node, axis, bias[0], bias[1], outputs)
 
 
 def _following_bias(value: ir.Value, outputs: int) -> tuple[ir.Node | None, int]:
@@ -197,8 +200,8 @@ def _gemm(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | Non
     if not isinstance(outputs, int):
         return None
     if bias is not None and constants.constant_tensor(bias) is None:
-        return LinearReader(node, weight, axis, None, 1, outputs)
-    return LinearReader(node, weight, axis, node, 2, outputs)
+        return LinearReader(node, axis, None, 1, outputs)
+    return LinearReader(node, axis, node, 2, outputs)
 
 
 def _conv(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None:
@@ -213,7 +216,7 @@ def _conv(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | Non
         return None
     if bias is not None and constants.constant_tensor(bias) is None:
         return None
-    return LinearReader(node, weight, 1, node, 2, outputs)
+    return LinearReader(node, 1, node, 2, outputs)
 
 
 def _attention(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None:
@@ -224,7 +227,7 @@ def _attention(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader 
         return None
     if bias is not None and constants.constant_tensor(bias) is None:
         return None
-    return LinearReader(node, weight, 0, node, 2, outputs)
+    return LinearReader(node, 0, node, 2, outputs)
 
 
 _READERS = {
@@ -236,9 +239,7 @@ _READERS = {
 }
 
 
-def contracted_beta(
-    weight: ir.TensorProtocol, axis: int, beta: np.ndarray
-) -> np.ndarray:
+def contracted_beta(weight: ir.TensorProtocol, axis: int, beta: np.ndarray) -> np.ndarray:
     """W beta in float64, of shape [outputs], for a weight of a linear reader.
 
     Args:
