@@ -52,6 +52,9 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         # Python flushes stdout once more at exit, and would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}: check the disk and the file", ENVIRONMENT)
     except MemoryError:
         return _fail("out of memory: use a machine with more, or a smaller model", ENVIRONMENT)
     except Exception as error:

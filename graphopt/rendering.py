@@ -191,16 +191,11 @@ def print_steps(out: Console, steps: Iterable[Step]) -> None:
 
 def print_models(out: Console, models: Iterable[Description]) -> None:
     """Print what can be exported."""
-    table = _table("name", "architecture", "blocks", "exporters", "in float16", "notes")
+    table = _table("name", "architecture", "blocks", "exporters and notes")
     for model in models:
-        table.add_row(
-            model.name,
-            model.architecture,
-            str(model.blocks),
-            ", ".join(model.exporters),
-            ", ".join(model.float16_exporters) or "none",
-            "; ".join(filter(None, (model.notes, *model.cannot))),
-        )
+        exporters = " or ".join(model.exporters)
+        notes = filter(None, (exporters, model.notes, *model.cannot))
+        table.add_row(model.name, model.architecture, str(model.blocks), "; ".join(notes))
     out.print(table)
 
 
@@ -226,7 +221,7 @@ def _table(*headings: str) -> Table:
     )
     for heading in headings:
         # Long names are folded: cut off, they could not be found in the graph.
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == "name")
     return table
 
 

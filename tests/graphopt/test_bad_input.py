@@ -378,6 +378,31 @@ def test_ctrl_c(
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (OSError(5, "Input/output error", "w.data"), "w.data: Input/output error: check the disk"),
+        (MemoryError(), "out of memory"),
+    ],
+)
+def test_a_machine_that_fails_in_the_middle(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    model: Path,
+    raised: Exception,
+    message: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("graphopt.passes.pipeline.run", fail)
+    before = snapshot(tmp_path)
+    code, _, error = run(capsys, "optimize", model)
+    assert_one_line(error, message)
+    assert (code, snapshot(tmp_path)) == (3, before)
+
+
 def test_a_defect_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
