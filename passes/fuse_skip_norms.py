@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import onnx_ir as ir
 
 from graphopt.passes.constants import constant_tensor
 from graphopt.passes.moments import orders, produced_by
+from graphopt.passes.original_spelling import OriginalSkipNorm
 
 __all__ = ["FuseSkipNorms", "fuse_skip_norm"]
 
 _LAYER_NORMS = ("LayerNormalization",)
 _RMS_NORMS = ("RMSNormalization", "SimplifiedLayerNormalization")
+_Operands = tuple[ir.Value, ir.Value, ir.Value | None]
 _TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
@@ -39,17 +43,26 @@ class FuseSkipNorms(ir.passes.InPlacePass):
         return ir.passes.PassResult(model, modified=any(self.record.values()))
 
 
-def fuse_skip_norm(model: ir.Model, node: ir.Node) -> bool:
-    """Fuse the norm ``node`` with the Add that computes its input; False where that cannot be."""
+def fuse_skip_norm(
+    model: ir.Model, node: ir.Node, original: OriginalSkipNorm | None = None
+) -> bool:
+    """Fuse the norm ``node`` with the Add that computes its input; False where that cannot be.
+
+    Args:
+        model: Gets the opset import of the fused operator.
+        node: A LayerNormalization, RMSNormalization or SimplifiedLayerNormalization.
+        original: What the norm read when it was fused before. The same operands need no proof of
+            their shapes.
+    """
     if node.domain or node.op_type not in (*_LAYER_NORMS, *_RMS_NORMS) or len(node.outputs) != 1:
         return False
     x, graph = node.inputs[0], node.graph
-    if x is None or graph is None or not _takes(node, x):
+    if x is None or graph is None or (original is None and not _takes(node, x)):
         return False
     last = produced_by(x, "Add")
     if last is None or last.graph is not graph:
         return False
-    operands = _operands(last)
+    operands = _operands(last, original)
     if operands is None:
         return False
     first, second, bias = operands
@@ -91,39 +104,43 @@ def _is_vector(value: ir.Value, x: ir.Value) -> bool:
     return tensor is not None and x.shape is not None and list(tensor.shape) == [x.shape[-1]]
 
 
-def _operands(last: ir.Node) -> tuple[ir.Value, ir.Value, ir.Value | None] | None:
+def _operands(last: ir.Node, original: OriginalSkipNorm | None) -> _Operands | None:
     """The two full operands and the bias, if any, of the sum that ``last`` computes."""
     total = last.outputs[0]
-    for left, right in orders(last):
-        inner = produced_by(left, "Add")
-        if inner is None or inner.graph is not last.graph or len(left.uses()) > 1:
-            continue
-        if left.is_graph_output():
-            continue
-        for value, constant in orders(inner):
-            if _is_vector(constant, total) and (pair := _full(value, right, total)) is not None:
-                return (*pair, constant)
-        if _is_vector(right, total):
-            for value, other in orders(inner)[:1]:
-                if (pair := _full(value, other, total)) is not None:
-                    return (*pair, right)
-    for left, right in orders(last)[:1]:
-        if (pair := _full(left, right, total)) is not None:
-            return (*pair, None)
+    for first, second, bias in _readings(last):
+        if original is not None:
+            names = (first.name, second.name, None if bias is None else bias.name)
+            if names == (original.first, original.second, original.bias):
+                return first, second, bias
+        elif bias is None or _is_vector(bias, total):
+            pair = _full(first, second, total)
+            if pair is not None:
+                return (*pair, bias)
     return None
 
 
-def _full(left: ir.Value, right: ir.Value, total: ir.Value) -> tuple[ir.Value, ir.Value] | None:
-    """The operands with the one that has the shape of ``total`` first, or None."""
-    for first, second in ((left, right), (right, left)):
-        if _dims(first) is None or _dims(first) != (expected := _dims(total)):
+def _readings(last: ir.Node) -> Iterator[_Operands]:
+    """The ways to read ``last`` as a sum of two operands and a bias, or of two operands alone."""
+    for outer in orders(last):
+        inner = produced_by(outer[0], "Add")
+        if inner is None or inner.graph is not last.graph or outer[0].is_graph_output():
             continue
-        if expected is None or (other := _dims(second)) is None:
-            continue
-        if other == expected:
-            return first, second
-        if len(expected) == 3 and other in (expected[1:], [1, *expected[1:]]):
-            return first, second
+        if len(outer[0].uses()) == 1:
+            for left, right in orders(inner):
+                yield left, outer[1], right
+                yield outer[1], left, right
+                yield left, right, outer[1]
+    for left, right in orders(last):
+        yield left, right, None
+
+
+def _full(first: ir.Value, second: ir.Value, total: ir.Value) -> tuple[ir.Value, ir.Value] | None:
+    """Both operands, if their shapes are proved to be what the kernels take in this order."""
+    expected, other = _dims(total), _dims(second)
+    if expected is None or other is None or _dims(first) != expected:
+        return None
+    if other == expected or (len(expected) == 3 and other in (expected[1:], [1, *expected[1:]])):
+        return first, second
     return None
 
 

@@ -68,7 +68,17 @@ class OriginalNorm:
 
 @dataclasses.dataclass(frozen=True)
 class OriginalSkipNorm:
-    """The norm was one node with the Add that computes what it reads."""
+    """The norm was one node with the Add that computes what it reads.
+
+    Attributes:
+        first: Name of the operand that has the shape of the sum.
+        second: Name of the other operand, which may broadcast.
+        bias: Name of the bias, or None.
+    """
+
+    first: str | None
+    second: str | None
+    bias: str | None
 
 
 def spelling_of(node: ir.Node) -> str | None:

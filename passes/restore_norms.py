@@ -35,7 +35,8 @@ class RestoreNorms(ir.passes.InPlacePass):
         for node in list(graph):
             original = node.meta.get(ORIGINAL)
             if isinstance(original, OriginalSkipNorm):
-                self.record["restored"] += fuse_skip_norm(model, node)
+                fused = fuse_skip_norm(model, node, original) or fuse_skip_norm(model, node)
+                self.record["restored"] += fused
             elif original is not None:
                 self.record["restored"] += rebuild(node, values, names)
         for node in list(graph):

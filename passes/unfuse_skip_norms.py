@@ -62,7 +62,8 @@ class UnfuseSkipNorms(ir.passes.InPlacePass):
         norm.name = node.name
         norm.meta[SPELLING], norm.meta[NAME] = "SkipLayerNormalization", base
         if self.provider == "cuda":
-            norm.meta[ORIGINAL] = OriginalSkipNorm()
+            bias_name = None if bias is None else bias.name
+            norm.meta[ORIGINAL] = OriginalSkipNorm(first.name, second.name, bias_name)
         new = norm.outputs[0]
         new.name, new.type, new.shape = result.name, result.type, result.shape
         new.meta.update(result.meta)

@@ -161,6 +161,20 @@ def test_a_kept_norm_is_fused_again_for_cuda(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_it_is_fused_again_though_its_shapes_are_not_known(name: str) -> None:
+    model = _model(name)
+    UnfuseSkipNorms(provider="cuda")(model)
+    for node in model.graph:
+        node.outputs[0].shape = None
+    assert RestoreNorms()(model).modified
+    fused = next(node for node in model.graph if node.domain)
+    original = next(node for node in _model(name).graph if node.domain)
+    assert [value and value.name for value in fused.inputs] == [
+        value and value.name for value in original.inputs
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_a_kept_norm_stays_split_for_the_cpu(name: str) -> None:
     model = _model(name)
     UnfuseSkipNorms(provider="cpu")(model)
