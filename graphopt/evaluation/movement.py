@@ -81,9 +81,7 @@ def _slice(
     step = [1] * len(begin) if steps is None else steps.tolist()
     index = [slice(None)] * x.ndim
     for axis, low, high, stride in zip(chosen, begin, end, step, strict=True):
-        # going backwards, an end below -size means "through element 0"
-        past_start = stride < 0 and high < -x.shape[axis]
-        index[axis] = slice(low, None if past_start else high, stride)
+        index[axis] = slice(low, high, stride)
     return x[tuple(index)]
 
 

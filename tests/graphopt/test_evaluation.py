@@ -71,12 +71,13 @@ NESTED = {
     "Scan runs backwards and stacks on another axis": (
         """
         <ir_version: 8, opset_import: ["" : 17]>
-        g (float[4] s, float[3, 4] x) => (float[4] t, float[4, 3] sums) {
-            t, sums = Scan <num_scan_inputs = 1, scan_input_directions = [1],
-                            scan_output_axes = [1],
-                body = b (float[4] a, float[4] r) => (float[4] p, float[4] q) {
+        g (float[4] s, float[3, 4] x) => (float[4] t, float[4, 3] sums, float[3, 4] squares) {
+            t, sums, squares = Scan <num_scan_inputs = 1, scan_input_directions = [1],
+                                     scan_output_axes = [1, 0], scan_output_directions = [0, 1],
+                body = b (float[4] a, float[4] r) => (float[4] p, float[4] q, float[4] z) {
                     p = Add(a, r)
                     q = Neg(p)
+                    z = Mul(r, r)
                 }
             > (s, x)
         }

@@ -192,6 +192,13 @@ def test_against_float64_a_candidate_may_be_twice_as_wrong_as_the_base() -> None
     assert verify(CANCELLING, NORM, reference="float64").status == "passed"
 
 
+def test_the_reference_is_evaluated_in_float64_from_the_inputs_on() -> None:
+    half = model("y = Exp(x)", "float16[batch, 4] y", "float16[batch, 4] x")
+    (output,) = verify(half, half, reference="float64").outputs
+    assert output.error_base is not None
+    assert 1e-5 < output.error_base < 1e-3  # the rounding of y to float16
+
+
 def test_what_cannot_be_evaluated_in_float64_is_unverified() -> None:
     foreign = model(
         "a = Constant <value = int32 {0}> () e = com.microsoft.ExpandDims(x, a) y = Exp(e)",
@@ -207,6 +214,13 @@ RULES = {
     "within rtol of each element": ([1.0, 100.0], [1.0005, 100.05], None, None, True),
     "a small element within rtol of the mean": ([0.0, 2.0], [0.0009, 2.0], None, None, True),
     "a small element beyond it": ([0.0, 2.0], [0.0021, 2.0], None, None, False),
+    "a huge element that does not excuse the others": (
+        [1000.0] + [1.0] * 99,
+        [1000.0] + [1.05] * 99,
+        None,
+        None,
+        False,
+    ),
     "NaN in the same place": ([np.nan, 2.0], [np.nan, 2.0], None, None, True),
     "NaN in another place": ([np.nan, 2.0], [2.0, np.nan], None, None, False),
     "infinity of another sign": ([np.inf, 2.0], [-np.inf, 2.0], None, None, False),
