@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_names"]
+__all__ = ["check_names", "subgraphs"]
 
 import graphlib
 from collections.abc import Iterable, Iterator
@@ -64,7 +64,7 @@ def _check_body(
             if name in producer:
                 raise ModelError(
                     f"value {name!r} of {where} is produced twice, the second time by "
-                    f"{describe(node)}: export the model again"
+                    f"{_describe(node)}: export the model again"
                 )
             producer[name] = index
     visible = outer | producer.keys()
@@ -72,10 +72,10 @@ def _check_body(
         for name in filter(None, node.input):
             if name not in visible:
                 raise ModelError(
-                    f"{describe(node)} of {where} reads {name!r}, which nothing produces: "
+                    f"{_describe(node)} of {where} reads {name!r}, which nothing produces: "
                     "export the model again"
                 )
-        for subgraph in _subgraphs(node):
+        for subgraph in subgraphs([node]):
             _check_graph(subgraph, visible)
     for name in outputs:
         if name not in visible:
@@ -95,26 +95,28 @@ def _check_acyclic(nodes: list[onnx.NodeProto], producer: dict[str, int], where:
     try:
         graphlib.TopologicalSorter(reads).prepare()
     except graphlib.CycleError as error:
-        cycle = " -> ".join(describe(nodes[index]) for index in error.args[1])
+        cycle = " -> ".join(_describe(nodes[index]) for index in error.args[1])
         raise ModelError(f"{where} is cyclic: {cycle}: export the model again") from error
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:
     """Names that a node reads, with those that its subgraphs may capture."""
     yield from node.input
-    for subgraph in _subgraphs(node):
+    for subgraph in subgraphs([node]):
         for inner in subgraph.node:
             yield from _reads(inner)
         yield from (value.name for value in subgraph.output)
 
 
-def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
+def subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
+    """The graphs that are attributes of ``nodes``, not those within them."""
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield attribute.g
+            yield from attribute.graphs
 
 
-def describe(node: onnx.NodeProto) -> str:
+def _describe(node: onnx.NodeProto) -> str:
     """Name a node by operator and name (or first output, where it has no name)."""
     return f"{node.op_type} {node.name or next(iter(node.output), '')!r}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import onnx
 import onnx_ir as ir
 
-from graphopt import external_data
+from graphopt import external_data, graph_names
 from graphopt.errors import ModelError
 
 # ONNX Runtime takes these in ONNX's own domain at any opset, and its optimizer writes them there.
@@ -64,14 +64,10 @@ def _without_weights(model: ir.Model) -> onnx.ModelProto:
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph and every graph in the attributes of its nodes."""
+    """The graph and all graphs within it."""
     yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _graphs(attribute.g)
-            for subgraph in attribute.graphs:
-                yield from _graphs(subgraph)
+    for subgraph in graph_names.subgraphs(graph.node):
+        yield from _graphs(subgraph)
 
 
 def _forget_declared_shapes(proto: onnx.ModelProto) -> None:

@@ -6,6 +6,7 @@ __all__ = ["Source", "load", "source_of"]
 
 import dataclasses
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import onnx
@@ -72,25 +73,29 @@ def _place_weights(proto: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
     """Give each external weight its real path, and read those that are node attributes."""
     files: set[Path] = set()
     nodes = [node for function in proto.functions for node in function.node]
-    graphs = [proto.graph]
-    while graphs or nodes:
-        if graphs:
-            graph = graphs.pop()
-            nodes.extend(graph.node)
-            for tensor in filter(external_data.is_external, graph.initializer):
-                file, offset, length = external_data.locate(tensor, path)
-                files.add(file)
-                _refer(tensor, file, offset, length)
-            continue
-        for attribute in nodes.pop().attribute:
-            graphs.extend(attribute.graphs)
-            if attribute.HasField("g"):
-                graphs.append(attribute.g)
-            for tensor in filter(external_data.is_external, (attribute.t, *attribute.tensors)):
-                file, offset, length = external_data.locate(tensor, path)
-                files.add(file)
-                _inline(tensor, file, offset, length)
+    for place, tensors in (
+        (_refer, _initializers(proto.graph)),
+        (_inline, _attributes([*proto.graph.node, *nodes])),
+    ):
+        for tensor in filter(external_data.is_external, tensors):
+            file, offset, length = external_data.locate(tensor, path)
+            files.add(file)
+            place(tensor, file, offset, length)
     return tuple(sorted(files - {path.resolve()}))
+
+
+def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for subgraph in graph_names.subgraphs(graph.node):
+        yield from _initializers(subgraph)
+
+
+def _attributes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+        for subgraph in graph_names.subgraphs([node]):
+            yield from _attributes(subgraph.node)
 
 
 def _refer(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> None:
