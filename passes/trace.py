@@ -129,8 +129,7 @@ def _look_up(facts: StreamFacts) -> list[Stream]:
         return []
     node = value.producer()
     if node is None:
-        kind = "graph input" if value.is_graph_input() else "subgraph input"
-        facts.source = f"{kind} {value.name}"
+        facts.source = f"graph input {value.name}"
         return []
     facts.roles = algebra.producers_roles(node, value, facts.stream.axis)
     if facts.roles is None:

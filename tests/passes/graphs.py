@@ -25,8 +25,8 @@ from graphopt.precision import cast_to_float64
 __all__ = ["Case", "Outcome", "assert_outcome", "cases", "graph", "optimized", "random_array"]
 
 BINDINGS = (
-    {"B": 2, "S": 3, "T": 3, "F": 8, "H": 4, "W": 5, "M": 3},
-    {"B": 3, "S": 1, "T": 1, "F": 1, "H": 3, "W": 2, "M": 2},
+    {"B": 2, "S": 3, "T": 3, "F": 8, "K": 1, "H": 4, "W": 5, "M": 3},
+    {"B": 3, "S": 1, "T": 1, "F": 1, "K": 1, "H": 3, "W": 2, "M": 2},
 )
 """Sizes of the symbolic dimensions: a result must agree for each of these."""
 

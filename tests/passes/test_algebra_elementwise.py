@@ -1,8 +1,8 @@
 """Rows of the op algebra that work entry by entry, and what only looks like them.
 
-x [B, S, 8] is a linear map's result, and a norm z reads it. A fragment computes v from x, and a norm
-y reads v. Where the fragment commutes with centring both norms convert, and the constants named
-absorb the mean; else both stay.
+x [B, S, 8] is a linear map's result, and a norm z reads it. A fragment computes v from x, and a
+norm y reads v. Where the fragment commutes with centring both norms convert, and the constants
+named absorb the mean; else both stay.
 """
 
 from __future__ import annotations
