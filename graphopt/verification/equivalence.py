@@ -116,7 +116,7 @@ def verify(
             raise UsageError(f"the original does not run on the given inputs: {error}") from error
         reason = f"the original does not run on generated inputs ({_sizes(drawn)}): {error}"
         return dataclasses.replace(unverified, reason=reason)
-    needed = {value.name for value in session.get_inputs()}
+    needed = sorted(value.name for value in session.get_inputs())
     del session  # one model at a time is in memory
     if not all(isinstance(array, np.ndarray) for array in expected.values()):
         return dataclasses.replace(
@@ -134,16 +134,14 @@ def verify(
             return dataclasses.replace(unverified, reason=reason)
     try:
         session = sessions.create_session(candidate, provider=provider, threads=0)
-        found = {value.name for value in session.get_inputs()}
+        found = sorted(value.name for value in session.get_inputs())
         if found != needed:
-            problem = f"the candidate has inputs {sorted(found)} instead of {sorted(needed)}"
-            return _failed(unverified, expected, problem)
+            return _failed(unverified, expected, _difference("input", needed, found))
         actual = sessions.run(session, drawn.arrays)
     except RuntimeRefused as error:
         return _failed(unverified, expected, f"the candidate does not run: {error}")
     if list(actual) != list(expected):
-        problem = f"the candidate has outputs {list(actual)} instead of {list(expected)}"
-        return _failed(unverified, expected, problem)
+        return _failed(unverified, expected, _difference("output", list(expected), list(actual)))
     return _decide(unverified, expected, actual, truth, rtol, atol)
 
 
@@ -173,8 +171,7 @@ def prove(
     expected, actual = evaluate(base, inputs), evaluate(candidate, inputs)
     result = Verification("unverified", reference="float64")
     if list(actual) != list(expected):
-        problem = f"the candidate has outputs {list(actual)} instead of {list(expected)}"
-        return _failed(result, expected, problem)
+        return _failed(result, expected, _difference("output", list(expected), list(actual)))
     outputs = []
     for name, array in expected.items():
         magnitude = np.abs(array[np.isfinite(array)], dtype=np.float64)
@@ -224,6 +221,17 @@ def _judge(undecided: Verification, outputs: Sequence[OutputError]) -> Verificat
 def _failed(undecided: Verification, expected: Mapping[str, Array], problem: str) -> Verification:
     outputs = [mismatch(name, str(array.dtype), problem) for name, array in expected.items()]
     return dataclasses.replace(undecided, status="failed", outputs=tuple(outputs), reason=problem)
+
+
+def _difference(kind: str, needed: Sequence[str], found: Sequence[str]) -> str:
+    missing = [name for name in needed if name not in found]
+    extra = [name for name in found if name not in needed]
+    parts = []
+    if missing:
+        parts.append(f"lacks the {kind}s {', '.join(missing)}")
+    if extra:
+        parts.append(f"has the {kind}s {', '.join(extra)}, which the original has not")
+    return f"the candidate {' and '.join(parts) or f'has its {kind}s in another order'}"
 
 
 def _has_finite(array: Array) -> bool:
