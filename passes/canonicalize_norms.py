@@ -115,7 +115,8 @@ def _write(
     node.name, new = last.name, node.outputs[0]
     node.meta[SPELLING], node.meta[NAME] = spelling, last.name or old.name
     node.meta[ORIGINAL] = original_spelling.record(nodes, originals, (x, scale, bias))
-    new.name, new.type, new.shape = old.name, old.type, old.shape
+    # below opset 17 nothing infers what ONNX Runtime's optimizer writes as LayerNormalization
+    new.name, new.type, new.shape = old.name, old.type or x.type, old.shape or x.shape
     new.meta.update(old.meta)
     graph.insert_before(last, node)
     old.replace_all_uses_with(new, replace_graph_outputs=True)

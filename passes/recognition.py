@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from graphopt.passes.decomposed_norms import Normalization, is_per_feature, normalization
+from graphopt.passes.decomposed_norms import is_per_feature
+from graphopt.passes.normalization import Normalization, normalization
 from graphopt.passes.original_spelling import spelling_of
 from graphopt.passes.report import OtherNorm
 

@@ -65,7 +65,7 @@ class UnfuseSkipNorms(ir.passes.InPlacePass):
             bias_name = None if bias is None else bias.name
             norm.meta[ORIGINAL] = OriginalSkipNorm(first.name, second.name, bias_name)
         new = norm.outputs[0]
-        new.name, new.type, new.shape = result.name, result.type, result.shape
+        new.name, new.type, new.shape = result.name, total.type, total.shape
         new.meta.update(result.meta)
         graph.insert_before(node, [*adds, norm])
         result.replace_all_uses_with(new, replace_graph_outputs=True)

@@ -100,6 +100,14 @@ def test_an_unsupported_norm_is_left_alone_with_a_reason(written: str, reason: s
     assert SPELLING not in node.meta
 
 
+def test_the_result_has_the_type_and_shape_of_x() -> None:
+    model = spelled("n = LayerNormalization(x, gamma)\n y = Relu(n)", opset=14)
+    assert model.graph.node(0).outputs[0].shape is None
+    assert _canonicalize(model)["LayerNormalization"] == 1
+    result = _norms(model)[0].outputs[0]
+    assert (str(result.shape), result.dtype) == ("[B,S,8]", ir.DataType.FLOAT)
+
+
 def test_computed_gamma_stays_an_input() -> None:
     model = spelled("g = Exp(gamma)\n y = LayerNormalization(x, g)")
     assert _canonicalize(model)["LayerNormalization"] == 1

@@ -8,7 +8,8 @@ import pytest
 from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.evaluation import evaluate
-from graphopt.passes.decomposed_norms import normalization, spelled_norms
+from graphopt.passes.decomposed_norms import spelled_norms
+from graphopt.passes.normalization import normalization
 from graphopt.precision import cast_to_float64
 from tests.passes.norm_spellings import (
     BETA,
