@@ -23,9 +23,9 @@ class Comparison:
         p90: 90th percentile of the seconds of a call.
         p99: 99th percentile of the seconds of a call.
         throughput: Items a second at the median.
-        ratio: Seconds of the candidate over seconds of the baseline: the median over the rounds of
-            the ratio in a round, with its interval. Where the machine's speed changed from round to
-            round this is more exact than the ratio of the two medians.
+        ratio: Seconds of the candidate over seconds of the baseline, with its interval: the median
+            over the openings of the median over their rounds of the ratio in a round. Where the
+            machine's speed changes with time this is more exact than the ratio of two medians.
     """
 
     name: str
@@ -68,7 +68,7 @@ def compare(
 ) -> dict[str, Comparison]:
     """Compares every candidate of ``samples`` with the one named ``baseline``.
 
-    The interval is a block bootstrap over the rounds (see :mod:`graphopt.intervals`).
+    The interval is a bootstrap over the openings (see :mod:`graphopt.intervals`).
 
     Args:
         samples: What :func:`graphopt.measurement.measure` returned.
@@ -82,7 +82,7 @@ def compare(
         One comparison a candidate, in the order of ``samples``, the baseline included.
 
     Raises:
-        UsageError: There is no candidate of that name, or no round.
+        UsageError: There is no candidate of that name, or fewer than two openings.
     """
     names = list(samples.seconds)
     ratios = _ratios(samples, names, baseline)
@@ -117,7 +117,7 @@ def captured(
     the baseline, the share is (1 - ratio of the candidate) / (1 - ratio of the floor).
 
     Raises:
-        UsageError: There is no candidate of one of these names, or no round.
+        UsageError: There is no candidate of one of these names, or fewer than two openings.
     """
     ratios = _ratios(samples, [candidate, floor], baseline)
     resampled = bootstrap_medians(ratios, resamples=resamples, seed=seed)
@@ -131,11 +131,12 @@ def captured(
 
 
 def _ratios(samples: Samples, names: list[str], baseline: str) -> Array:
-    """Seconds over those of the baseline in the same round, shape [names, rounds]."""
+    """For each opening the median over its rounds of the ratio in a round: [names, openings]."""
     for name in (*names, baseline):
         if name not in samples.seconds:
             known = ", ".join(samples.seconds)
             raise UsageError(f"nothing was measured under the name {name!r}; there are: {known}")
-    if samples.rounds == 0:
-        raise UsageError("no round was measured: give at least one")
-    return np.stack([samples.seconds[name] for name in names]) / samples.seconds[baseline]
+    base = samples.seconds[baseline]
+    if len(base) < 2:
+        raise UsageError("one opening has no interval: measure with at least two")
+    return np.stack([np.median(samples.seconds[name] / base, axis=1) for name in names])

@@ -6,7 +6,6 @@ import dataclasses
 import importlib.metadata
 import platform
 from pathlib import Path
-from typing import Any
 
 from graphopt.sessions import ort_version
 
@@ -39,12 +38,12 @@ class Environment:
         )
 
 
-def describe_environment(session: Any, *, threads: int) -> Environment:
-    """Returns the environment of an ONNX Runtime session that has this many intra-op threads."""
+def describe_environment(provider: str, *, threads: int) -> Environment:
+    """Returns the environment of sessions with this provider and this many intra-op threads."""
     return Environment(
         processor=_processor(),
         threads=threads,
-        provider=session.get_providers()[0],
+        provider=provider,
         onnxruntime=ort_version(),
         graphopt=importlib.metadata.version("graphopt"),
     )

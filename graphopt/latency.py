@@ -14,7 +14,7 @@ from graphopt.comparison import captured, compare
 from graphopt.environment import Environment, describe_environment
 from graphopt.errors import UsageError
 from graphopt.intervals import Estimate
-from graphopt.measurement import Clock, Samples, measure, session_call
+from graphopt.measurement import Call, Clock, Opener, Samples, measure
 from graphopt.sessions import create_session
 
 __all__ = ["captured_text", "latency_table", "measure_models", "ratio_text"]
@@ -26,7 +26,8 @@ def measure_models(
     *,
     provider: str = "cpu",
     threads: int = 1,
-    duration: float = 10.0,
+    openings: int = 20,
+    duration: float = 20.0,
     seed: int = 0,
     clock: Clock = "wall",
     progress: Callable[[float], None] | None = None,
@@ -35,11 +36,12 @@ def measure_models(
 
     Args:
         models: Model files by name.
-        inputs: One array for each graph input, none of them all zeros.
+        inputs: One array for each graph input, no floating-point one all zeros.
         provider: Execution provider: ``cpu`` or ``cuda``.
         threads: Intra-op threads of each session. Idle sessions do not spin.
-        duration: Seconds of timed rounds.
-        seed: Seed of the order in a round.
+        openings: How often each model gets a new session.
+        duration: Seconds to aim at.
+        seed: Seed of the order.
         clock: ``wall``, or ``thread_cpu`` for one thread on the CPU.
         progress: Called with the share that is done, 0 to 1.
 
@@ -54,13 +56,30 @@ def measure_models(
         raise UsageError(
             "the CPU time of the calling thread sees one thread on the CPU: measure wall time"
         )
-    sessions = {
-        name: create_session(path, provider=provider, threads=threads)
-        for name, path in models.items()
-    }
-    calls = {name: session_call(session, inputs) for name, session in sessions.items()}
-    samples = measure(calls, duration=duration, seed=seed, clock=clock, progress=progress)
-    return samples, describe_environment(next(iter(sessions.values())), threads=threads)
+    for name, array in inputs.items():
+        # Zeros can take fast paths that real data does not take.
+        if array.size and np.issubdtype(array.dtype, np.floating) and not np.any(array):
+            raise UsageError(f"input {name!r} is all zeros: measure with values like real ones")
+    providers: list[str] = []
+
+    def opener(path: Path) -> Opener:
+        def open_model() -> Call:
+            session = create_session(path, provider=provider, threads=threads)
+            providers[:] = session.get_providers()
+            feeds = dict(inputs)
+            return lambda: session.run(None, feeds)
+
+        return open_model
+
+    samples = measure(
+        {name: opener(path) for name, path in models.items()},
+        openings=openings,
+        duration=duration,
+        seed=seed,
+        clock=clock,
+        progress=progress,
+    )
+    return samples, describe_environment(providers[0], threads=threads)
 
 
 def latency_table(
@@ -75,7 +94,8 @@ def latency_table(
             share of the cost of normalization that a candidate saved.
         items: Items that one call processes, for the throughput.
     """
-    clock = "CPU time of the calling thread" if samples.clock == "thread_cpu" else "wall time"
+    clock = "thread CPU time" if samples.clock == "thread_cpu" else "wall time"
+    openings, rounds = samples.seconds[baseline].shape
     headings = ["p50 ms", "p90 ms", "p99 ms", "per s", f"ratio to {baseline}"]
     if floor is not None:
         headings.append("captured")
@@ -85,7 +105,7 @@ def latency_table(
         pad_edge=False,
         collapse_padding=True,
         header_style="bold",
-        caption=f"{samples.rounds} interleaved rounds, {clock}, 95% intervals",
+        caption=f"{openings} sessions x {rounds} interleaved rounds, {clock}, 95% intervals",
         caption_justify="left",
     )
     table.add_column("model")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import onnxruntime
@@ -10,15 +11,12 @@ import pytest
 from graphopt.environment import Environment, _processor, describe_environment
 
 
-class Session:
-    def get_providers(self) -> list[str]:
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-
-
-def test_the_provider_is_the_one_that_the_session_has() -> None:
-    environment = describe_environment(Session(), threads=3)
+def test_the_environment_of_this_process() -> None:
+    environment = describe_environment("CUDAExecutionProvider", threads=3)
     assert environment.provider == "CUDAExecutionProvider"
+    assert environment.threads == 3
     assert environment.onnxruntime == onnxruntime.__version__
+    assert environment.graphopt == version("graphopt")
     assert environment.processor
 
 
