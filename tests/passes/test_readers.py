@@ -1,0 +1,156 @@
+"""Readers that no mean disturbs, and values whose mean is zero at no cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.passes.graphs import Case, assert_outcome, cases, graph, optimized
+
+_W = "w[4,8] w1[4,8] b[8] g[8] c[8] g28[2,8] s[] "
+_NORM = "x = MatMul(a, w) y = LayerNormalization(x, g, c) "
+_RAW = {"outputs": "float y, float z"}
+
+# What reads x beside the norm y, and leaves y free to convert
+TOLERATE = {
+    "z = Softmax(x)": {},
+    "z = Softmax<axis = 2>(x)": {},
+    "z = LogSoftmax<axis = -1>(x)": {},
+    "z = Softmax<axis = 2>(x) ": {"opset": 11},
+    "u = Unsqueeze<axes = [3]>(x) z = Softmax<axis = 2>(u)": {"opset": 11},
+    "z = Shape(x)": {"outputs": "float y, int64 z"},
+    "z = Size(x)": {"outputs": "float y, int64 z"},
+    "m = ReduceMean<axes = [-1]>(x) d = Sub(x, m) z = Relu(d)": {},
+    "m = ReduceMean<axes = [2]>(x) d = Sub(x, m) q = Mul(d, d) z = ReduceMean<axes = [2]>(q)": {},
+    "m = ReduceMean(x, last) d = Sub(x, m) z = Relu(d)": {"opset": 18},
+}
+
+# What reads x raw, and what y says of it
+DISTURBED = {
+    "z = Softmax<axis = 1>(x)": ("Softmax z reads x raw", {}),
+    "z = Softmax(x)": ("Softmax z reads x raw", {"opset": 11}),
+    "z = Softmax<axis = 1>(x)  ": ("Softmax z reads x raw", {"opset": 11}),
+    "z = LogSoftmax<axis = 0>(x)": ("LogSoftmax z reads x raw", {}),
+    "z = Hardmax(x)": ("Hardmax z reads x raw", {}),
+    "z = com.microsoft.QuickGelu(x)": ("QuickGelu z reads x raw", {}),
+    "z = SimplifiedLayerNormalization(x, g)": ("SimplifiedLayerNormalization z reads x raw", {}),
+    "u = Unsqueeze<axes = [3]>(x) e = Expand(u, pairs) z = Softmax<axis = 2>(e)": (
+        "Softmax z reads e raw",
+        {"opset": 11},
+    ),
+    "t = Transpose<perm = [0, 2, 1]>(x) z = Softmax<axis = 2>(t)": ("Softmax z reads t raw", {}),
+    "h = Reshape(x, heads) z = Softmax(h)": ("Reshape h reads x raw", {}),
+    "m = ReduceMean<axes = [1]>(x) d = Sub(x, m) z = Relu(d)": ("Relu z reads d raw", {}),
+    "m = ReduceMean<axes = [1, 2]>(x) d = Sub(x, m) z = Relu(d)": ("ReduceMean m reads x raw", {}),
+    "m = ReduceMean<axes = [2]>(x) d = Sub(m, x) z = Relu(d)": ("ReduceMean m reads x raw", {}),
+    "m = ReduceMean<axes = [2]>(x) d = Sub(x, m) z = Mul(d, m)": ("ReduceMean m reads x raw", {}),
+    "z = ReduceMean<axes = [2]>(x) d = Sub(x, z)": ("ReduceMean z reads x raw", {}),
+    "o = Add(x, b) m = ReduceMean<axes = [2]>(o) d = Sub(x, m) z = Relu(d)": (
+        "ReduceMean m reads o raw",
+        {},
+    ),
+}
+"""Cases that differ by blanks alone differ in their opset."""
+
+
+def _beside(reader: str, **given: object) -> dict[str, object]:
+    constants = {"last": np.array([-1]), "heads": np.array([0, 0, 2, 4])}
+    constants["pairs"] = np.array([1, 1, 1, 2])
+    return {
+        "body": _NORM + reader,
+        "weights": _W,
+        "given": {"inputs": "float[B,2,4] a", "constants": constants, **_RAW, **given},
+    }
+
+
+@cases({r: Case(**_beside(r, **g), converts="y", absorbs="w") for r, g in TOLERATE.items()})
+def test_a_reader_that_no_mean_disturbs_lets_the_norm_convert(case: Case) -> None:
+    assert_outcome(case)
+
+
+@cases({r: Case(**_beside(r, **g), keeps={"y": y}) for r, (y, g) in DISTURBED.items()})
+def test_a_reader_that_a_mean_disturbs_keeps_the_norm(case: Case) -> None:
+    assert_outcome(case)
+
+
+def test_a_norm_over_more_axes_reads_raw() -> None:
+    body = _NORM + "z = LayerNormalization<axis = 1>(x, g28)"
+    keeps = {"y": "LayerNormalization z reads x raw", "z": "does not normalize one last axis"}
+    assert_outcome(Case(body, _W, keeps=keeps, given={"inputs": "float[B,2,4] a", **_RAW}))
+
+
+def test_a_norm_whose_deviation_is_read_tolerates_a_centred_value() -> None:
+    body = _NORM + 'n, "", z = LayerNormalization(x, g, c)'
+    keeps = {"n": "Mean or InvStdDev output is used"}
+    assert_outcome(Case(body, _W, converts="y", absorbs="w", keeps=keeps, given=_RAW))
+
+
+_ANTISYMMETRIC = np.array([1, -1, 2, -2, 0.5, -0.5, 3, -3], np.float32)
+
+# What writes x, which an activation reads raw: the norm y of it converts all the same
+CENTRED = [
+    "m = ReduceMean<axes = [-1]>(e) x = Sub(e, m)",
+    "m = ReduceMean<axes = [2]>(e) x = Sub(e, m)",
+    "x = LayerNormalization(e, s1)",
+    "x = LayerNormalization(e, s1, zeros)",
+    "x = LayerNormalization(e, fives, antisymmetric)",
+]
+
+# What writes x, and what y says of it
+NOT_CENTRED = {
+    "m = ReduceMean<axes = [1]>(e) x = Sub(e, m)": "Relu z reads x raw",
+    "m = ReduceMean<axes = [1, 2]>(e) x = Sub(e, m)": "Relu z reads x raw",
+    "m = ReduceMean<axes = [2]>(f) x = Sub(e, m)": "Relu z reads x raw",
+    "m = ReduceMean<axes = [2], keepdims = 0>(e) x = Sub(e, m)": "Relu z reads x raw",
+    "m = ReduceSum(e, last) x = Sub(e, m)": "Relu z reads x raw",
+    "m = ReduceMax<axes = [2]>(e) x = Sub(e, m)": "Relu z reads x raw",
+    "m = ReduceMean<axes = [2]>(e) x = Add(e, m)": "Relu z reads x raw",
+    "x = LayerNormalization(e, g)": "LayerNormalization x writes it",
+    "x = LayerNormalization(e, s1, c)": "LayerNormalization x writes it",
+    "x = LayerNormalization(e, s1, antisymmetric_but_one)": "LayerNormalization x writes it",
+    "x = LayerNormalization<axis = 1>(e, s1)": "LayerNormalization x writes it",
+    "x = LayerNormalization(e, given_scale)": "LayerNormalization x writes it",
+}
+_GIVEN = {
+    "inputs": "float[8,8,8] e, float[8,8,8] f, float[1] given_scale",
+    "constants": {
+        "zeros": np.zeros(8, np.float32),
+        "fives": np.full(8, 5, np.float32),
+        "antisymmetric": _ANTISYMMETRIC,
+        "antisymmetric_but_one": _ANTISYMMETRIC + np.eye(8, dtype=np.float32)[0],
+        "last": np.array([-1]),
+    },
+    "outputs": "float y, float z",
+}
+
+
+def _read_raw(writer: str) -> str:
+    return f"{writer} y = LayerNormalization(x, g, c) z = Relu(x)"
+
+
+@pytest.mark.parametrize("writer", CENTRED)
+def test_a_centred_value_may_be_read_raw(writer: str) -> None:
+    outcome = optimized(graph(_read_raw(writer), "s1[1] g[8] c[8]", **_GIVEN))
+    assert "y" in outcome.converted, outcome.reasons
+    assert not outcome.recentred
+
+
+@pytest.mark.parametrize(("writer", "reason"), NOT_CENTRED.items(), ids=NOT_CENTRED)
+def test_what_only_looks_centred_is_not(writer: str, reason: str) -> None:
+    outcome = optimized(graph(_read_raw(writer), "s1[1] g[8] c[8]", **_GIVEN))
+    assert reason in outcome.reasons["y"]
+
+
+def test_zeros_are_centred() -> None:
+    body = "x = MatMul(a, w) o = Add(x, zeros) y = LayerNormalization(o, g, c) z = Relu(zeros)"
+    given = {"constants": _GIVEN["constants"], **_RAW}
+    assert_outcome(Case(body, _W, converts="y", absorbs="w", given=given))
+
+
+def test_a_centred_value_does_not_centre_what_it_is_added_to() -> None:
+    body = """m = ReduceMean<axes = [2]>(e) d = Sub(e, m) x = Add(d, f)
+        y = LayerNormalization(x, g, c)"""
+    given = {"inputs": "float[B,S,8] e, float[B,S,8] f"}
+    assert_outcome(Case(body, _W, keeps={"y": "graph input f"}, given=given))
+    body = body.replace("Add(d, f)", "Add(d, b)")
+    assert_outcome(Case(body, _W, converts="y", absorbs="b", given=given))
