@@ -110,9 +110,7 @@ class FoldedTensor(ir.LazyTensor):
             del source
             release(self.base)
 
-    def _edited_blocks(
-        self, source: np.ndarray
-    ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+    def _edited_blocks(self, source: np.ndarray) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
         free = [a for a in range(source.ndim) if not any(edit.couples(a) for edit in self.edits)]
         axis = max(free, key=lambda a: (source.shape[a] > 1, -a), default=0)
         length = source.shape[axis] if source.ndim and free else 1
@@ -173,10 +171,11 @@ def is_finite(tensor: ir.TensorProtocol) -> bool:
     """True where no entry is infinite or NaN. Reads the tensor and lets go of it."""
     source = tensor.numpy()
     flat = source.reshape(-1)
-    finite = all(
-        bool(np.isfinite(np.sum(flat[i : i + _CHUNK_ENTRIES], dtype=np.float64)))
-        for i in range(0, flat.size, _CHUNK_ENTRIES)
-    )
+    with np.errstate(invalid="ignore"):  # inf - inf is one way to find out
+        finite = all(
+            bool(np.isfinite(np.sum(flat[i : i + _CHUNK_ENTRIES], dtype=np.float64)))
+            for i in range(0, flat.size, _CHUNK_ENTRIES)
+        )
     del source, flat
     release(tensor)
     return finite
