@@ -104,7 +104,8 @@ def _copies(plan: Plan) -> tuple[Copy, ...]:
         if tensor is None:
             continue
         facts = plan.trace.streams[stream]
-        raw = [carrier for carrier in facts.carriers if carrier not in plan.made]
-        reader = facts.raw_readers[0] if facts.raw_readers else f"{raw[0]}" if raw else "a reader"
+        raw = [carrier.value.producer() for carrier in facts.carriers if carrier not in plan.made]
+        readers = [*facts.raw_readers, *(f"{node.op_type} {node.name}" for node in raw if node)]
+        reader = readers[0] if readers else "another use"
         found.append(Copy(stream.value.name or "", tensor.nbytes, f"{reader} reads it raw"))
     return tuple(sorted(found, key=lambda copy: copy.tensor))
