@@ -18,7 +18,7 @@ from rich.progress import Progress
 
 from graphopt.floor import remove_all_norms
 from graphopt.inputs import generate_inputs
-from graphopt.latency import latency_table, measure_models
+from graphopt.latency import latency_table, measure_models, method_text
 from graphopt.loading import load
 from graphopt.saving import save
 
@@ -26,7 +26,7 @@ DIRECTORY = Path("demo")
 ORIGINAL = DIRECTORY / "vit-ti-16.onnx"
 OPTIMIZED = DIRECTORY / "vit-ti-16.rms.onnx"
 FLOOR = DIRECTORY / "vit-ti-16.floor.onnx"
-SECONDS = 15
+SECONDS = 60
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
             progress=lambda share: progress.update(task, completed=share),
         )
     console.print(latency_table(samples, baseline="original", floor="floor"))
-    console.print(str(environment))
+    console.print(f"\n{method_text(samples)}\n{environment}", highlight=False)
 
 
 def run(console: Console, *arguments: str) -> None:

@@ -54,15 +54,14 @@ def main() -> None:
     options = parser.parse_args()
     print(f"| {' | '.join(HEADINGS)} |")
     print(f"|{' --- |' * len(HEADINGS)}")
-    environment = ""
     for name in options.models or MODELS:
         with tempfile.TemporaryDirectory() as directory:
-            environment = measure(name, Path(directory), options)
-    print(f"\nBatch {options.batch}; {environment}")
+            method = measure(name, Path(directory), options)
+    print(f"\nBatch {options.batch}; {method}")
 
 
 def measure(name: str, directory: Path, options: argparse.Namespace) -> str:
-    """Prints the row of one model and returns its environment."""
+    """Prints the row of one model; returns how and where it was measured."""
     original = CACHE / name / f"{name}.onnx"
     if not original.exists():
         original.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +89,9 @@ def measure(name: str, directory: Path, options: argparse.Namespace) -> str:
     cells += [ratio_text(rows["rms"].ratio), rows["rms"].verdict]
     cells.append(captured_text(samples, "original", "rms", "floor"))
     print(f"| {' | '.join(cells)} |", flush=True)
-    return f"{samples.clock} clock; {environment}"
+    clock = "wall time" if samples.clock == "wall" else "CPU time of the thread"
+    sessions = len(samples.seconds["original"])
+    return f"{clock}, {sessions} interleaved sessions of each model; {environment}"
 
 
 if __name__ == "__main__":

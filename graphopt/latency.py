@@ -17,7 +17,7 @@ from graphopt.intervals import Estimate
 from graphopt.measurement import Call, Clock, Opener, Samples, measure
 from graphopt.sessions import create_session
 
-__all__ = ["captured_text", "latency_table", "measure_models", "ratio_text"]
+__all__ = ["captured_text", "latency_table", "measure_models", "method_text", "ratio_text"]
 
 
 def measure_models(
@@ -94,8 +94,6 @@ def latency_table(
             share of the cost of normalization that a candidate saved.
         items: Items that one call processes, for the throughput.
     """
-    clock = "thread CPU time" if samples.clock == "thread_cpu" else "wall time"
-    openings, rounds = samples.seconds[baseline].shape
     headings = ["p50 ms", "p90 ms", "p99 ms", "per s", f"ratio to {baseline}"]
     if floor is not None:
         headings.append("captured")
@@ -105,8 +103,6 @@ def latency_table(
         pad_edge=False,
         collapse_padding=True,
         header_style="bold",
-        caption=f"{openings} sessions x {rounds} interleaved rounds, {clock}, 95% intervals",
-        caption_justify="left",
     )
     table.add_column("model")
     for heading in headings:
@@ -119,6 +115,17 @@ def latency_table(
             cells.append(captured_text(samples, baseline, name, floor))
         table.add_row(name, *cells)
     return table
+
+
+def method_text(samples: Samples) -> str:
+    """How the samples were taken, for the line below the table."""
+    clock = "thread CPU time" if samples.clock == "thread_cpu" else "wall time"
+    openings, rounds = next(iter(samples.seconds.values())).shape
+    unstable = "" if samples.stable else ", warm-up not stable"
+    return (
+        f"{clock}, {openings} sessions x {rounds} interleaved rounds, "
+        f"95% bootstrap intervals{unstable}"
+    )
 
 
 def ratio_text(ratio: Estimate) -> str:

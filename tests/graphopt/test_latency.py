@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from graphopt.errors import UsageError
-from graphopt.latency import latency_table, measure_models
-from graphopt.measurement import Samples
+from graphopt.latency import latency_table, measure_models, method_text
+from graphopt.measurement import Clock, Samples
 
 
 def samples(**milliseconds: float) -> Samples:
@@ -39,8 +39,23 @@ def test_the_table_with_a_floor_fits_a_terminal() -> None:
         "                                                       faster",
         "floor      8.000   8.000   8.000  250.0  0.800 [0.800, 0.800]",
         "                                                       faster",
-        "20 sessions x 7 interleaved rounds, thread CPU time, 95% intervals",
     ]
+
+
+@pytest.mark.parametrize(
+    ("clock", "stable", "text"),
+    [
+        ("wall", True, "wall time, 20 sessions x 7 interleaved rounds, 95% bootstrap intervals"),
+        (
+            "thread_cpu",
+            False,
+            "thread CPU time, 20 sessions x 7 interleaved rounds, 95% bootstrap intervals, "
+            "warm-up not stable",
+        ),
+    ],
+)
+def test_the_method_in_a_line(clock: Clock, stable: bool, text: str) -> None:
+    assert method_text(Samples({"one": np.ones((20, 7))}, clock, stable)) == text
 
 
 def test_no_difference_is_said_and_has_no_share() -> None:
