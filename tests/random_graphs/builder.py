@@ -223,4 +223,4 @@ class Builder:
             opset_imports={"": self.opset},
             name="random",
         )
-        return ir.Model(graph, ir_version=10)
+        return ir.Model(graph, ir_version=11 if self.opset >= 23 else 10)

@@ -30,7 +30,7 @@ class Profile:
     """
 
     steps: int = 6
-    opsets: tuple[int, ...] = (18, 17, 20, 13)
+    opsets: tuple[int, ...] = (18, 17, 20, 13, 23)
     taps: int = 12
     moves: int = 45
     smooth: bool = False
