@@ -43,7 +43,7 @@ class InferShapes(ir.passes.InPlacePass):
             value.meta.setdefault(_DECLARED, None if value.shape is None else value.shape.copy())
         const_values = {value: value.const_value for value in values}
         for node in model.graph.all_nodes():
-            _work_out_integers(node)
+            _work_out_integers(node, model.opset_imports.get("", 18))
         fresh = (f"graphopt_unknown_{number}" for number in itertools.count())
         for _ in range(_ROUNDS):
             infer_symbolic_shapes(model, warn_on_missing=False)
@@ -81,7 +81,7 @@ def _values(model: ir.Model) -> Iterator[ir.Value]:
     return itertools.chain(inputs, results)
 
 
-def _work_out_integers(node: ir.Node) -> None:
+def _work_out_integers(node: ir.Node, opset: int) -> None:
     """Attach the results of a node that computes a few integers from constants."""
     inputs = [None if value is None else constants.constant_tensor(value) for value in node.inputs]
     known = [
@@ -92,10 +92,13 @@ def _work_out_integers(node: ir.Node) -> None:
         return
     if any(t is None or t.size > _FEW or not t.dtype.is_integer() for t in known):
         return
-    feeds = {v.name: t.numpy() for v, t in zip(node.inputs, known, strict=True) if v and t}
-    version = node.graph.opset_imports.get("", 18) if node.graph is not None else 18
-    proto = ir.to_proto(node)
-    evaluator = onnx.reference.ReferenceEvaluator(proto, opsets={"": version})
+    feeds = {str(v.name): t.numpy() for v, t in zip(node.inputs, known, strict=True) if v and t}
+    graph = onnx.GraphProto(
+        node=[ir.to_proto(node)],
+        input=[onnx.ValueInfoProto(name=name) for name in feeds],
+        output=[onnx.ValueInfoProto(name=value.name) for value in node.outputs],
+    )
+    evaluator = onnx.reference.ReferenceEvaluator(graph, opsets={"": opset})
     for value, result in zip(node.outputs, evaluator.run(None, feeds), strict=True):
         value.const_value = ir.tensor(np.asarray(result), name=value.name)
 

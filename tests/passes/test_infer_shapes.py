@@ -1,0 +1,184 @@
+"""Shapes are inferred for the analysis, and what the file declared comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from graphopt.passes import axes
+from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
+from tests.passes.graphs import Case, assert_outcome, cases, graph
+
+_NORM = " y = LayerNormalization(v, g, c)"
+_W = "w[4,8] cls[1,1,8] t[11,8] g[8] c[8]"
+
+# How exporters compute the sizes that they hand to Expand and Reshape; v must be followed
+COMPUTED_SIZES = {
+    "Expand to the batch of another value": Case(
+        """h = Shape(a) i = Gather(h, zero) u = Unsqueeze(i, axis0) q = Concat<axis = 0>(u, ones)
+        e = Expand(cls, q) x = MatMul(a, w) v = Concat<axis = 1>(e, x)"""
+        + _NORM,
+        _W,
+        converts="y",
+        absorbs="w cls",
+    ),
+    "Reshape back to what Shape said": Case(
+        """x = MatMul(a, w) h = Shape(x) f = Reshape(x, flat) n = Neg(f) v = Reshape(n, h)"""
+        + _NORM,
+        _W,
+        converts="y",
+        absorbs="w",
+    ),
+    "Reshape to sizes that were put together": Case(
+        """x = MatMul(a, w) h = Shape(a) i = Gather(h, zero) u = Unsqueeze(i, axis0)
+        f = Reshape(x, flat) q = Concat<axis = 0>(u, rest) v = Reshape(f, q)"""
+        + _NORM,
+        _W,
+        converts="y",
+        absorbs="w",
+    ),
+    "Expand to sizes that cannot be followed": Case(
+        """x = MatMul(a, w) e = Expand(cls, sizes) v = Add(x, e)""" + _NORM,
+        _W,
+        converts="y",
+        absorbs="w cls",
+        given={"inputs": "float[B,S,4] a, int64[3] sizes"},
+        options={"feeds": {"sizes": np.array([1, 1, 8])}},
+    ),
+    "Reshape to sizes that cannot be followed": Case(
+        """x = MatMul(a, w) v = Reshape(x, sizes)""" + _NORM,
+        _W,
+        keeps={"y": "does not normalize one last axis of static size"},
+        given={"inputs": "float[B,S,4] a, int64[3] sizes", "outputs": "float y"},
+        options={"feeds": {"sizes": np.array([1, -1, 8])}},
+    ),
+    "integers that are worked out": Case(
+        """eight = Add(six, two) h = Concat<axis = 0>(minus, eight) x = MatMul(a, w)
+        v = Reshape(x, h)"""
+        + _NORM,
+        _W,
+        converts="y",
+        absorbs="w",
+        given={"outputs": "float y"},
+    ),
+    "integers of opset 11": Case(
+        """h = Squeeze<axes = [0]>(eight) u = Unsqueeze<axes = [0]>(h)
+        q = Concat<axis = 0>(minus, u) x = MatMul(a, w) v = Reshape(x, q)"""
+        + _NORM,
+        _W,
+        converts="y",
+        absorbs="w",
+        given={"outputs": "float y", "opset": 11},
+    ),
+    "integers that are divided": Case(
+        """four = Div(eight, two) h = Concat<axis = 0>(minus, four, two) x = MatMul(a, w)
+        q = Reshape(x, h) s = Reshape(q, flat) v = Identity(s)"""
+        + _NORM,
+        _W,
+        keeps={"y": "Reshape s writes it"},
+        given={"outputs": "float y"},
+    ),
+}
+_CONSTANTS = {
+    "zero": np.array(0),
+    "axis0": np.array([0]),
+    "ones": np.array([1, 8]),
+    "flat": np.array([-1, 8]),
+    "rest": np.array([-1, 8]),
+    "six": np.array([6]),
+    "two": np.array([2]),
+    "minus": np.array([-1]),
+}
+
+
+def _with_constants(case: Case) -> Case:
+    constants = dict(_CONSTANTS)
+    if "eight =" not in case.body:
+        constants["eight"] = np.array([8])
+    given = {"outputs": "float y", "constants": constants, **case.given}
+    return Case(**{**vars(case), "given": given})
+
+
+@cases({name: _with_constants(case) for name, case in COMPUTED_SIZES.items()})
+def test_sizes_that_exporters_compute_are_followed(case: Case) -> None:
+    assert_outcome(case)
+
+
+def _shapes(model: ir.Model) -> dict[str, str]:
+    values = [*model.graph.inputs, *(v for node in model.graph.all_nodes() for v in node.outputs)]
+    return {value.name: str(value.shape) for value in values}
+
+
+def test_declared_shapes_come_back() -> None:
+    body = "x = MatMul(a, w) q = Relu(x) r = Reshape(q, shape) y = Neg(r)"
+    model = graph(
+        body,
+        "w[4,8]",
+        outputs="float[P,8] y",
+        declared="float[B,R,8] q",
+        constants={"shape": np.array([-1, 8])},
+    )
+    before = _shapes(model)
+    InferShapes()(model)
+    inferred = _shapes(model)
+    assert inferred["x"] != before["x"] == "None"
+    assert inferred["r"] != "None"
+    ForgetShapes()(model)
+    assert _shapes(model) == before
+
+
+def test_new_values_lose_their_shape_and_new_outputs_keep_it() -> None:
+    model = graph("y = MatMul(a, w)", "w[4,8]", outputs="float y")
+    InferShapes()(model)
+    for new in ("inner", "outer"):
+        node = ir.node("Neg", [model.graph.outputs[0]], name=new)
+        node.outputs[0].name, node.outputs[0].shape = new, ir.Shape([1, 2])
+        model.graph.append(node)
+    model.graph.outputs.append(node.outputs[0])
+    ForgetShapes()(model)
+    assert _shapes(model) == {"a": "[B,S,4]", "y": "None", "inner": "None", "outer": "[1,2]"}
+
+
+def test_inference_adds_no_constants_and_no_metadata() -> None:
+    body = """h = Shape(a) i = Gather(h, zero) u = Unsqueeze(i, zero1) j = Add(u, u)
+        y = Cast<to = 1>(j)"""
+    constants = {"zero": np.array(0), "zero1": np.array([0])}
+    model = graph(body, outputs="float y", constants=constants)
+    InferShapes()(model)
+    for node in model.graph:
+        for value in node.outputs:
+            assert value.const_value is None
+            assert not value.metadata_props
+
+
+@pytest.mark.parametrize("opset", [11, 13, 17, 18, 20, 23])
+def test_every_opset_is_inferred(opset: int) -> None:
+    model = graph("x = MatMul(a, w) y = Softmax(x)", "w[4,8]", outputs="float y", opset=opset)
+    InferShapes()(model)
+    (y,) = model.graph.outputs
+    assert axes.dimension(y, 2) == 8
+
+
+def test_a_branch_of_an_old_opset_is_worked_out_with_its_own_operators() -> None:
+    """Squeeze took its axes as an attribute before opset 13."""
+    body = """y = If (on) <then_branch = yes () => (float p) { h = Squeeze<axes = [0]>(eight2)
+        k = Unsqueeze<axes = [0]>(h) s = Concat<axis = 0>(minus, k) x = MatMul(a, w)
+        v = Reshape(x, s) p = Relu(v) }, else_branch = no () => (float q) { q = Relu(a) }>"""
+    constants = {"eight2": np.array([8]), "minus": np.array([-1])}
+    model = graph(
+        body,
+        "w[4,8]",
+        inputs="float[B,S,4] a, bool on",
+        outputs="float y",
+        constants=constants,
+        opset=11,
+    )
+    InferShapes()(model)
+    (shape,) = [
+        value.shape
+        for node in model.graph.all_nodes()
+        for value in node.outputs
+        if value.name == "v"
+    ]
+    assert shape[1] == 8
