@@ -61,9 +61,14 @@ def _norm_tolerates(node: ir.Node, value: ir.Value, axis: FeatureAxis) -> bool:
 
 
 def _softmax_axes(node: ir.Node, value: ir.Value) -> set[int]:
-    """Axes over which Softmax normalizes: one from opset 13 on, a flattened tail before."""
+    """Axes over which Softmax normalizes: one from opset 13 on, a flattened tail before.
+
+    A nested graph does not say its opset: there both must say the same.
+    """
     count = axes.rank(value) or 0
-    version = node.graph.opset_imports.get("", 13) if node.graph is not None else 13
+    version = node.graph.opset_imports.get("", 0) if node.graph is not None else 0
+    if version == 0 and "axis" not in node.attributes:
+        return set()
     first = node.attributes.get_int("axis", -1 if version >= 13 else 1) % count
     if version >= 13:
         return {first}

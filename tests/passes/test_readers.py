@@ -154,3 +154,25 @@ def test_a_centred_value_does_not_centre_what_it_is_added_to() -> None:
     assert_outcome(Case(body, _W, keeps={"y": "graph input f"}, given=given))
     body = body.replace("Add(d, f)", "Add(d, b)")
     assert_outcome(Case(body, _W, converts="y", absorbs="b", given=given))
+
+
+# Softmax in a branch, which does not say its opset: x [2, 8, 3] or [2, 3, 8] and whether it is raw
+IN_A_BRANCH = {
+    "over the last axis": ("Softmax<axis = 2>(v)", True),
+    "over an axis by default": ("Softmax(v)", False),
+    "over the axis of the features and one behind it": ("Softmax<axis = 1>(x)", False),
+}
+
+
+@pytest.mark.parametrize("opset", [11, 13])
+@pytest.mark.parametrize(("softmax", "converts"), IN_A_BRANCH.values(), ids=IN_A_BRANCH)
+def test_softmax_in_a_branch(softmax: str, converts: bool, opset: int) -> None:
+    body = f"""y = If (on) <then_branch = yes () => (float p) {{ x = MatMul(wt, a)
+        v = Transpose<perm = [0, 2, 1]>(x) n = LayerNormalization(v, g) k = {softmax}
+        r = ReduceMax<keepdims = 0>(k) p = Mul(n, r) }}, else_branch = no () => (float q) {{
+        q = Relu(a) }}>"""
+    model = graph(
+        body, "wt[8,4] g[8]", inputs="float[2,4,3] a, bool on", outputs="float y", opset=opset
+    )
+    outcome = optimized(model, feeds={"on": np.array(True)})
+    assert outcome.converted == ({"n"} if converts else set())
