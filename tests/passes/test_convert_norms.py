@@ -42,8 +42,8 @@ def test_every_shape_of_gamma_and_beta(dims: str, shape: tuple[int, ...]) -> Non
 
 
 def test_names_of_values_survive() -> None:
-    body = """x = MatMul(a, w) [first] n = LayerNormalization(x, g, c) q = MatMul(n, m) s = Add(x, q)
-        [second] y = LayerNormalization(s, g, c)"""
+    body = """x = MatMul(a, w) [first] n = LayerNormalization(x, g, c) q = MatMul(n, m)
+        s = Add(x, q) [second] y = LayerNormalization(s, g, c)"""
     outcome = optimized(graph(body, _WEIGHTS + " m[8,8]", outputs="float y"))
     assert outcome.converted == {"first", "second"}
     values = {value.name for node in outcome.after.graph for value in node.outputs}
