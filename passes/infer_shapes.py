@@ -9,7 +9,12 @@ import numpy as np
 import onnx
 import onnx.reference
 import onnx_ir as ir
-from onnx_shape_inference import SYM_DATA_KEY, infer_symbolic_shapes
+from onnx_shape_inference import (
+    SYM_DATA_KEY,
+    ShapeInferenceContext,
+    infer_symbolic_shapes,
+    registry,
+)
 
 from graphopt.passes import axes, constants
 
@@ -72,6 +77,20 @@ class ForgetShapes(ir.passes.InPlacePass):
             elif value.producer() is not None and not value.is_graph_output():
                 value.shape = None
         return ir.passes.PassResult(model, modified=False)
+
+
+def _infer_layer_norm(ctx: ShapeInferenceContext, node: ir.Node) -> None:
+    """Below opset 17 ONNX has no LayerNormalization, but ONNX Runtime's optimizer writes it."""
+    value, result = node.inputs[0], node.outputs[0]
+    if value is None:
+        return
+    if value.dtype is not None:
+        ctx.set_dtype(result, value.dtype)
+    if value.shape is not None:
+        ctx.set_shape(result, value.shape)
+
+
+registry.register("", "LayerNormalization", since_version=1)(_infer_layer_norm)
 
 
 def _values(model: ir.Model) -> Iterator[ir.Value]:
