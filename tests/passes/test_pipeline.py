@@ -1,0 +1,188 @@
+"""The pipeline as a user of the library meets it: options, steps, records, and what it leaves."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+import pytest
+
+from graphopt.passes import pipeline
+from graphopt.passes.pipeline import Options
+from tests.passes.graphs import Outcome, graph, optimized
+
+_BLOCK = """x = MatMul(a, w) n = LayerNormalization(x, g, c) q = MatMul(n, m) r = Add(q, b)
+    h = Relu(r) p = MatMul(h, m2) s = Add(x, p) y = LayerNormalization(s, g, c)"""
+_WEIGHTS = "w[4,8] m[8,6] m2[6,8] b[6] g[8] c[8]"
+
+
+def _block(**given: object) -> ir.Model:
+    return graph(_BLOCK, _WEIGHTS, **given)
+
+
+REFUSED = {
+    "an unknown variant": ({"variant": "crms2"}, "variant is 'crms2'; choose one of rms"),
+    "unknown operators": ({"ops": "mine"}, "ops is 'mine'; choose one of standard, ort"),
+    "an unknown provider": ({"provider": "tpu"}, "provider is 'tpu'; choose one of cpu, cuda"),
+    "skipping what is needed": (
+        {"skip": frozenset({"recentre"})},
+        "pass 'recentre' cannot be skipped; optional are",
+    ),
+    "skipping what is not there": (
+        {"skip": frozenset({"fold-gamma"})},
+        "pass 'fold-gamma' cannot be skipped; optional are",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED.values(), ids=REFUSED)
+def test_options_are_checked(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match="choose one of|cannot be skipped") as error:
+        Options(**options)
+    assert message in str(error.value)
+
+
+_OPTIONAL = [step.name for step in pipeline.steps(Options()) if step.optional]
+
+
+def test_steps_are_told_apart() -> None:
+    steps = pipeline.steps(Options())
+    names = [step.name for step in steps]
+    assert len(set(names)) == len(names)
+    assert all(step.summary and "\n" not in step.summary for step in steps)
+    assert {"fold-affine", "fold-layer-scale", "fold-transposes", "merge-twins"} <= set(_OPTIONAL)
+    assert {"recentre", "convert-norms", "canonicalize-norms", "lower-norms"}.isdisjoint(_OPTIONAL)
+    order = ["canonicalize-norms", "fold-layer-scale", "recentre", "convert-norms", "lower-norms"]
+    assert [name for name in names if name in order] == order
+
+
+@pytest.mark.parametrize("skipped", [[], *([name] for name in _OPTIONAL), _OPTIONAL])
+def test_every_optional_step_may_be_skipped(skipped: list[str]) -> None:
+    outcome = optimized(_block(), skip=frozenset(skipped))
+    assert outcome.converted == {"n", "y"}
+    assert {step.name for step in pipeline.steps(Options(skip=frozenset(skipped)))}.isdisjoint(
+        skipped
+    )
+
+
+@pytest.mark.parametrize("ops", ["standard", "ort"])
+@pytest.mark.parametrize("provider", ["cpu", "cuda"])
+@pytest.mark.parametrize("opset", [13, 17, 18, 20, 23])
+def test_every_target_computes_the_same(ops: str, provider: str, opset: int) -> None:
+    model = graph(_BLOCK.replace(", c)", ")"), _WEIGHTS, opset=opset)
+    assert optimized(model, ops=ops, provider=provider).converted == {"n", "y"}
+
+
+def test_a_record_for_each_step_and_the_plan() -> None:
+    told: list[tuple[str, int, int]] = []
+    model = _block()
+    _, records = pipeline.run(model, Options(), lambda *args: told.append(args))
+    steps = [step.name for step in pipeline.steps(Options())]
+    assert told == [(name, index, len(steps)) for index, name in enumerate(steps)]
+    assert [record.name for record in records if record.name != "plan"] == steps
+    found = {record.name: record for record in records}
+    assert found["plan"].detail == {"norms": 2, "norms to convert": 2}
+    assert found["recentre"].detail == {
+        "weights recentred": 2,
+        "copies": 0,
+        "recentrings": 0,
+        "zeroed": 0,
+    }
+    assert found["recentre"].changed == 2
+    assert found["fold-affine"].detail["betas folded"] == 1
+    assert found["convert-norms"].detail == {"norms converted": 2, "betas kept": 1}
+    assert all(record.seconds >= 0 for record in records)
+
+
+def test_analyse_plans_as_run_does_and_rewrites_nothing() -> None:
+    model, untouched = _block(), _block()
+    summary = pipeline.analyse(model, Options())
+    assert summary == pipeline.run(untouched.clone(), Options())[0]
+    assert [node.op_type for node in model.graph] == [node.op_type for node in untouched.graph]
+    for name, value in untouched.graph.initializers.items():
+        assert (
+            model.graph.initializers[name].const_value.numpy() == value.const_value.numpy()
+        ).all()
+
+
+def test_a_second_run_finds_nothing_to_do() -> None:
+    once = optimized(_block())
+    twice = optimized(once.after)
+    assert twice.summary.norms == ()
+    assert [n.op_type for n in twice.after.graph] == [n.op_type for n in once.after.graph]
+
+
+def test_the_same_model_gives_the_same_file() -> None:
+    files = []
+    for _ in range(2):
+        model = _block()
+        pipeline.run(model, Options())
+        files.append(ir.to_proto(model).SerializeToString(deterministic=True))
+    assert files[0] == files[1]
+
+
+WITHOUT_WORK = {
+    "no norm at all": ("y = MatMul(a, w)", ()),
+    "an RMSNorm": ("x = MatMul(a, w) y = RMSNormalization(x, g)", ("RMSNormalization",)),
+    "a GroupNorm": (
+        "x = MatMul(a, w) t = Transpose<perm = [0, 2, 1]>(x) q = InstanceNormalization(t, g, c) "
+        "y = Transpose<perm = [0, 2, 1]>(q)",
+        ("InstanceNormalization",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "others"), WITHOUT_WORK.values(), ids=WITHOUT_WORK)
+def test_a_model_without_layer_norms_is_left_alone(body: str, others: tuple[str, ...]) -> None:
+    outcome = optimized(graph(body, "w[4,8] g[8] c[8]", opset=23))
+    assert outcome.summary.norms == ()
+    assert tuple(norm.kind for norm in outcome.summary.other_norms) == others
+    assert [n.op_type for n in outcome.after.graph] == [n.op_type for n in outcome.before.graph]
+
+
+def test_what_nothing_reads_is_removed() -> None:
+    body = _BLOCK + " dead = MatMul(a, unused) deader = Relu(dead)"
+    outcome = optimized(graph(body, _WEIGHTS + " unused[4,8]"))
+    assert "unused" not in outcome.after.graph.initializers
+    assert outcome.counts["nodes removed"] == 2
+    read = {v.name for node in outcome.after.graph for v in node.inputs if v is not None}
+    assert set(outcome.after.graph.initializers) <= read
+
+
+def test_inputs_that_nothing_reads_stay() -> None:
+    outcome = optimized(_block(inputs="float[B,S,4] a, float[B] spare"))
+    assert [value.name for value in outcome.after.graph.inputs] == ["a", "spare"]
+
+
+def test_a_graph_is_sorted_and_valid_afterwards() -> None:
+    outcome = optimized(_block())
+    known = {v.name for v in outcome.after.graph.inputs} | set(outcome.after.graph.initializers)
+    for node in outcome.after.graph:
+        assert {value.name for value in node.inputs if value is not None} <= known
+        known |= {value.name for value in node.outputs}
+
+
+def _names(outcome: Outcome) -> list[str]:
+    values = [v.name for node in outcome.after.graph.all_nodes() for v in node.outputs if v.name]
+    return [*values, *outcome.after.graph.initializers]
+
+
+def test_new_names_do_not_collide() -> None:
+    """The model already has every name that the passes would like."""
+    body = _BLOCK.replace("q =", "n_unbiased =").replace("Add(q", "Add(n_unbiased")
+    body += """ [s_Sub] taken = MatMul(a, w) z = MatMul(taken, m)"""
+    model = graph(body, _WEIGHTS, outputs="float y, float z")
+    model.graph.initializers["b"].name = "w.centred"
+    names = _names(optimized(model))
+    assert len(set(names)) == len(names)
+
+
+def test_functions_are_inlined() -> None:
+    text = """<ir_version: 8, opset_import: ["": 17, "own": 1]>
+        graph (float[B,S,8] a) => (float[B,S,8] y) { y = own.block(a) }
+        <domain: "own", opset_import: ["": 17]> block (i) => (o) {
+            k = Constant<value_floats = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 9.0]>()
+            g = Constant<value_floats = [2.0]>() z = LayerNormalization(i, g)
+            s = Add(z, k) o = LayerNormalization(s, g) }"""
+    model = ir.from_onnx_text(text)
+    summary, _ = pipeline.run(model, Options())
+    assert [norm.converted for norm in summary.norms] == [False, True]
+    assert not model.functions
