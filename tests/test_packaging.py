@@ -159,6 +159,11 @@ def test_make_help_lists_every_task() -> None:
     phony = next(
         line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY:")
     )
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    # A make that runs these tests would have this one speak of directories.
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    make = ["make", "help"]
+    listed = subprocess.run(
+        make, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
     tasks = [line.split()[1] for line in listed.stdout.splitlines()]
     assert tasks == phony.removeprefix(".PHONY:").split()

@@ -120,6 +120,24 @@ def test_a_duration_is_kept_but_for_three_rounds_an_opening() -> None:
     assert time.perf_counter() - begin < 4
 
 
+def test_an_opening_ends_before_the_next_begins() -> None:
+    """Memory holds one session of each model at a time."""
+    alive: set[int] = set()
+
+    class Session:
+        def __init__(self) -> None:
+            alive.add(id(self))
+            assert len(alive) <= 2
+
+        def __call__(self) -> None: ...
+
+        def __del__(self) -> None:
+            alive.remove(id(self))
+
+    measure({"a": Session, "b": Session}, openings=3, rounds=2)
+    assert not alive
+
+
 def test_progress_goes_to_one(machine: Machine) -> None:
     shares: list[float] = []
     measure({"a": machine.candidate("a", 1)}, openings=2, rounds=2, progress=shares.append)
