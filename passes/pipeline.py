@@ -66,7 +66,7 @@ class Options:
 
 
 class CleanUp(ir.passes.InPlacePass):
-    """Remove nodes and constants that nothing reads, and opset imports that nothing uses."""
+    """Remove nodes, constants and functions that nothing uses, and sort the nodes."""
 
     def __init__(self) -> None:
         self.record: dict[str, int] = {}
