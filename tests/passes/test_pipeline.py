@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import onnx_ir as ir
 import pytest
 
@@ -35,9 +37,8 @@ REFUSED = {
 
 @pytest.mark.parametrize(("options", "message"), REFUSED.values(), ids=REFUSED)
 def test_options_are_checked(options: dict, message: str) -> None:
-    with pytest.raises(ValueError, match="choose one of|cannot be skipped") as error:
+    with pytest.raises(ValueError, match=re.escape(message)):
         Options(**options)
-    assert message in str(error.value)
 
 
 _OPTIONAL = [step.name for step in pipeline.steps(Options()) if step.optional]
