@@ -192,7 +192,7 @@ def _following_bias(value: ir.Value, outputs: int) -> tuple[ir.Node | None, int]
 def _gemm(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None:
     if node.attributes.get_int("transA", 0) or stream.axis.axis != 1:
         return None
-    if node.attributes.get_string("activation", ""):
+    if "activation" in node.attributes:
         return None
     axis, out = (1, 0) if node.attributes.get_int("transB", 0) else (0, 1)
     outputs = axes.dimension(weight, out)

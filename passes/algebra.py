@@ -194,9 +194,8 @@ def _reshape(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> Roles | None
 
 def _unit_axes(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> Roles | None:
     """Squeeze and Unsqueeze move axes of size 1 alone: the other axes keep their order."""
-    longer, shorter = (node.inputs[0], result)
-    if node.op_type == "Unsqueeze":
-        longer, shorter = result, node.inputs[0]
+    swapped = node.op_type == "Unsqueeze"
+    longer, shorter = (result, node.inputs[0]) if swapped else (node.inputs[0], result)
     moved = _constant_axes(node, axes.rank(longer))
     if longer is None or shorter is None or axes.rank(shorter) is None:
         return None
@@ -417,7 +416,7 @@ def _fused_matmul(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> Roles |
 
 def _gemm(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> Roles | None:
     """alpha A' B' + beta C: the columns come from B, the rows from A, and C is an addend."""
-    if node.op_type == "FusedGemm" and node.attributes.get_string("activation", ""):
+    if node.op_type == "FusedGemm" and "activation" in node.attributes:
         return None
     if axis.axis == 1:
         source, own = 1, 0 if node.attributes.get_int("transB", 0) else 1

@@ -61,7 +61,8 @@ class Recentre:
         shape = block.shape
         split = (*shape[: self.axis], -1, self.size, self.inner, *shape[self.axis + 1 :])
         parts = block.reshape(split)
-        return (parts - parts.mean(axis=self.axis + 1, keepdims=True)).reshape(shape)
+        centred: np.ndarray = parts - parts.mean(axis=self.axis + 1, keepdims=True)
+        return centred.reshape(shape)
 
 
 class Scale:
@@ -92,7 +93,7 @@ class FoldedTensor(ir.LazyTensor):
     """
 
     def __init__(self, base: ir.TensorProtocol, edits: Sequence[Edit], name: str | None) -> None:
-        super().__init__(self._round, base.dtype, ir.Shape(base.shape), name=name)
+        super().__init__(self._round, base.dtype, ir.Shape(base.shape.numpy()), name=name)
         self.base, self.edits = base, tuple(edits)
 
     def _round(self) -> ir.TensorProtocol:

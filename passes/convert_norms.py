@@ -50,7 +50,7 @@ class ConvertNorms(ir.passes.InPlacePass):
         self.record["norms converted"] += 1
         if bias is not None:
             result.name = names.fresh(f"{old.outputs[0].name}.unbiased")
-            result.dtype, result.shape = old.outputs[0].dtype, old.outputs[0].shape
+            result.type, result.shape = old.outputs[0].type, old.outputs[0].shape
             add = ir.node("Add", [result, bias], name=names.fresh(f"{old.name}.add_beta"))
             nodes.append(add)
             result = add.outputs[0]
@@ -63,7 +63,8 @@ def _replace(old: ir.Node, nodes: list[ir.Node], result: ir.Value) -> None:
     before = old.outputs[0]
     name, graph = before.name, old.graph
     assert graph is not None
-    result.dtype, result.shape = before.dtype, before.shape
+    result.type, result.shape = before.type, before.shape
+    result.meta.update(before.meta)
     graph.insert_before(old, nodes)
     ir.convenience.replace_all_uses_with(before, result, replace_graph_outputs=True)
     graph.remove(old, safe=True)

@@ -64,6 +64,7 @@ class FoldAffine(ir.passes.InPlacePass):
         assert node.graph is not None
         bias = names.initializer(f"{node.name}.bias", _new_bias(reader, None, beta))
         total = ir.Value(type=result.type, shape=result.shape)
+        total.meta.update(result.meta)
         ir.convenience.replace_all_uses_with(result, total, replace_graph_outputs=True)
         total.name, result.name = result.name, names.fresh(f"{result.name}.unbiased")
         add = ir.node(

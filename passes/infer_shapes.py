@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -35,7 +36,8 @@ class InferShapes(ir.passes.InPlacePass):
        receive cannot be followed but their number is known, the result gets that many unknown
        dimensions, and inference goes on behind it.
     2. Integer arithmetic on constants, of which exporters compute sizes, is worked out beforehand.
-    3. The shape that the file declares for a value is remembered for ForgetShapes.
+    3. The shape that the file declares for a value is remembered for ForgetShapes; meanwhile a
+       dimension whose name is not an expression of identifiers (``batch size``) has another one.
     """
 
     def __init__(self) -> None:
@@ -46,6 +48,7 @@ class InferShapes(ir.passes.InPlacePass):
         values = list(_values(model))
         for value in values:
             value.meta.setdefault(_DECLARED, None if value.shape is None else value.shape.copy())
+        _name_dimensions(values)
         const_values = {value: value.const_value for value in values}
         for node in model.graph.all_nodes():
             _work_out_integers(node, model.opset_imports.get("", 18))
@@ -98,6 +101,30 @@ def _values(model: ir.Model) -> Iterator[ir.Value]:
     inputs = itertools.chain.from_iterable(graph.inputs for graph in graphs)
     results = (value for node in model.graph.all_nodes() for value in node.outputs)
     return itertools.chain(inputs, results)
+
+
+def _name_dimensions(values: list[ir.Value]) -> None:
+    """Give dimensions with a name that no expression can hold a name that one can."""
+    renamed: dict[str, str] = {}
+    for value in values:
+        if value.shape is None:
+            continue
+        dims = [dim if isinstance(dim, int) else dim.value for dim in value.shape]
+        odd = {dim for dim in dims if isinstance(dim, str) and not _is_expression(dim)}
+        for dim in sorted(odd):
+            renamed.setdefault(dim, f"graphopt_dimension_{len(renamed)}")
+        if odd:
+            named = [renamed.get(dim, dim) if isinstance(dim, str) else dim for dim in dims]
+            value.shape = ir.Shape(named)
+
+
+@functools.cache
+def _is_expression(dim: str) -> bool:
+    try:
+        (ir.SymbolicDim(dim) + 0).simplify()
+    except ValueError:
+        return False
+    return True
 
 
 def _work_out_integers(node: ir.Node, opset: int) -> None:

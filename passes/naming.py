@@ -49,15 +49,13 @@ class Names:
         value = ir.Value(
             name=name,
             type=ir.TensorType(tensor.dtype),
-            shape=ir.Shape(tensor.shape),
+            shape=ir.Shape(tensor.shape.numpy()),
             const_value=tensor,
         )
         self._model.graph.register_initializer(value)
         return value
 
-    def edited_copy(
-        self, value: ir.Value, edits: list[constants.Edit], suffix: str
-    ) -> ir.Value:
+    def edited_copy(self, value: ir.Value, edits: list[constants.Edit], suffix: str) -> ir.Value:
         """A new constant: ``value`` with ``edits``; ``value`` itself stays as it is."""
         tensor = constants.constant_tensor(value)
         assert tensor is not None, value.name

@@ -75,7 +75,6 @@ class CleanUp(ir.passes.InPlacePass):
         """Clean up in place."""
         before = model.graph.num_nodes()
         common_passes.RemoveUnusedNodesPass()(model)
-        common_passes.RemoveUnusedFunctionsPass()(model)
         common_passes.TopologicalSortPass()(model)
         self.record = {"nodes removed": before - model.graph.num_nodes()}
         return ir.passes.PassResult(model, modified=self.record["nodes removed"] > 0)
@@ -100,9 +99,9 @@ class Step:
     applies: Callable[[Options], bool] = lambda options: True
 
 
-def _planned(make: Callable[[Plan], ir.passes.InPlacePass]) -> Callable[
-    [Options, Plan | None], ir.passes.InPlacePass
-]:
+def _planned(
+    make: Callable[[Plan], ir.passes.InPlacePass],
+) -> Callable[[Options, Plan | None], ir.passes.InPlacePass]:
     def build(options: Options, plan: Plan | None) -> ir.passes.InPlacePass:
         assert plan is not None
         return make(plan)
@@ -188,7 +187,7 @@ def steps(options: Options) -> tuple[Step, ...]:
 
 
 def analyse(model: ir.Model, options: Options) -> PlanSummary:
-    """Plan without applying the plan. Canonicalizes ``model`` in place, and changes nothing else."""
+    """Plan without applying the plan: canonicalizes ``model`` in place and changes nothing else."""
     records: list[PassRecord] = []
     for step in steps(options):
         if step in _CANONICALIZE:

@@ -175,7 +175,9 @@ def _add_edge(graph: nx.DiGraph, start: object, end: object, price: float) -> No
 
 def _reachable(graph: nx.DiGraph, chosen: set[object]) -> set[object]:
     """The source side without what no norm asks for."""
-    wanted = {node for node in chosen if isinstance(node, tuple) and node[0] == "converts"}
+    wanted: set[object] = {
+        node for node in chosen if isinstance(node, tuple) and node[0] == "converts"
+    }
     queue = deque(wanted)
     while queue:
         for node in graph.successors(queue.popleft()):
@@ -190,9 +192,7 @@ def _read_off(
 ) -> Plan:
     converted = tuple(norm for norm in found.norms if ("converts", norm) in chosen)
     made = frozenset(s for s in found.streams if ("made", s) in chosen)
-    recentred = frozenset(
-        s for s in found.streams if ("at_hand", s) in chosen and s not in made
-    )
+    recentred = frozenset(s for s in found.streams if ("at_hand", s) in chosen and s not in made)
     unlocks: dict[Stream, list[Norm]] = {s: [] for s in recentred}
     for norm in converted:
         for stream in upstream(found, norm.stream, made):

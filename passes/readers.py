@@ -48,9 +48,13 @@ def tolerates(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
     if node.op_type in ("Softmax", "LogSoftmax"):
         return axis.is_whole(value) and _softmax_axes(node, value) == {axis.axis}
     if node.op_type == "ReduceMean":
-        return _is_mean_over(node, axis) and all(
-            _subtracts_mean(use.node, axis) and use.idx == 1 for use in node.outputs[0].uses()
-        ) and not node.outputs[0].is_graph_output()
+        return (
+            _is_mean_over(node, axis)
+            and all(
+                _subtracts_mean(use.node, axis) and use.idx == 1 for use in node.outputs[0].uses()
+            )
+            and not node.outputs[0].is_graph_output()
+        )
     return _subtracts_mean(node, axis)
 
 

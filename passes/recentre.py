@@ -137,13 +137,17 @@ def _insert_recentring(model: ir.Model, names: Names, stream: Stream) -> ir.Valu
     """x - ReduceMean(x) behind the value, in float32 where its type is shorter."""
     value = stream.value
     nodes: list[ir.Node] = []
-    short = value.dtype in _LOW_PRECISION
+    dtype = value.dtype
+    assert dtype is not None
+    short = dtype in _LOW_PRECISION
 
-    def emit(op: str, inputs: list[ir.Value], suffix: str, **attributes: object) -> ir.Value:
+    def emit(
+        op: str, inputs: list[ir.Value], suffix: str, **attributes: ir.Attr | int | list[int]
+    ) -> ir.Value:
         node = ir.node(op, inputs, attributes=attributes, name=names.fresh(f"{value.name}.{op}"))
         result = node.outputs[0]
         result.name = names.fresh(f"{value.name}.{suffix}")
-        result.dtype = ir.DataType.FLOAT if short else value.dtype
+        result.dtype = ir.DataType.FLOAT if short else dtype
         result.shape = value.shape
         nodes.append(node)
         return result
@@ -155,9 +159,8 @@ def _insert_recentring(model: ir.Model, names: Names, stream: Stream) -> ir.Valu
     mean.shape = ir.Shape(dims)
     centred = emit("Sub", [source, mean], "centred")
     if short:
-        assert value.dtype is not None
-        centred = emit("Cast", [centred], "centred", to=value.dtype.value)
-        centred.dtype = value.dtype
+        centred = emit("Cast", [centred], "centred", to=dtype.value)
+        centred.dtype = dtype
     producer = value.producer()
     graph = value.graph if producer is None else producer.graph
     assert isinstance(graph, ir.Graph)

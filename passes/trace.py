@@ -1,8 +1,8 @@
 """The trace: every stream that centring the input of a LayerNorm could touch.
 
-From the input of each norm the trace walks up to the producers, by the roles of the op algebra, and
-down to all other readers of what it meets, until it knows for each stream who writes it, who carries
-it on, and who reads it raw. It decides nothing: the plan does.
+From the input of each norm the trace walks up to the producers, by the roles of the op algebra,
+and down to all other readers of what it meets, until it knows for each stream who writes it, who
+carries it on, and who reads it raw. It decides nothing: the plan does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The results table: what each architecture converts, why the rest stays, and that nothing changed."""
+"""The results table: what each architecture converts, and why the rest stays."""
 
 from __future__ import annotations
 

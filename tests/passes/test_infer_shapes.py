@@ -182,3 +182,17 @@ def test_a_branch_of_an_old_opset_is_worked_out_with_its_own_operators() -> None
         if value.name == "v"
     ]
     assert shape[1] == 8
+
+
+@pytest.mark.parametrize("name", ["batch size", "x::y", "1st", "-"])
+def test_a_dimension_may_have_any_name(name: str) -> None:
+    """ONNX allows names that are no expressions; they return unchanged."""
+    model = graph("x = MatMul(a, w) y = Relu(x)", "w[4,8]", outputs="float y")
+    (a,) = model.graph.inputs
+    a.shape = ir.Shape([name, "S", 4])
+    InferShapes()(model)
+    (y,) = model.graph.outputs
+    assert axes.dimension(y, 2) == 8
+    assert axes.dimension(y, 0) == axes.dimension(a, 0)
+    ForgetShapes()(model)
+    assert a.shape == ir.Shape([name, "S", 4])
