@@ -15,15 +15,24 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-PUBLISHED = ["LICENSE", "README.md", "graphopt", "models", "passes", "pyproject.toml"]
+PUBLISHED = ["LICENSE", "README.md", "graphopt", "models", "passes", "pyproject.toml", "setup.py"]
+SOURCES = (".h", ".cpp", ".cu")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def build(source: Path, kind: str, out: Path) -> Path:
-    """Builds a ``wheel`` or an ``sdist`` from a source tree, which is written to."""
+    """Builds a ``wheel`` or an ``sdist`` from a source tree, which is written to.
+
+    Without native kernels, which tests/native/test_build.py is about.
+    """
     code = f"import setuptools.build_meta as b; b.build_{kind}({str(out)!r})"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=source, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=source,
+        env={**os.environ, "GRAPHOPT_KERNELS": "none"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return next(out.iterdir())
@@ -35,7 +44,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("source")
     for name in PUBLISHED:
         if (ROOT / name).is_dir():
-            ignore = shutil.ignore_patterns("__pycache__")
+            ignore = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib")
             shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=ignore)
         else:
             shutil.copy(ROOT / name, copy / name)
@@ -74,13 +83,19 @@ def modules_of_the_tree() -> set[str]:
     }
 
 
+def sources_of_the_kernels() -> set[str]:
+    native = ROOT / "graphopt" / "native"
+    return {f"graphopt/native/{path.name}" for path in native.iterdir() if path.suffix in SOURCES}
+
+
 def files_of_the_wheel(wheel: Path) -> set[str]:
     with zipfile.ZipFile(wheel) as archive:
         return {name for name in archive.namelist() if ".dist-info/" not in name}
 
 
 def test_the_wheel_holds_exactly_graphopt_with_all_its_modules(wheel: Path) -> None:
-    assert files_of_the_wheel(wheel) == modules_of_the_tree() | {"graphopt/py.typed"}
+    data = {"graphopt/py.typed"} | sources_of_the_kernels()
+    assert files_of_the_wheel(wheel) == modules_of_the_tree() | data
 
 
 def test_the_wheel_carries_its_licence_and_its_command(wheel: Path) -> None:

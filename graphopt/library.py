@@ -1,0 +1,63 @@
+"""The native kernels for ONNX Runtime: where the library is, and what it runs on this machine."""
+
+from __future__ import annotations
+
+__all__ = ["instruction_set", "library_path"]
+
+import ctypes
+from pathlib import Path
+
+from graphopt.errors import EnvironmentFailure, UsageError
+from graphopt.native import build
+from graphopt.options import PROVIDERS
+
+
+def library_path(provider: str = "cpu") -> Path:
+    """The library that ``SessionOptions.register_custom_ops_library`` takes.
+
+    A session takes one of them: that for ``cuda`` has the kernels for the CPU too.
+
+    Args:
+        provider: ``cpu`` or ``cuda``.
+
+    Raises:
+        UsageError: The provider is neither of them.
+        EnvironmentFailure: No library was built for it.
+    """
+    if provider not in PROVIDERS:
+        raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
+    path = build.SOURCES / build.library_name(provider)
+    if path.is_file():
+        return path
+    missing = [] if build.find_compiler() else ["g++ or clang++"]
+    if provider == "cuda" and not build.find_nvcc():
+        missing.append("the CUDA toolkit")
+    advice = f"install {' and '.join(missing)}, then run" if missing else "run"
+    raise EnvironmentFailure(
+        f"the kernels for {provider} were not built: {advice} "
+        f'"python -m graphopt.native.build {provider}"'
+    )
+
+
+def instruction_set(path: Path) -> str:
+    """The instruction set that the CPU kernels of a library use on this machine.
+
+    Returns:
+        ``avx512``, ``avx2`` or ``baseline``.
+
+    Raises:
+        EnvironmentFailure: The library cannot be loaded, or the environment variable
+            GRAPHOPT_INSTRUCTION_SET names an instruction set that this processor does not have.
+    """
+    try:
+        function = ctypes.CDLL(str(path)).GraphoptInstructionSet
+    except (OSError, AttributeError) as error:
+        raise EnvironmentFailure(f"{path}: is no library of kernels: {error}") from error
+    function.restype = ctypes.c_char_p
+    name = function()
+    if name is None:
+        raise EnvironmentFailure(
+            "GRAPHOPT_INSTRUCTION_SET names an instruction set that this processor does not have: "
+            "unset it"
+        )
+    return str(name.decode())

@@ -1,0 +1,165 @@
+"""Builds the kernel libraries: ``python -m graphopt.native.build [cpu] [cuda]``.
+
+Needs g++ or clang++, and for CUDA nvcc; nothing of ONNX Runtime. Installing graphopt runs the same
+code, so this file imports the standard library alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+__all__ = ["BuildFailure", "build", "find_compiler", "find_nvcc", "library_name", "main"]
+
+SOURCES = Path(__file__).parent
+
+# No -march: what not every processor of an architecture has is in the files named below.
+_FLAGS = [
+    *("-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti"),
+    *("-ffp-contract=fast", "-fno-math-errno"),
+    *("-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-attributes"),
+]
+_AVX2 = ["-mavx2", "-mfma", "-mf16c"]
+_AVX512 = [*_AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
+_FILES = ("library.cpp", "operators.cpp", "instruction_sets.cpp", "rows_baseline.cpp")
+_FILES_X86_64 = {"rows_avx2.cpp": _AVX2, "rows_avx512.cpp": _AVX512}
+_SUFFIXES = (".h", ".cpp", ".cu", ".py")
+# Code for A100, for L4 and RTX 40, for H100, and what the driver compiles for anything newer.
+_GPUS = (
+    "-gencode=arch=compute_80,code=sm_80",
+    "-gencode=arch=compute_89,code=sm_89",
+    "-gencode=arch=compute_90,code=[sm_90,compute_90]",
+)
+
+
+class BuildFailure(Exception):
+    """A compiler is missing, or failed; the message has what it printed."""
+
+
+def library_name(provider: str) -> str:
+    """File name of the library for ``cpu`` or ``cuda``."""
+    return f"libgraphopt_{provider}.{'dylib' if sys.platform == 'darwin' else 'so'}"
+
+
+def find_compiler() -> str | None:
+    """The C++ compiler: that of the environment variable CXX, g++ or clang++; None without one."""
+    names = (os.environ.get("CXX"), "g++", "clang++")
+    return next((path for name in names if name and (path := shutil.which(name))), None)
+
+
+def find_nvcc() -> str | None:
+    """The CUDA compiler, on the PATH or in CUDA_HOME; None without one."""
+    home = os.environ.get("CUDA_HOME", "/usr/local/cuda")
+    return shutil.which("nvcc") or shutil.which("nvcc", path=str(Path(home, "bin")))
+
+
+def build(
+    provider: str,
+    directory: Path = SOURCES,
+    *,
+    flags: Sequence[str] = (),
+    only_if_changed: bool = False,
+) -> Path:
+    """Builds one library.
+
+    Args:
+        provider: ``cpu``, or ``cuda`` for a library that has the kernels of both.
+        directory: Where the library appears, complete or not at all.
+        flags: Further flags to compile and link C++ with, for example those of a sanitizer.
+        only_if_changed: Keep a library that is newer than its sources.
+
+    Returns:
+        The path of the library.
+
+    Raises:
+        BuildFailure: A compiler is missing, or failed.
+    """
+    target = directory / library_name(provider)
+    if only_if_changed and target.exists() and target.stat().st_mtime > _last_change():
+        return target
+    compiler = find_compiler()
+    if compiler is None:
+        raise BuildFailure("there is no C++ compiler: install g++ or clang++, or name one in CXX")
+    with tempfile.TemporaryDirectory() as temporary:
+        library = Path(temporary, target.name)
+        if provider == "cuda":
+            nvcc = find_nvcc()
+            if nvcc is None:
+                raise BuildFailure("there is no nvcc: install the CUDA toolkit, or set CUDA_HOME")
+            commands = [
+                _compile_cuda(nvcc, compiler, Path(temporary)),
+                *_compile(compiler, ["-DGRAPHOPT_CUDA", *flags], Path(temporary)),
+            ]
+            # The CUDA runtime is linked in, and hidden from that of ONNX Runtime.
+            link = [nvcc, f"-ccbin={compiler}", "-shared", "-cudart=static"]
+            link += ["-Xlinker=--exclude-libs=ALL", *(f"-Xcompiler={flag}" for flag in flags)]
+        else:
+            commands = _compile(compiler, flags, Path(temporary))
+            as_needed = [] if sys.platform == "darwin" else ["-Wl,--as-needed"]
+            link = [compiler, "-shared", *as_needed, *flags]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(_run, commands))
+        _run([*link, *(command[-1] for command in commands), "-o", str(library)])
+        directory.mkdir(parents=True, exist_ok=True)
+        partial = directory / f".{target.name}.{os.getpid()}"
+        shutil.copy(library, partial)
+        partial.replace(target)
+    return target
+
+
+def _last_change() -> float:
+    return max(path.stat().st_mtime for path in SOURCES.iterdir() if path.suffix in _SUFFIXES)
+
+
+def _compile(compiler: str, flags: Sequence[str], directory: Path) -> list[list[str]]:
+    """The commands that compile C++. The last word of a command is its output."""
+    files: dict[str, list[str]] = {name: [] for name in _FILES}
+    if _run([compiler, "-dumpmachine"]).startswith("x86_64"):
+        files |= _FILES_X86_64
+    return [
+        [
+            compiler,
+            *_FLAGS,
+            *own,
+            *flags,
+            "-c",
+            str(SOURCES / name),
+            "-o",
+            str(directory / f"{name}.o"),
+        ]
+        for name, own in files.items()
+    ]
+
+
+def _compile_cuda(nvcc: str, compiler: str, directory: Path) -> list[str]:
+    host = "-Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra"
+    flags = ["-std=c++17", "-O3", f"-ccbin={compiler}", host, *_GPUS]
+    return [nvcc, *flags, "-c", str(SOURCES / "cuda_rows.cu"), "-o", str(directory / "cuda_rows.o")]
+
+
+def _run(command: Sequence[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildFailure(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def main(providers: Sequence[str]) -> None:
+    """Builds the libraries of these providers beside the sources; of the CPU without any."""
+    for provider in providers or ["cpu"]:
+        if provider not in ("cpu", "cuda"):
+            sys.exit(f"unknown provider {provider!r}: choose cpu or cuda")
+        try:
+            print(build(provider))
+        except BuildFailure as failure:
+            sys.exit(str(failure))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,11 @@
+// The rows of an operator on a CUDA device.
+#pragma once
+
+#include "rows.h"
+
+namespace graphopt {
+
+// Computes count rows in device memory on a cudaStream_t. Returns null, or what went wrong.
+const char* launch_rows(const Form& form, const Rows& rows, size_t count, void* stream);
+
+}  // namespace graphopt

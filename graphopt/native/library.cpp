@@ -1,0 +1,253 @@
+// The library as ONNX Runtime loads it: kernels for each operator, element type and provider.
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "operators.h"
+#ifdef GRAPHOPT_CUDA
+#include "cuda_rows.h"
+#endif
+
+#define GRAPHOPT_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace graphopt {
+
+namespace {
+
+// A thread gets no less work than this, about 3 microseconds.
+constexpr size_t kElementsPerTask = 16384;
+
+// Whether the runtime that registered the library has parallel_for.
+std::atomic<bool> has_parallel_for{false};
+
+struct Operator : CustomOp {
+  const Signature* signature;
+  ElementType type;
+};
+
+struct Kernel {
+  Api api;
+  const Operator* op;
+  double epsilon;
+  Select select;  // null in CUDA kernels
+};
+
+const Operator& self(const CustomOp* op) { return *static_cast<const Operator*>(op); }
+
+OrtStatus* create(const CustomOp* op, const OrtApi* table, const OrtKernelInfo* info, Select select,
+                  void** kernel) {
+  const Api api(table);
+  double epsilon = 0;
+  if (OrtStatus* status = read_epsilon(api, *self(op).signature, info, &epsilon)) return status;
+  void* memory = std::malloc(sizeof(Kernel));
+  if (memory == nullptr) return api.create_status(ErrorCode::kFail, "graphopt: out of memory");
+  *kernel = new (memory) Kernel{api, &self(op), epsilon, select};
+  return nullptr;
+}
+
+OrtStatus* create_cpu_kernel(const CustomOp* op, const OrtApi* table, const OrtKernelInfo* info,
+                             void** kernel) {
+  const InstructionSet* set = choose_instruction_set();
+  if (set == nullptr) {
+    return refuse(Api(table),
+                  "graphopt: GRAPHOPT_INSTRUCTION_SET is '%s', which this processor or this library "
+                  "does not have; unset it",
+                  std::getenv("GRAPHOPT_INSTRUCTION_SET"));
+  }
+  return create(op, table, info, set->select, kernel);
+}
+
+struct Tasks {
+  RowsFunction function;
+  const Call* call;
+  size_t rows_each;
+};
+
+void run_task(void* argument, size_t index) {
+  const Tasks& tasks = *static_cast<const Tasks*>(argument);
+  const size_t begin = index * tasks.rows_each;
+  const size_t rest = tasks.call->row_count - begin;
+  tasks.function(tasks.call->rows, begin, begin + (rest < tasks.rows_each ? rest : tasks.rows_each));
+}
+
+OrtStatus* compute_cpu(void* kernel, OrtKernelContext* context) {
+  const Kernel& self = *static_cast<const Kernel*>(kernel);
+  Call call;
+  if (OrtStatus* status = read_call(self.api, *self.op->signature, self.op->type, self.epsilon,
+                                    context, &call)) {
+    return status;
+  }
+  const RowsFunction function = self.select(call.form);
+  const size_t rows_each = (kElementsPerTask - 1) / call.rows.size + 1;
+  const size_t count = (call.row_count + rows_each - 1) / rows_each;
+  if (count <= 1 || !has_parallel_for) {
+    function(call.rows, 0, call.row_count);
+    return nullptr;
+  }
+  Tasks tasks = {function, &call, rows_each};
+  return self.api.parallel_for(context, run_task, count, &tasks);
+}
+
+void destroy(void* kernel) { std::free(kernel); }
+
+const char* get_name(const CustomOp* op) { return self(op).signature->name; }
+ElementType get_type(const CustomOp* op, size_t) { return self(op).type; }
+size_t get_input_count(const CustomOp* op) { return self(op).signature->input_count; }
+size_t get_output_count(const CustomOp* op) { return self(op).signature->output_count; }
+int get_memory_type(const CustomOp*, size_t) { return 0; }  // the default of the provider
+
+Presence get_input_presence(const CustomOp* op, size_t index) {
+  const Operand operand = self(op).signature->inputs[index];
+  const bool is_optional = operand == Operand::kGamma || operand == Operand::kBias;
+  return is_optional ? Presence::kOptional : Presence::kRequired;
+}
+
+Presence get_output_presence(const CustomOp*, size_t index) {
+  return index == 0 ? Presence::kRequired : Presence::kOptional;
+}
+
+// Y may take the memory of X, and sum that of residual, where nothing else reads them.
+int in_place_operands[] = {0, 1};
+size_t get_in_place(int** inputs, int** outputs) {
+  *inputs = *outputs = in_place_operands;
+  return 1;
+}
+size_t get_in_place_of_skip(int** inputs, int** outputs) {
+  *inputs = *outputs = in_place_operands;
+  return 2;
+}
+void release_in_place(int*, int*) {}
+
+Operator make_operator(const Signature& signature, ElementType type) {
+  Operator op = {};
+  op.get_name = get_name;
+  op.get_execution_provider = [](const CustomOp*) { return "CPUExecutionProvider"; };
+  op.get_input_type = get_type;
+  op.get_input_count = get_input_count;
+  op.get_output_type = get_type;
+  op.get_output_count = get_output_count;
+  op.destroy_kernel = destroy;
+  op.get_input_presence = get_input_presence;
+  op.get_output_presence = get_output_presence;
+  op.get_input_memory_type = get_memory_type;
+  op.create_kernel_v2 = create_cpu_kernel;
+  op.compute_v2 = compute_cpu;
+  op.get_in_place = signature.output_count == 2 ? get_in_place_of_skip : get_in_place;
+  op.release_in_place = release_in_place;
+  op.signature = &signature;
+  op.type = type;
+  return op;
+}
+
+#ifdef GRAPHOPT_CUDA
+OrtStatus* create_cuda_kernel(const CustomOp* op, const OrtApi* table, const OrtKernelInfo* info,
+                              void** kernel) {
+  return create(op, table, info, nullptr, kernel);
+}
+
+OrtStatus* compute_cuda(void* kernel, OrtKernelContext* context) {
+  const Kernel& self = *static_cast<const Kernel*>(kernel);
+  Call call;
+  if (OrtStatus* status = read_call(self.api, *self.op->signature, self.op->type, self.epsilon,
+                                    context, &call)) {
+    return status;
+  }
+  void* stream = nullptr;
+  if (OrtStatus* status = self.api.get_stream(context, &stream)) return status;
+  const char* error = launch_rows(call.form, call.rows, call.row_count, stream);
+  if (error == nullptr) return nullptr;
+  return refuse(self.api, "graphopt.%s: CUDA: %s", self.op->signature->name, error);
+}
+
+Operator make_cuda_operator(const Signature& signature, ElementType type) {
+  Operator op = make_operator(signature, type);
+  op.get_execution_provider = [](const CustomOp*) { return "CUDAExecutionProvider"; };
+  op.create_kernel_v2 = create_cuda_kernel;
+  op.compute_v2 = compute_cuda;
+  return op;
+}
+#endif
+
+constexpr ElementType kTypes[] = {ElementType::kFloat, ElementType::kFloat16, ElementType::kBFloat16,
+                                  ElementType::kDouble};
+
+// The kernels, and the one domain that holds them: a runtime keeps pointers to both as long as it has
+// a session.
+class Domain {
+ public:
+  Domain() {
+    size_t count = 0;
+    for (const Signature& signature : kSignatures) {
+      for (const ElementType type : kTypes) {
+        operators_[count++] = make_operator(signature, type);
+#ifdef GRAPHOPT_CUDA
+        operators_[count++] = make_cuda_operator(signature, type);
+#endif
+      }
+    }
+  }
+
+  ~Domain() {
+    if (OrtCustomOpDomain* domain = domain_) Api(table_).release(domain);
+  }
+
+  OrtStatus* add_to(OrtSessionOptions* options, const OrtApi* table, uint32_t version) {
+    const Api api(table);
+    if (domain_ == nullptr) {
+      table_ = table;
+      for (Operator& op : operators_) op.version = version;
+      OrtCustomOpDomain* created = nullptr;
+      OrtStatus* status = api.create_domain("graphopt", &created);
+      for (const Operator& op : operators_) {
+        if (status == nullptr) status = api.add_operator(created, &op);
+      }
+      // Another thread may have been faster.
+      OrtCustomOpDomain* none = nullptr;
+      if (status != nullptr || !domain_.compare_exchange_strong(none, created)) api.release(created);
+      if (status != nullptr) return status;
+    }
+    return api.add_domain(options, domain_);
+  }
+
+ private:
+#ifdef GRAPHOPT_CUDA
+  static constexpr size_t kProviders = 2;
+#else
+  static constexpr size_t kProviders = 1;
+#endif
+  Operator operators_[sizeof kSignatures / sizeof *kSignatures * (sizeof kTypes / sizeof *kTypes) *
+                      kProviders];
+  std::atomic<const OrtApi*> table_{nullptr};
+  std::atomic<OrtCustomOpDomain*> domain_{nullptr};
+};
+
+Domain domain;
+
+}  // namespace
+
+}  // namespace graphopt
+
+// What ONNX Runtime calls when the library is registered with session options.
+GRAPHOPT_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* base) {
+  using namespace graphopt;
+  const char* version = base->GetVersionString();
+  const char* minor = std::strchr(version, '.');
+  const long api_version = minor == nullptr ? 0 : std::strtol(minor + 1, nullptr, 10);
+  if (api_version < kApiVersion) {
+    return refuse(Api(base->GetApi(1)),
+                  "graphopt: the kernels need ONNX Runtime 1.%u or newer; this is %s", kApiVersion,
+                  version);
+  }
+  has_parallel_for = api_version >= kSinceParallelFor;
+  const uint32_t stamp = api_version >= kSinceInPlace ? kSinceInPlace : kApiVersion;
+  return domain.add_to(options, base->GetApi(kApiVersion), stamp);
+}
+
+// The instruction set of the CPU kernels on this machine, or null where GRAPHOPT_INSTRUCTION_SET names
+// none.
+GRAPHOPT_EXPORT const char* GraphoptInstructionSet() {
+  const graphopt::InstructionSet* set = graphopt::choose_instruction_set();
+  return set == nullptr ? nullptr : set->name;
+}

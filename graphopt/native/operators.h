@@ -1,0 +1,54 @@
+// The operators of the domain "graphopt", version 1: names, operands, checks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "ort_api.h"
+#include "rows.h"
+
+namespace graphopt {
+
+enum class Operand { kX, kResidual, kGamma, kBias };
+
+struct Signature {
+  const char* name;
+  bool crms;
+  size_t input_count;
+  Operand inputs[4];
+  size_t output_count;  // Y, and with a residual also the optional sum
+};
+
+// gamma and bias are optional.
+//   RMSNorm(X, gamma) -> Y
+//   CRMSNorm(X) -> Y
+//   SkipRMSNorm(X, residual, gamma, bias) -> (Y, sum)
+//   SkipCRMSNorm(X, residual, bias) -> (Y, sum)
+constexpr Signature kSignatures[] = {
+    {"RMSNorm", false, 2, {Operand::kX, Operand::kGamma}, 1},
+    {"CRMSNorm", true, 1, {Operand::kX}, 1},
+    {"SkipRMSNorm",
+     false,
+     4,
+     {Operand::kX, Operand::kResidual, Operand::kGamma, Operand::kBias},
+     2},
+    {"SkipCRMSNorm", true, 3, {Operand::kX, Operand::kResidual, Operand::kBias}, 2},
+};
+
+// What one call computes, read from the context and checked; the outputs are allocated.
+struct Call {
+  Form form;
+  Rows rows;
+  size_t row_count;
+};
+
+OrtStatus* read_call(const Api& api, const Signature& signature, ElementType type, double epsilon,
+                     OrtKernelContext* context, Call* call);
+
+OrtStatus* read_epsilon(const Api& api, const Signature& signature, const OrtKernelInfo* info,
+                        double* epsilon);
+
+// An invalid-argument status with a message in the manner of printf.
+__attribute__((format(printf, 2, 3))) OrtStatus* refuse(const Api& api, const char* format, ...);
+
+}  // namespace graphopt

@@ -1,0 +1,226 @@
+// The rows of every form for one instruction set. The including file names it in GRAPHOPT_ISA, the
+// namespace of what it compiles, and has compiler flags of its own (build.py).
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#include "rows.h"
+
+namespace graphopt::GRAPHOPT_ISA {
+
+#include "lanes.h"
+
+// So many elements are added up in the lanes of the type, and such blocks in double: the error does
+// not grow with the length of the row.
+constexpr size_t kBlock = 4096;
+
+// Independent chains of additions, to hide the latency of one.
+constexpr size_t kChains = 4;
+
+template <ElementType kType, bool kCrms, bool kResidual, bool kBias, bool kGamma>
+struct Row {
+  using L = Lanes<kType>;
+  using Stored = typename L::Stored;
+  using Real = typename L::Real;
+  using Reals = typename L::Reals;
+  using Integers = decltype(Reals{} == Reals{});
+  static constexpr size_t kCount = L::kCount;
+  static constexpr size_t kStride = kChains * kCount;
+  static_assert(kBlock % kStride == 0);
+
+  // sum holds what is normalized: x itself where there is no residual, y where it is not kept.
+  const Stored* x;
+  const Stored* residual;
+  const Stored* bias;
+  const Stored* gamma;
+  Stored* sum;
+  Stored* y;
+  size_t size;  // at least kCount
+
+  struct Moments {
+    Reals squares = {};
+    Reals sum = {};
+    GRAPHOPT_INLINE void add(Reals values) {
+      squares += values * values;
+      if constexpr (kCrms) sum += values;
+    }
+    GRAPHOPT_INLINE void add(const Moments& other) {
+      squares += other.squares;
+      if constexpr (kCrms) sum += other.sum;
+    }
+  };
+
+  GRAPHOPT_INLINE Reals read(size_t i) const {
+    Reals values = L::load(x + i);
+    if constexpr (kBias) values += L::load(bias + i);
+    if constexpr (kResidual) values += L::load(residual + i);
+    return values;
+  }
+
+  // Returns the values as they are kept, rounded, so that y is the norm of sum exactly.
+  GRAPHOPT_INLINE Reals keep(size_t i, Reals values) const {
+    if constexpr (kResidual) return L::store(sum + i, values);
+    return values;
+  }
+
+  GRAPHOPT_INLINE Reals enter(size_t i) const { return keep(i, read(i)); }
+
+  // Zero in the lanes of the last vector that the vectors before it have too. Their bits are blanked:
+  // an infinite value times zero would be NaN.
+  GRAPHOPT_INLINE Reals rest(Reals last) const {
+    Integers lane;
+    for (size_t i = 0; i < kCount; ++i) lane[i] = i;
+    const auto first = static_cast<decltype(+lane[0])>(kCount - size % kCount);
+    return bit_cast<Reals>(bit_cast<Integers>(last) & (lane >= first));
+  }
+
+  GRAPHOPT_INLINE Moments block(size_t begin, size_t end) const {
+    Moments parts[kChains];
+    size_t i = begin;
+    for (; i + kStride <= end; i += kStride) {
+      parts[0].add(enter(i));
+      parts[1].add(enter(i + kCount));
+      parts[2].add(enter(i + 2 * kCount));
+      parts[3].add(enter(i + 3 * kCount));
+    }
+    for (; i + kCount <= end; i += kCount) parts[0].add(enter(i));
+    parts[0].add(parts[1]);
+    parts[2].add(parts[3]);
+    parts[0].add(parts[2]);
+    return parts[0];
+  }
+
+  // 1 / sqrt(sum(row^2) / divisor + epsilon), for CRMS of sum(row^2) + sum(row)^2. Keeps the row.
+  GRAPHOPT_INLINE Real scale(double divisor, double epsilon) const {
+    // The last vector overlaps the one before it. It is read first: where sum is the memory of x or
+    // residual, the others overwrite a part of it.
+    const size_t whole = size - size % kCount;
+    const Reals last = read(size - kCount);
+    double squares = 0, sum = 0;
+    for (size_t begin = 0; begin < whole; begin += kBlock) {
+      const size_t end = whole - begin < kBlock ? whole : begin + kBlock;
+      Moments part = block(begin, end);
+      if (end == whole && whole < size) part.add(rest(keep(size - kCount, last)));
+      squares += add_lanes<Real, kCount>(part.squares);
+      if constexpr (kCrms) sum += add_lanes<Real, kCount>(part.sum);
+    }
+    return 1 / __builtin_sqrt((squares + sum * sum) / divisor + epsilon);
+  }
+
+  GRAPHOPT_INLINE void write(size_t i, Reals values, Real scale) const {
+    values *= scale;
+    if constexpr (kGamma) values *= L::load(gamma + i);
+    L::store(y + i, values);
+  }
+
+  GRAPHOPT_INLINE void apply(Real scale) const {
+    const Reals last = L::load(sum + size - kCount);  // first, where y is the memory of sum
+    size_t i = 0;
+#pragma GCC unroll 4
+    for (; i + kCount <= size; i += kCount) write(i, L::load(sum + i), scale);
+    if (i < size) write(size - kCount, last, scale);
+  }
+};
+
+// Each loop in a function of its own, which has the registers for itself. The row goes by value: the
+// compiler would take a row behind a pointer for memory that the stores may change.
+template <typename R>
+__attribute__((noinline)) typename R::Real scale_of(R row, double divisor, double epsilon) {
+  return row.scale(divisor, epsilon);
+}
+
+template <typename R>
+__attribute__((noinline)) void apply_to(R row, typename R::Real scale) {
+  row.apply(scale);
+}
+
+// A row shorter than a vector, continued with zeros.
+template <typename R>
+void normalize_short(const R& row, double divisor, double epsilon) {
+  typename R::Stored buffers[6][R::kCount] = {};
+  const size_t bytes = row.size * sizeof(typename R::Stored);
+  R padded = {buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5], R::kCount};
+  const auto read = [bytes](auto* to, const auto* from) {
+    if (from != nullptr) __builtin_memcpy(to, from, bytes);
+  };
+  read(buffers[0], row.x);
+  read(buffers[1], row.residual);
+  read(buffers[2], row.bias);
+  read(buffers[3], row.gamma);
+  if (row.residual == nullptr) padded.sum = buffers[0];
+  apply_to(padded, scale_of(padded, divisor, epsilon));
+  if (row.residual != nullptr) __builtin_memcpy(row.sum, padded.sum, bytes);
+  __builtin_memcpy(row.y, padded.y, bytes);
+}
+
+template <ElementType kType, bool kCrms, bool kResidual, bool kBias, bool kGamma>
+void normalize_rows(const Rows& rows, size_t begin, size_t end) {
+  using R = Row<kType, kCrms, kResidual, kBias, kGamma>;
+  using Stored = typename R::Stored;
+  const double divisor = kCrms ? rows.size + 1.0 : rows.size;
+  const auto at = [&rows](size_t row) {
+    const size_t start = row * rows.size;
+    R r;
+    r.x = static_cast<const Stored*>(rows.x) + start;
+    r.residual = kResidual ? static_cast<const Stored*>(rows.residual) + start : nullptr;
+    r.bias = static_cast<const Stored*>(rows.bias);
+    r.gamma = static_cast<const Stored*>(rows.gamma);
+    r.y = static_cast<Stored*>(rows.y) + start;
+    r.sum = !kResidual            ? const_cast<Stored*>(r.x)
+            : rows.sum != nullptr ? static_cast<Stored*>(rows.sum) + start
+                                  : r.y;
+    r.size = rows.size;
+    return r;
+  };
+  if (rows.size < R::kCount) {
+    for (size_t row = begin; row < end; ++row) normalize_short(at(row), divisor, rows.epsilon);
+    return;
+  }
+  if (begin == end) return;
+  // The next row is read before this one is written: that hides how long the scale takes.
+  typename R::Real scale = scale_of(at(begin), divisor, rows.epsilon);
+  for (size_t row = begin; row + 1 < end; ++row) {
+    const typename R::Real next = scale_of(at(row + 1), divisor, rows.epsilon);
+    apply_to(at(row), scale);
+    scale = next;
+  }
+  apply_to(at(end - 1), scale);
+}
+
+template <ElementType kType>
+RowsFunction select_form(const Form& form) {
+  if (form.crms) {
+    if (!form.residual) return normalize_rows<kType, true, false, false, false>;
+    return form.bias ? normalize_rows<kType, true, true, true, false>
+                     : normalize_rows<kType, true, true, false, false>;
+  }
+  if (!form.residual) {
+    return form.gamma ? normalize_rows<kType, false, false, false, true>
+                      : normalize_rows<kType, false, false, false, false>;
+  }
+  if (form.bias) {
+    return form.gamma ? normalize_rows<kType, false, true, true, true>
+                      : normalize_rows<kType, false, true, true, false>;
+  }
+  return form.gamma ? normalize_rows<kType, false, true, false, true>
+                    : normalize_rows<kType, false, true, false, false>;
+}
+
+RowsFunction select(const Form& form) {
+  switch (form.type) {
+    case ElementType::kFloat:
+      return select_form<ElementType::kFloat>(form);
+    case ElementType::kFloat16:
+      return select_form<ElementType::kFloat16>(form);
+    case ElementType::kDouble:
+      return select_form<ElementType::kDouble>(form);
+    case ElementType::kBFloat16:
+      return select_form<ElementType::kBFloat16>(form);
+  }
+  return nullptr;
+}
+
+}  // namespace graphopt::GRAPHOPT_ISA

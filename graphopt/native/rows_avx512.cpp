@@ -1,0 +1,2 @@
+#define GRAPHOPT_ISA avx512
+#include "row_kernels.h"

@@ -1,0 +1,2 @@
+#define GRAPHOPT_ISA baseline
+#include "row_kernels.h"
