@@ -67,12 +67,11 @@ def _norm_tolerates(node: ir.Node, value: ir.Value, axis: FeatureAxis) -> bool:
 def _softmax_axes(node: ir.Node, value: ir.Value) -> set[int]:
     """Axes over which Softmax normalizes: one from opset 13 on, a flattened tail before.
 
-    A nested graph does not say its opset: there both must say the same.
+    A nested graph does not say its opset, and is read as an old one: behind the named axis only
+    axes of size 1 may follow, over which a Softmax says nothing anyway.
     """
     count = axes.rank(value) or 0
     version = node.graph.opset_imports.get("", 0) if node.graph is not None else 0
-    if version == 0 and "axis" not in node.attributes:
-        return set()
     first = node.attributes.get_int("axis", -1 if version >= 13 else 1) % count
     if version >= 13:
         return {first}
