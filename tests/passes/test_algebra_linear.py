@@ -55,6 +55,10 @@ ABSORBS = {
     "v = com.microsoft.FusedMatMul<alpha = 0.5>(a, w)": ("w", {}),
     "v = com.microsoft.FusedMatMul<transB = 1>(a, wt)": ("wt", {}),
     "v = com.microsoft.FusedMatMul<transA = 1>(turned, w)": ("w", {}),
+    "x = com.microsoft.FusedMatMul<transA = 1>(w, turned) v = Transpose<perm = [0, 2, 1]>(x)": (
+        "w",
+        {},
+    ),
     "v = com.microsoft.FusedGemm<alpha = 0.5, beta = 2.0>(rows, w, b)": (
         "w b",
         {"declared": "float[M,8] v"},

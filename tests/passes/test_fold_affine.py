@@ -14,7 +14,8 @@ from tests.passes.graphs import Outcome, graph, optimized
 INPUTS = """float[B,4,4] a, float[B,4,8] free, float[B,2,8] token1, bool[B,4,1] m, float[6] given,
     float[8,6] u"""
 WEIGHTS = """w[4,8] g[8] c[8] k[8,6] kt[6,8] k2[8,8] wide[8,20] b[6] b1[1] s[] column[4,1]
-    full[4,6] conv[6,8,1] conv3[6,8,3] across[6,4,1] qkv[8,24] qkv_bias[24]"""
+    full[4,6] conv[6,8,1] conv3[6,8,3] across[6,4,1] halves[6,4,1] rank3[1,8,6] rows[4,6]
+    qkv[8,24] qkv_bias[24] qkv4[4,24] qkv4_bias[24]"""
 INTS = {
     "flat": [-1, 8],
     "heads": [0, 0, 2, 4],
@@ -99,6 +100,12 @@ STAYS = {
     "t = Transpose<perm = [0, 2, 1]>(n) y = MatMul(kt, t)": "MatMul y reads it",
     "h = Reshape(n, flat) r = Transpose(h) y = MatMul(h, r)": "MatMul y reads it",
     "y = Conv(n, across)": "Conv y reads it",
+    "t = Transpose<perm = [0, 2, 1]>(n) y = Conv<group = 2>(t, halves)": "Conv y reads it",
+    "y = MatMul(n, rank3)": "MatMul y reads it",
+    "y = com.microsoft.FusedMatMul<transA = 1>(n, rows)": "FusedMatMul y reads it",
+    "f = Gather(n, i0) h = Squeeze(f, i0) y = Gemm<transA = 1>(h, rows)": "Gemm y reads it",
+    "t = Transpose<perm = [0, 2, 1]>(n) "
+    "y = com.microsoft.Attention<num_heads = 2>(t, qkv4, qkv4_bias)": "Attention y reads it",
     "y = com.microsoft.MultiHeadAttention<num_heads = 2>(n, n, n)": (
         "MultiHeadAttention y reads it"
     ),

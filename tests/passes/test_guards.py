@@ -92,6 +92,12 @@ LIVE_OUTPUTS = {
         keeps={"y": "Relu r reads z raw"},
         given={"inputs": "float[B,4,4] a", "outputs": "float y, float r"},
     ),
+    "Split of a constant, of which a copy could be centred": Case(
+        "v, z = Split<axis = 1>(p) y = LayerNormalization(v, g, c)",
+        _W + "p[1,4,8]",
+        keeps={"y": "graph output z reads z raw"},
+        given={"outputs": "float y, float z"},
+    ),
     "Split into two norms": Case(
         _SPLIT + "r = LayerNormalization(z, g, c)",
         _W,
@@ -199,6 +205,32 @@ ATTENTION = {
     ),
 }
 
+_WIDE = "x = MatMul(a, wide) "
+
+
+def _part(body: str, reason: str) -> Case:
+    given = {
+        "constants": {
+            "i4": np.array([4]),
+            "i12": np.array([12]),
+            "last": np.array([-1]),
+            "inner": np.arange(4, 12),
+            "cut": np.array([0, 0, -4, 0, 0, -4]),
+            "parts": np.array([4, 8, 4]),
+        }
+    }
+    norm = " y = LayerNormalization(v, g, c)"
+    return Case(_WIDE + body + norm, "wide[4,16] g[8] c[8]", keeps={"y": reason}, given=given)
+
+
+# x has two blocks of eight features, and v the inner eight of the sixteen
+PARTS_OF_TWO_BLOCKS = {
+    "Slice": _part("v = Slice(x, i4, i12, last)", "Slice v writes it"),
+    "Gather": _part("v = Gather<axis = 2>(x, inner)", "Gather v writes it"),
+    "Pad": _part("v = Pad(x, cut)", "Pad v writes it"),
+    "Split": _part("l, v, r = Split<axis = 2>(x, parts)", "Split l writes it"),
+}
+
 GUARDS = {
     "two axes": ONE_VALUE_ON_TWO_AXES,
     "own product": READ_BY_ITS_OWN_PRODUCT,
@@ -206,6 +238,7 @@ GUARDS = {
     "captures": CAPTURES,
     "integers": INTEGERS,
     "attention": ATTENTION,
+    "parts": PARTS_OF_TWO_BLOCKS,
 }
 
 

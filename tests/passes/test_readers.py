@@ -79,6 +79,22 @@ def test_a_norm_over_more_axes_reads_raw() -> None:
     assert_outcome(Case(body, _W, keeps=keeps, given={"inputs": "float[B,2,4] a", **_RAW}))
 
 
+def test_a_norm_whose_mean_is_read_reads_raw() -> None:
+    body = _NORM + "n, z = LayerNormalization(x, g, c)"
+    keeps = {
+        "y": "LayerNormalization n reads x raw",
+        "n": "Mean or InvStdDev output is used",
+    }
+    assert_outcome(Case(body, _W, keeps=keeps, given=_RAW))
+
+
+def test_a_norm_reads_its_gamma_raw() -> None:
+    body = "v = MatMul(a, w) y = LayerNormalization(v, g) z = LayerNormalization(f, v)"
+    keeps = {"y": "LayerNormalization z reads v raw", "z": "graph input f"}
+    given = {"inputs": "float[4] a, float[8] f", **_RAW}
+    assert_outcome(Case(body, _W, keeps=keeps, given=given))
+
+
 def test_a_norm_whose_deviation_is_read_tolerates_a_centred_value() -> None:
     body = _NORM + 'n, "", z = LayerNormalization(x, g, c)'
     keeps = {"n": "Mean or InvStdDev output is used"}
