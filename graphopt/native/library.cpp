@@ -72,14 +72,16 @@ void run_task(void* argument, size_t index) {
   tasks.function(tasks.call->rows, begin, begin + (rest < tasks.rows_each ? rest : tasks.rows_each));
 }
 
-OrtStatus* compute_cpu(void* kernel, OrtKernelContext* context) {
-  const Kernel& self = *static_cast<const Kernel*>(kernel);
+OrtStatus* read_call(const Kernel& kernel, OrtKernelContext* context, Call* call) {
+  const Operator& op = *kernel.op;
+  return read_call(kernel.api, *op.signature, op.type, kernel.epsilon, context, call);
+}
+
+OrtStatus* compute_cpu(void* memory, OrtKernelContext* context) {
+  const Kernel& kernel = *static_cast<const Kernel*>(memory);
   Call call;
-  if (OrtStatus* status = read_call(self.api, *self.op->signature, self.op->type, self.epsilon,
-                                    context, &call)) {
-    return status;
-  }
-  const RowsFunction function = self.select(call.form);
+  if (OrtStatus* status = read_call(kernel, context, &call)) return status;
+  const RowsFunction function = kernel.select(call.form);
   const size_t rows_each = (kElementsPerTask - 1) / call.rows.size + 1;
   const size_t count = (call.row_count + rows_each - 1) / rows_each;
   if (count <= 1 || !has_parallel_for) {
@@ -87,10 +89,10 @@ OrtStatus* compute_cpu(void* kernel, OrtKernelContext* context) {
     return nullptr;
   }
   Tasks tasks = {function, &call, rows_each};
-  return self.api.parallel_for(context, run_task, count, &tasks);
+  return kernel.api.parallel_for(context, run_task, count, &tasks);
 }
 
-void destroy(void* kernel) { std::free(kernel); }
+void destroy(void* memory) { std::free(memory); }
 
 const char* get_name(const CustomOp* op) { return self(op).signature->name; }
 ElementType get_type(const CustomOp* op, size_t) { return self(op).type; }
@@ -147,18 +149,15 @@ OrtStatus* create_cuda_kernel(const CustomOp* op, const OrtApi* table, const Ort
   return create(op, table, info, nullptr, kernel);
 }
 
-OrtStatus* compute_cuda(void* kernel, OrtKernelContext* context) {
-  const Kernel& self = *static_cast<const Kernel*>(kernel);
+OrtStatus* compute_cuda(void* memory, OrtKernelContext* context) {
+  const Kernel& kernel = *static_cast<const Kernel*>(memory);
   Call call;
-  if (OrtStatus* status = read_call(self.api, *self.op->signature, self.op->type, self.epsilon,
-                                    context, &call)) {
-    return status;
-  }
+  if (OrtStatus* status = read_call(kernel, context, &call)) return status;
   void* stream = nullptr;
-  if (OrtStatus* status = self.api.get_stream(context, &stream)) return status;
+  if (OrtStatus* status = kernel.api.get_stream(context, &stream)) return status;
   const char* error = launch_rows(call.form, call.rows, call.row_count, stream);
   if (error == nullptr) return nullptr;
-  return refuse(self.api, "graphopt.%s: CUDA: %s", self.op->signature->name, error);
+  return refuse(kernel.api, "graphopt.%s: CUDA: %s", kernel.op->signature->name, error);
 }
 
 Operator make_cuda_operator(const Signature& signature, ElementType type) {

@@ -35,13 +35,14 @@ struct ShapeText {
   char text[128];
 };
 
-OrtStatus* read_shape(const Api& api, const OrtValue* value, Shape* shape) {
+OrtStatus* read_shape(const Api& api, const Signature& signature, const OrtValue* value,
+                      Shape* shape) {
   OrtTensorTypeAndShapeInfo* info = nullptr;
   OrtStatus* status = api.get_shape(value, &info);
   if (status == nullptr) status = api.get_rank(info, &shape->rank);
   if (status == nullptr && shape->rank > kMaxRank) {
-    status = refuse(api, "graphopt: a tensor has %zu axes; at most %zu are supported", shape->rank,
-                    kMaxRank);
+    status = refuse(api, "graphopt.%s: a tensor has %zu axes; at most %zu are supported",
+                    signature.name, shape->rank, kMaxRank);
   }
   if (status == nullptr) status = api.get_dimensions(info, shape->sizes, shape->rank);
   if (info != nullptr) api.release(info);
@@ -124,7 +125,7 @@ OrtStatus* read_call(const Api& api, const Signature& signature, ElementType typ
     if (OrtStatus* status = api.get_input(context, index, &value)) return status;
     if (value == nullptr) continue;
     const bool is_x = operand == Operand::kX;
-    if (OrtStatus* status = read_shape(api, value, is_x ? &x : &shape)) return status;
+    if (OrtStatus* status = read_shape(api, signature, value, is_x ? &x : &shape)) return status;
     OrtStatus* status = is_x ? check_x(api, signature, x)
                              : check_operand(api, signature, operand, shape, x);
     if (status != nullptr) return status;
