@@ -86,6 +86,22 @@ def _cast_constant(node: ir.Node) -> None:
     """``value_float`` and ``value_floats`` are float32 by definition: they become a tensor."""
     for name in ("value_float", "value_floats"):
         attribute = node.attributes.pop(name, None)
-        if attribute is not None:
+        if attribute is not None and attribute.is_ref():
+            node.attributes.add(attribute)
+            _cast_result(node)
+        elif attribute is not None:
             tensor = ir.tensor(np.asarray(attribute.value, dtype=np.float64))
             node.attributes["value"] = ir.AttrTensor("value", tensor)
+
+
+def _cast_result(node: ir.Node) -> None:
+    """Widen what a node gives that can give float32 alone: an attribute of the function around."""
+    narrow = node.outputs[0]
+    narrow.type = ir.TensorType(ir.DataType.FLOAT)
+    cast = ir.node("Cast", [narrow], {"to": ir.DataType.DOUBLE.value})
+    wide = cast.outputs[0]
+    wide.name, wide.type = f"{narrow.name}.float64", ir.TensorType(ir.DataType.DOUBLE)
+    narrow.replace_all_uses_with(wide, replace_graph_outputs=True)
+    cast.replace_input_with(0, narrow)
+    assert node.graph is not None
+    node.graph.insert_after(node, cast)
