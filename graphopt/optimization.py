@@ -77,7 +77,8 @@ def optimize(
     Args:
         model: Path of an ONNX file, or a model in memory. Neither is changed.
         variant: What the LayerNorms become: ``rms``.
-        ops: Operators of the result: ``standard`` (ONNX's) or ``ort`` (ONNX Runtime's own too).
+        ops: Operators of the result: ``standard`` (ONNX's), ``ort`` (ONNX Runtime's own too) or
+            ``custom`` (graphopt's own too, with bodies in ONNX's).
         provider: Execution provider that the result is lowered for: ``cpu`` or ``cuda``.
         verify: Run the original and the result in ONNX Runtime on the CPU and compare them.
         output: File to write. None writes none.

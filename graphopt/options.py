@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from graphopt.passes.pipeline import Options
 
 VARIANTS = ("rms",)
-OPERATOR_SETS = ("standard", "ort")
+OPERATOR_SETS = ("standard", "ort", "custom")
 PROVIDERS = ("cpu", "cuda")
 REFERENCES = ("ort", "float64")
 
@@ -31,7 +31,8 @@ def pipeline_options(
 
     Args:
         variant: What LayerNorms become: ``rms``.
-        ops: Operators of the result: ``standard`` (ONNX's) or ``ort`` (ONNX Runtime's own too).
+        ops: Operators of the result: ``standard`` (ONNX's), ``ort`` (ONNX Runtime's own too) or
+            ``custom`` (graphopt's own too, with bodies in ONNX's).
         provider: Execution provider that the result is lowered for: ``cpu`` or ``cuda``.
         max_growth: Largest bytes of copied weights, as a share of all weights.
         skip: Names of optional passes that are left out.

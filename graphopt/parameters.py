@@ -43,7 +43,8 @@ def target_options(command: Function) -> Function:
             type=click.Choice(OPERATOR_SETS),
             default="standard",
             show_default=True,
-            help="Operators of the result: ONNX's, or ONNX Runtime's own too.",
+            help="Operators of the result: ONNX's, ONNX Runtime's own too, or graphopt's own too, "
+            "which have bodies in ONNX's and native kernels.",
         ),
         click.option(
             "--provider",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.constants import constant_tensor
 from graphopt.passes.naming import Names
 from graphopt.passes.original_spelling import spelling_of
 
@@ -127,7 +126,7 @@ class _Primitives:
         shifted = emit("Add", [moment, epsilon], moment)
         value = emit("Div", [value, emit("Sqrt", [shifted], shifted)], value)
         if wide != dtype:
-            value, gamma = cast(value, dtype), self._own(gamma, f"{base}.gamma")
+            value, gamma = cast(value, dtype), self._names.unshared(gamma, f"{base}.gamma")
         value = emit("Mul", [value, gamma], result)
         if beta is not None:
             value = emit("Add", [value, beta], result)
@@ -137,14 +136,6 @@ class _Primitives:
         graph.remove(node, safe=True)
         value.name = result.name
         value.meta.update(result.meta)
-
-    def _own(self, gamma: ir.Value, name: str) -> ir.Value:
-        """``gamma``, or a copy of it if it is a constant with other readers."""
-        tensor = constant_tensor(gamma)
-        if tensor is None or len(gamma.uses()) == 1:
-            return gamma
-        copy = ir.tensor(np.array(tensor.numpy()), dtype=tensor.dtype)
-        return self._names.initializer(name, copy)
 
     def _constant(self, name: str, number: float, dtype: ir.DataType) -> ir.Value:
         key = (name, number, dtype)

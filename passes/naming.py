@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes import constants
@@ -54,6 +55,13 @@ class Names:
         )
         self._model.graph.register_initializer(value)
         return value
+
+    def unshared(self, value: ir.Value, base: str) -> ir.Value:
+        """``value``, or a copy of it if it is a constant with other readers."""
+        tensor = constants.constant_tensor(value)
+        if tensor is None or len(value.uses()) == 1:
+            return value
+        return self.initializer(base, ir.tensor(np.array(tensor.numpy()), dtype=tensor.dtype))
 
     def edited_copy(self, value: ir.Value, edits: list[constants.Edit], suffix: str) -> ir.Value:
         """A new constant: ``value`` with ``edits``; ``value`` itself stays as it is."""

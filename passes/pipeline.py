@@ -15,8 +15,10 @@ from graphopt.passes.convert_norms import ConvertNorms
 from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
 from graphopt.passes.fold_transposes import FoldTransposes
+from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
+from graphopt.passes.lower_custom_norms import LowerCustomNorms
 from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.merge_twins import MergeTwins
 from graphopt.passes.plan import Plan, make_plan
@@ -37,7 +39,8 @@ class Options:
 
     Attributes:
         variant: ``"rms"``.
-        ops: ``"standard"``, ONNX operators alone, or ``"ort"``, ONNX Runtime's own.
+        ops: ``"standard"``, ONNX operators alone, ``"ort"``, ONNX Runtime's own, or ``"custom"``,
+            those of the domain graphopt, with bodies in ONNX operators.
         provider: Execution provider that the result is lowered for: ``"cpu"`` or ``"cuda"``.
         max_growth: Upper bound of the bytes of copied constants, as a share of all constants.
         skip: Names of optional steps to leave out.
@@ -52,7 +55,7 @@ class Options:
     def __post_init__(self) -> None:
         for name, value, known in (
             ("variant", self.variant, ("rms",)),
-            ("ops", self.ops, ("standard", "ort")),
+            ("ops", self.ops, ("standard", "ort", "custom")),
             ("provider", self.provider, ("cpu", "cuda")),
         ):
             if value not in known:
@@ -167,9 +170,22 @@ _REWRITE = (
         applies=lambda options: options.ops == "ort" and options.provider == "cuda",
     ),
     Step(
+        "lower-custom-norms",
+        "write RMSNorms in operators of the domain graphopt",
+        lambda options, plan: LowerCustomNorms(),
+        applies=lambda options: options.ops == "custom",
+    ),
+    Step(
+        "fuse-custom-norms",
+        "fuse a residual Add and the graphopt.RMSNorm behind it",
+        lambda options, plan: FuseCustomNorms(),
+        optional=True,
+        applies=lambda options: options.ops == "custom",
+    ),
+    Step(
         "lower-norms",
         "write RMSNorms in the target's operators",
-        lambda options, plan: LowerNorms(ops=options.ops),
+        lambda options, plan: LowerNorms(ops="ort" if options.ops == "ort" else "standard"),
     ),
     Step("clean-up", "remove what nothing reads", lambda options, plan: CleanUp()),
     Step(

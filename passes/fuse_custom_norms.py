@@ -1,0 +1,82 @@
+"""Fuse a residual Add and the graphopt.RMSNorm behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx_ir as ir
+
+from graphopt.passes.custom_ops import DOMAIN, RMS_NORM, SKIP_RMS_NORM, define_operators
+from graphopt.passes.residual_sums import ResidualSum, dims, is_vector, put_fused, residual_sums
+
+__all__ = ["FuseCustomNorms"]
+
+
+class FuseCustomNorms(ir.passes.InPlacePass):
+    """Add and graphopt.RMSNorm become graphopt.SkipRMSNorm, which reads and writes a row once.
+
+    1. The sum (the residual stream) is the second output, also where nothing else reads it: ONNX
+       refuses a call of a function that takes fewer outputs than the body has.
+    2. Both operands are proved to have the shape of the sum.
+    3. A second Add of a constant bias [d] before or after the residual Add is taken in; it must
+       have one reader.
+    4. All fused norms of a model take in a bias, or none does, whichever spares more Adds: a body
+       cannot tell whether there is a bias (see
+       :func:`~graphopt.passes.custom_ops.define_operators`).
+    """
+
+    def __init__(self) -> None:
+        self.record: dict[str, int] = {}
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Fuse in place; ``record`` counts the fused norms."""
+        norms = list(_norms(model))
+        spared = {
+            has_bias: (1 + has_bias) * _count_sums(norms, has_bias) for has_bias in (True, False)
+        }
+        has_bias = spared[True] > spared[False]
+        self.record = {SKIP_RMS_NORM: sum(_fuse(node, has_bias) for node in norms)}
+        define_operators(model)
+        return ir.passes.PassResult(model, modified=self.record[SKIP_RMS_NORM] > 0)
+
+
+def _norms(model: ir.Model) -> Iterator[ir.Node]:
+    for graph in model.graphs():
+        yield from (node for node in graph if (node.domain, node.op_type) == (DOMAIN, RMS_NORM))
+
+
+def _count_sums(norms: list[ir.Node], has_bias: bool) -> int:
+    """The number of sums that can be fused; two norms may read one."""
+    return len({node.inputs[0] for node in norms if _reading(node, has_bias) is not None})
+
+
+def _reading(norm: ir.Node, has_bias: bool) -> ResidualSum | None:
+    """What ``norm`` reads as a sum of two operands of one shape, and of a bias if asked for."""
+    x, graph = norm.inputs[0], norm.graph
+    assert x is not None and graph is not None
+    shape = dims(x)
+    for read in residual_sums(x, graph):
+        if (read.bias is not None) != has_bias:
+            continue
+        if read.bias is not None and not is_vector(read.bias, x):
+            continue
+        if shape is not None and dims(read.first) == dims(read.second) == shape:
+            return read
+    return None
+
+
+def _fuse(norm: ir.Node, has_bias: bool) -> bool:
+    read = _reading(norm, has_bias)
+    if read is None:
+        return False
+    inputs = [read.first, read.second, norm.inputs[1]]
+    fused = ir.Node(
+        DOMAIN,
+        SKIP_RMS_NORM,
+        inputs if read.bias is None else [*inputs, read.bias],
+        norm.attributes.values(),
+        num_outputs=2,
+        name=norm.name,
+    )
+    put_fused(fused, norm, read, fused.outputs[1])
+    return True

@@ -1,0 +1,214 @@
+"""The bodies of the domain graphopt are exact, and ONNX Runtime fuses them to its RMS kernel."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+import pytest
+
+from graphopt.errors import EnvironmentFailure
+from graphopt.evaluation import evaluate
+from graphopt.library import library_path
+from graphopt.passes.custom_ops import define_operators
+from graphopt.precision import cast_to_float64
+
+_EPSILONS = (0.3, 0.7)  # far from the 1e-5 that ONNX Runtime assumes where it finds none
+_NUMPY = {"float": np.float32, "float16": np.float16, "double": np.float64}
+_TOLERANCE = {"float": 1e-6, "float16": 2e-3, "double": 1e-12}
+_OPSETS = (12, 13, 17, 18, 20, 21, 23)
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """Two nodes of one operator, the second on the result of the first."""
+
+    operator: str
+    has_bias: bool = False
+
+    def __str__(self) -> str:
+        return self.operator + " with bias" * self.has_bias
+
+
+CALLS = (Call("RMSNorm"), Call("SkipRMSNorm"), Call("SkipRMSNorm", has_bias=True))
+
+
+def _arrays(dtype: str) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(7)
+    shapes = {"x": (2, 3, 12), "residual": (2, 3, 12), "gamma": (12,), "bias": (12,)}
+    return {
+        name: draw.normal(0.5, 1, shape).astype(_NUMPY[dtype]) for name, shape in shapes.items()
+    }
+
+
+def _model(call: Call, opset: int, dtype: str = "float", ir_version: int = 8) -> ir.Model:
+    """gamma and bias are constants; the operator is defined."""
+    nodes, previous, outputs = "", "x", []
+    for index, epsilon in enumerate(_EPSILONS):
+        results, operands = [f"y{index}"], [previous, f"gamma{index}"]
+        if call.operator == "SkipRMSNorm":
+            results, operands = [f"y{index}", f"s{index}"], [previous, "residual", f"gamma{index}"]
+        operands += ["bias"] * call.has_bias
+        nodes += f"{', '.join(results)} = graphopt.{call.operator}<epsilon = {epsilon}>"
+        nodes += f"({', '.join(operands)}) "
+        previous = results[0]
+        outputs += results
+    declared = ", ".join(f"{dtype}[B, S, 12] {name}" for name in outputs)
+    model = onnx.parser.parse_model(
+        f"""<ir_version: {ir_version}, opset_import: ["" : {opset}, "graphopt" : 1]>
+        g ({dtype}[B, S, 12] x, {dtype}[B, S, 12] residual) => ({declared}) {{ {nodes} }}"""
+    )
+    arrays = _arrays(dtype)
+    constants = {"gamma0": arrays["gamma"], "gamma1": 2 * arrays["gamma"], "bias": arrays["bias"]}
+    for name, array in constants.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    made = ir.from_proto(model)
+    for node in made.graph:
+        for value in node.outputs:
+            value.type = made.graph.inputs[0].type
+    define_operators(made)
+    return made
+
+
+def _truth(call: Call, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    x, residual, gamma, bias = (array.astype(np.float64) for array in arrays.values())
+    results = []
+    # attributes are float32
+    for index, epsilon in enumerate(np.float32(_EPSILONS).astype(np.float64)):
+        total = x
+        if call.operator == "SkipRMSNorm":
+            total = x + bias * call.has_bias + residual
+        x = gamma * 2**index * total / np.sqrt((total**2).mean(-1, keepdims=True) + epsilon)
+        results += [x] if call.operator == "RMSNorm" else [x, total]
+    return results
+
+
+def _assert_close(found: list[np.ndarray], truth: list[np.ndarray], tolerance: float) -> None:
+    for output, expected in zip(found, truth, strict=True):
+        error = np.abs(output.astype(np.float64) - expected).max()
+        assert error <= tolerance * np.abs(expected).max()
+
+
+def _run(
+    model: ir.Model, dtype: str, folder: Path, library: Path | None = None
+) -> tuple[list[np.ndarray], list[onnx.NodeProto]]:
+    """Outputs in ONNX Runtime and the nodes of its optimized graph."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimized.onnx")
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    if library is not None:
+        options.register_custom_ops_library(str(library))
+    session = onnxruntime.InferenceSession(
+        ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    arrays = _arrays(dtype)
+    outputs = session.run(None, {name: arrays[name] for name in ("x", "residual")})
+    return outputs, list(onnx.load(folder / "optimized.onnx").graph.node)
+
+
+def _epsilons(nodes: list[onnx.NodeProto]) -> list[float]:
+    return [attribute.f for n in nodes for attribute in n.attribute if attribute.name == "epsilon"]
+
+
+@pytest.mark.parametrize("dtype", ["float", "float16", "double"])
+@pytest.mark.parametrize("opset", _OPSETS)
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_bodies_are_exact_in_float64(call: Call, opset: int, dtype: str) -> None:
+    model = _model(call, opset, dtype)
+    onnx.checker.check_model(ir.to_proto(model), full_check=True)
+    arrays = _arrays(dtype)
+    feeds = {name: arrays[name].astype(np.float64) for name in ("x", "residual")}
+    results = evaluate(cast_to_float64(model), feeds)
+    _assert_close(list(results.values()), _truth(call, arrays), 1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float", "float16"])
+@pytest.mark.parametrize("opset", _OPSETS[1:])
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_onnx_runtime_fuses_the_body_with_its_epsilon(
+    call: Call, opset: int, dtype: str, tmp_path: Path
+) -> None:
+    outputs, nodes = _run(_model(call, opset, dtype), dtype, tmp_path)
+    operators = collections.Counter(node.op_type for node in nodes)
+    assert operators["SimplifiedLayerNormalization"] == 2
+    assert set(operators) <= {"SimplifiedLayerNormalization", "Add", "Cast"}
+    assert _epsilons(nodes) == pytest.approx(_EPSILONS)
+    _assert_close(outputs, _truth(call, _arrays(dtype)), _TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("opset", [13, 18, 21])
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_float64_is_not_fused_and_keeps_its_precision(
+    call: Call, opset: int, tmp_path: Path
+) -> None:
+    outputs, nodes = _run(_model(call, opset, "double"), "double", tmp_path)
+    assert all(node.op_type != "SimplifiedLayerNormalization" for node in nodes)
+    _assert_close(outputs, _truth(call, _arrays("double")), _TOLERANCE["double"])
+
+
+@pytest.fixture(scope="module")
+def library() -> Path:
+    try:
+        return library_path()
+    except EnvironmentFailure as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("dtype", ["float", "float16", "double"])
+@pytest.mark.parametrize("opset", [13, 18, 21, 23])
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_the_kernels_take_over_where_they_are_registered(
+    call: Call, opset: int, dtype: str, library: Path, tmp_path: Path
+) -> None:
+    outputs, nodes = _run(_model(call, opset, dtype), dtype, tmp_path, library)
+    assert [(node.domain, node.op_type) for node in nodes] == [("graphopt", call.operator)] * 2
+    _assert_close(outputs, _truth(call, _arrays(dtype)), _TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 8), (7, 8), (8, 8), (10, 10)])
+def test_functions_raise_the_ir_version_where_they_must(before: int, after: int) -> None:
+    assert _model(CALLS[0], 17, ir_version=before).ir_version == after
+
+
+def test_only_what_is_used_is_defined() -> None:
+    model = _model(CALLS[0], 17)
+    assert [key[:2] for key in model.functions] == [("graphopt", "RMSNorm")]
+    assert not define_operators(model)
+    for node in list(model.graph):
+        node.op_type, node.domain = "Mul", ""
+    assert define_operators(model)
+    assert not model.functions
+
+
+def test_a_model_without_calls_keeps_its_imports() -> None:
+    model = ir.from_onnx_text(
+        """<ir_version: 7, opset_import: ["" : 13]> g (float[2] x) => (float[2] y) { y = Exp(x) }"""
+    )
+    assert not define_operators(model)
+    assert (model.ir_version, model.graph.opset_imports) == (7, {"": 13})
+
+
+MIXED = {
+    "two element types": "a = graphopt.RMSNorm<epsilon = 0.3>(x, gx) "
+    "b = graphopt.RMSNorm<epsilon = 0.3>(h, gh)",
+    "a bias and none": "a, s = graphopt.SkipRMSNorm<epsilon = 0.3>(x, x, gx, gx) "
+    "b, t = graphopt.SkipRMSNorm<epsilon = 0.3>(x, x, gx)",
+}
+
+
+@pytest.mark.parametrize("body", MIXED.values(), ids=MIXED)
+def test_one_model_holds_one_form_of_an_operator(body: str) -> None:
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17, "graphopt" : 1]>
+        g (float[2, 4] x, float16[2, 4] h, float[4] gx, float16[4] gh) => (float[2, 4] a) {{
+          {body} }}"""
+    )
+    with pytest.raises(ValueError, match=re.escape("one model can hold one form of it")):
+        define_operators(model)
