@@ -1,0 +1,171 @@
+"""A residual Add and the graphopt.RMSNorm behind it become one node."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+import pytest
+
+from graphopt.evaluation import evaluate
+from graphopt.passes.custom_ops import define_operators
+from graphopt.passes.fuse_custom_norms import FuseCustomNorms
+from graphopt.precision import cast_to_float64
+
+_NORM = "graphopt.RMSNorm<epsilon = 0.25>"
+
+# name: (body, outputs, operators after, names of the inputs of each fused node)
+FUSED: dict[str, tuple[str, str, list[str], list[list[str]]]] = {
+    "two operands": (
+        f"t = Add(x, s) y = {_NORM}(t, gamma)",
+        "y",
+        ["SkipRMSNorm"],
+        [["x", "s", "gamma"]],
+    ),
+    "the sum goes on": (
+        f"t = Add(x, s) n = {_NORM}(t, gamma) y = Add(t, n)",
+        "y",
+        ["SkipRMSNorm", "Add"],
+        [["x", "s", "gamma"]],
+    ),
+    "the sum is read before the norm": (
+        f"t = Add(x, s) r = Relu(t) n = {_NORM}(t, gamma) y = Add(r, n)",
+        "y",
+        ["SkipRMSNorm", "Relu", "Add"],
+        [["x", "s", "gamma"]],
+    ),
+    "the sum is an output": (
+        f"t = Add(x, s) y = {_NORM}(t, gamma)",
+        "y t",
+        ["SkipRMSNorm"],
+        [["x", "s", "gamma"]],
+    ),
+    "a bias on one operand": (
+        f"b = Add(bias, s) t = Add(x, b) y = {_NORM}(t, gamma)",
+        "y t",
+        ["SkipRMSNorm"],
+        [["s", "x", "gamma", "bias"]],
+    ),
+    "a bias on the sum": (
+        f"b = Add(x, s) t = Add(b, bias) y = {_NORM}(t, gamma)",
+        "y",
+        ["SkipRMSNorm"],
+        [["x", "s", "gamma", "bias"]],
+    ),
+    "a biased operand that is read elsewhere": (
+        f"b = Add(s, bias) t = Add(x, b) n = {_NORM}(t, gamma) y = Add(n, b)",
+        "y",
+        ["Add", "SkipRMSNorm", "Add"],
+        [["x", "b", "gamma"]],
+    ),
+    "two norms of one sum": (
+        f"t = Add(x, s) n = {_NORM}(t, gamma) m = {_NORM}(t, bias) y = Add(n, m)",
+        "y",
+        ["SkipRMSNorm", "RMSNorm", "Add"],
+        [["x", "s", "gamma"]],
+    ),
+    "a residual stream with biases": (
+        f"b = Add(s, bias) t = Add(b, x) n = {_NORM}(t, gamma) r = Relu(n) c = Add(r, bias) "
+        f"u = Add(c, t) y = {_NORM}(u, gamma)",
+        "y",
+        ["SkipRMSNorm", "Relu", "SkipRMSNorm"],
+        [["s", "x", "gamma", "bias"], ["r", "t", "gamma", "bias"]],
+    ),
+    "a bias in one of two: taking it in spares no more Adds": (
+        f"t = Add(s, x) n = {_NORM}(t, gamma) r = Relu(n) c = Add(r, bias) "
+        f"u = Add(c, t) y = {_NORM}(u, gamma)",
+        "y",
+        ["SkipRMSNorm", "Relu", "Add", "SkipRMSNorm"],
+        [["s", "x", "gamma"], ["c", "t", "gamma"]],
+    ),
+    "a bias in two of three: the third norm is not fused": (
+        f"t = Add(s, x) n = {_NORM}(t, gamma) r = Relu(n) c = Add(r, bias) "
+        f"u = Add(c, t) m = {_NORM}(u, gamma) q = Relu(m) e = Add(q, bias) v = Add(e, u) "
+        f"y = {_NORM}(v, gamma)",
+        "y",
+        ["Add", "RMSNorm", "Relu", "SkipRMSNorm", "Relu", "SkipRMSNorm"],
+        [["r", "t", "gamma", "bias"], ["q", "u", "gamma", "bias"]],
+    ),
+}
+UNFUSED = {
+    "no Add": f"y = {_NORM}(x, gamma)",
+    "an Add of a bias alone": f"t = Add(x, bias) y = {_NORM}(t, gamma)",
+    "an operand that broadcasts over features": f"t = Add(x, column) y = {_NORM}(t, gamma)",
+    "an operand without batch": f"t = Add(table, x) y = {_NORM}(t, gamma)",
+    "another sum": f"t = Sub(x, s) y = {_NORM}(t, gamma)",
+}
+
+
+def _model(body: str, outputs: str = "y") -> ir.Model:
+    declared = ", ".join(f"float[B, 3, 8] {output}" for output in outputs.split())
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17, "graphopt" : 1]>
+        g (float[B, 3, 8] x, float[B, 3, 8] s, float[3, 8] table, float[B, 3, 1] column)
+        => ({declared})
+        <float[8] gamma = {{0.5, -1.25, 2.0, 0.75, 1.5, -0.25, 1.0, 3.0}},
+         float[8] bias = {{1.0, 0.5, -0.25, 2.0, 0.75, -1.5, 0.125, 0.25}}> {{ {body} }}"""
+    )
+    for node in model.graph:  # every computed value of these bodies has the shape of x
+        x = model.graph.inputs[0]
+        node.outputs[0].type, node.outputs[0].shape = x.type, x.shape
+    define_operators(model)
+    return model
+
+
+def _inputs() -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(4)
+    shapes = {"x": (2, 3, 8), "s": (2, 3, 8), "table": (3, 8), "column": (2, 3, 1)}
+    return {name: draw.normal(0.5, 1, shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_the_whole_computes_what_the_parts_did(name: str) -> None:
+    body, outputs, operators, inputs = FUSED[name]
+    model = _model(body, outputs)
+    before = evaluate(cast_to_float64(model), _inputs())
+    fuse = FuseCustomNorms()
+    fuse(model)
+    assert fuse.record == {"SkipRMSNorm": len(inputs)}
+    assert [node.op_type for node in model.graph] == operators
+    fused = [node for node in model.graph if node.op_type == "SkipRMSNorm"]
+    assert [[value.name for value in node.inputs] for node in fused] == inputs
+    assert {node.attributes["epsilon"].value for node in fused} == {0.25}
+    assert {key[1] for key in model.functions} == {"RMSNorm", "SkipRMSNorm"} & set(operators)
+    after = evaluate(cast_to_float64(model), _inputs())
+    assert list(after) == list(before) == outputs.split()
+    for output, expected in before.items():
+        np.testing.assert_allclose(after[output], expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_onnx_runtime_agrees(name: str) -> None:
+    body, outputs, _, _ = FUSED[name]
+    model = _model(body, outputs)
+    truth = evaluate(cast_to_float64(model), _inputs())
+    FuseCustomNorms()(model)
+    onnx.checker.check_model(ir.to_proto(model), full_check=True)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = onnxruntime.InferenceSession(
+        ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    inputs = {name: array.astype(np.float32) for name, array in _inputs().items()}
+    for output, result in zip(outputs.split(), session.run(None, inputs), strict=True):
+        np.testing.assert_allclose(result, truth[output], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", UNFUSED)
+def test_what_the_operator_does_not_take_stays(name: str) -> None:
+    model = _model(UNFUSED[name])
+    before = [node.op_type for node in model.graph]
+    assert not FuseCustomNorms()(model).modified
+    assert [node.op_type for node in model.graph] == before
+
+
+@pytest.mark.parametrize("shape", [None, ir.Shape([None, 3, 8])])
+def test_shapes_that_are_not_proved_equal_stay(shape: ir.Shape | None) -> None:
+    model = _model(FUSED["two operands"][0])
+    for value in (*model.graph.inputs[:2], model.graph.node(0).outputs[0]):
+        value.shape = shape
+    assert not FuseCustomNorms()(model).modified
