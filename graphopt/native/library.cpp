@@ -101,9 +101,7 @@ size_t get_output_count(const CustomOp* op) { return self(op).signature->output_
 int get_memory_type(const CustomOp*, size_t) { return 0; }  // the default of the provider
 
 Presence get_input_presence(const CustomOp* op, size_t index) {
-  const Operand operand = self(op).signature->inputs[index];
-  const bool is_optional = operand == Operand::kGamma || operand == Operand::kBias;
-  return is_optional ? Presence::kOptional : Presence::kRequired;
+  return index < self(op).signature->required_inputs ? Presence::kRequired : Presence::kOptional;
 }
 
 Presence get_output_presence(const CustomOp*, size_t index) {

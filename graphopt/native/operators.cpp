@@ -62,8 +62,8 @@ OrtStatus* check_x(const Api& api, const Signature& signature, const Shape& x) {
 
 OrtStatus* check_operand(const Api& api, const Signature& signature, Operand operand,
                          const Shape& shape, const Shape& x) {
-  const char* name = kOperandNames[static_cast<int>(operand)];
-  if (operand == Operand::kResidual) {
+  const char* name = kOperandNames[operand];
+  if (operand == kResidual) {
     if (shape == x) return nullptr;
     return refuse(api,
                   "graphopt.%s: residual has shape %s but X has shape %s; they must be equal, "
@@ -119,17 +119,22 @@ OrtStatus* read_call(const Api& api, const Signature& signature, ElementType typ
 
   Shape x, shape;
   void* data[4] = {};  // by Operand
-  for (size_t index = 0; index < input_count; ++index) {
+  for (size_t index = 0; index < signature.input_count; ++index) {
     const Operand operand = signature.inputs[index];
     const OrtValue* value = nullptr;
-    if (OrtStatus* status = api.get_input(context, index, &value)) return status;
+    if (index < input_count) {
+      if (OrtStatus* status = api.get_input(context, index, &value)) return status;
+    }
+    if (value == nullptr && index < signature.required_inputs) {
+      return refuse(api, "graphopt.%s: %s is missing", signature.name, kOperandNames[operand]);
+    }
     if (value == nullptr) continue;
-    const bool is_x = operand == Operand::kX;
+    const bool is_x = operand == kX;
     if (OrtStatus* status = read_shape(api, signature, value, is_x ? &x : &shape)) return status;
     OrtStatus* status = is_x ? check_x(api, signature, x)
                              : check_operand(api, signature, operand, shape, x);
     if (status != nullptr) return status;
-    if (OrtStatus* failure = api.get_data(value, &data[static_cast<int>(operand)])) return failure;
+    if (OrtStatus* failure = api.get_data(value, &data[operand])) return failure;
   }
 
   void* y = nullptr;
@@ -139,9 +144,9 @@ OrtStatus* read_call(const Api& api, const Signature& signature, ElementType typ
     if (OrtStatus* status = allocate(api, context, 1, x, &sum)) return status;
   }
 
-  const void* residual = data[static_cast<int>(Operand::kResidual)];
-  const void* gamma = data[static_cast<int>(Operand::kGamma)];
-  const void* bias = data[static_cast<int>(Operand::kBias)];
+  const void* residual = data[kResidual];
+  const void* gamma = data[kGamma];
+  const void* bias = data[kBias];
   const bool has_residual = signature.output_count == 2;
   call->form = {type, signature.crms, has_residual, bias != nullptr, gamma != nullptr};
   call->rows = {data[0], residual, bias, gamma, y, sum, static_cast<size_t>(x.sizes[x.rank - 1]),

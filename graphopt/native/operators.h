@@ -9,30 +9,27 @@
 
 namespace graphopt {
 
-enum class Operand { kX, kResidual, kGamma, kBias };
+enum Operand { kX, kResidual, kGamma, kBias };
 
 struct Signature {
   const char* name;
   bool crms;
+  size_t required_inputs;  // those behind them are optional
   size_t input_count;
   Operand inputs[4];
   size_t output_count;  // Y, and with a residual also the optional sum
 };
 
-// gamma and bias are optional.
-//   RMSNorm(X, gamma) -> Y
+// Only the last operand is optional: ONNX Runtime before 1.18 infers no types past an absent one.
+//   RMSNorm(X, gamma?) -> Y
 //   CRMSNorm(X) -> Y
-//   SkipRMSNorm(X, residual, gamma, bias) -> (Y, sum)
-//   SkipCRMSNorm(X, residual, bias) -> (Y, sum)
+//   SkipRMSNorm(X, residual, gamma, bias?) -> Y, sum?
+//   SkipCRMSNorm(X, residual, bias?) -> Y, sum?
 constexpr Signature kSignatures[] = {
-    {"RMSNorm", false, 2, {Operand::kX, Operand::kGamma}, 1},
-    {"CRMSNorm", true, 1, {Operand::kX}, 1},
-    {"SkipRMSNorm",
-     false,
-     4,
-     {Operand::kX, Operand::kResidual, Operand::kGamma, Operand::kBias},
-     2},
-    {"SkipCRMSNorm", true, 3, {Operand::kX, Operand::kResidual, Operand::kBias}, 2},
+    {"RMSNorm", false, 1, 2, {kX, kGamma}, 1},
+    {"CRMSNorm", true, 1, 1, {kX}, 1},
+    {"SkipRMSNorm", false, 3, 4, {kX, kResidual, kGamma, kBias}, 2},
+    {"SkipCRMSNorm", true, 2, 3, {kX, kResidual, kBias}, 2},
 };
 
 // What one call computes, read from the context and checked; the outputs are allocated.

@@ -190,6 +190,7 @@ void normalize_rows(const Rows& rows, size_t begin, size_t end) {
   apply_to(at(end - 1), scale);
 }
 
+// The forms that the operators have.
 template <ElementType kType>
 RowsFunction select_form(const Form& form) {
   if (form.crms) {
@@ -197,16 +198,12 @@ RowsFunction select_form(const Form& form) {
     return form.bias ? normalize_rows<kType, true, true, true, false>
                      : normalize_rows<kType, true, true, false, false>;
   }
-  if (!form.residual) {
-    return form.gamma ? normalize_rows<kType, false, false, false, true>
-                      : normalize_rows<kType, false, false, false, false>;
+  if (form.residual) {
+    return form.bias ? normalize_rows<kType, false, true, true, true>
+                     : normalize_rows<kType, false, true, false, true>;
   }
-  if (form.bias) {
-    return form.gamma ? normalize_rows<kType, false, true, true, true>
-                      : normalize_rows<kType, false, true, true, false>;
-  }
-  return form.gamma ? normalize_rows<kType, false, true, false, true>
-                    : normalize_rows<kType, false, true, false, false>;
+  return form.gamma ? normalize_rows<kType, false, false, false, true>
+                    : normalize_rows<kType, false, false, false, false>;
 }
 
 RowsFunction select(const Form& form) {

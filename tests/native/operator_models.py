@@ -17,7 +17,7 @@ EPSILON = 2.0**-10  # the same in float32 and in float64
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """An operator with the operands that it is given; "" stands for an absent one."""
+    """An operator with the operands that it is given, and the results that it is asked for."""
 
     operator: str
     inputs: tuple[str, ...]
@@ -27,18 +27,21 @@ class Form:
         return f"{self.operator}({', '.join(self.inputs)})->{', '.join(self.outputs)}"
 
 
+RMS = Form("RMSNorm", ("X", "gamma"))
+RMS_WITHOUT_GAMMA = Form("RMSNorm", ("X",))
+CRMS = Form("CRMSNorm", ("X",))
+SKIP_RMS = Form("SkipRMSNorm", ("X", "residual", "gamma", "bias"), ("Y", "sum"))
+SKIP_CRMS = Form("SkipCRMSNorm", ("X", "residual", "bias"), ("Y", "sum"))
 FORMS = (
-    Form("RMSNorm", ("X",)),
-    Form("RMSNorm", ("X", "gamma")),
-    Form("CRMSNorm", ("X",)),
-    Form("SkipRMSNorm", ("X", "residual"), ("Y", "sum")),
+    RMS,
+    RMS_WITHOUT_GAMMA,
+    CRMS,
+    SKIP_RMS,
     Form("SkipRMSNorm", ("X", "residual", "gamma"), ("Y", "sum")),
-    Form("SkipRMSNorm", ("X", "residual", "", "bias"), ("Y", "sum")),
-    Form("SkipRMSNorm", ("X", "residual", "gamma", "bias"), ("Y", "sum")),
-    Form("SkipRMSNorm", ("X", "residual", "gamma", "bias")),
+    Form("SkipRMSNorm", ("X", "residual", "gamma", "bias"), ("Y",)),
+    SKIP_CRMS,
     Form("SkipCRMSNorm", ("X", "residual"), ("Y", "sum")),
-    Form("SkipCRMSNorm", ("X", "residual", "bias"), ("Y", "sum")),
-    Form("SkipCRMSNorm", ("X", "residual", "bias")),
+    Form("SkipCRMSNorm", ("X", "residual", "bias"), ("Y",)),
 )
 TYPES: dict[str, Any] = {
     "float32": np.float32,
@@ -56,15 +59,16 @@ def model(form: Form, dtype: str, epsilon: float | None = EPSILON) -> bytes:
     element = int(helper.np_dtype_to_tensor_dtype(np.dtype(TYPES[dtype])))
     outside = TensorProto.FLOAT if dtype == "bfloat16" else element
     attributes = {} if epsilon is None else {"epsilon": epsilon}
-    names = [name for name in form.inputs if name]
-    nodes = [helper.make_node("Cast", [name], [f"{name}_in"], to=element) for name in names]
-    inputs = [f"{name}_in" if name else "" for name in form.inputs]
+    nodes = [helper.make_node("Cast", [name], [f"{name}_in"], to=element) for name in form.inputs]
+    inputs = [f"{name}_in" for name in form.inputs]
     outputs = [f"{name}_out" for name in form.outputs]
     nodes.append(helper.make_node(form.operator, inputs, outputs, domain="graphopt", **attributes))
     nodes += [
         helper.make_node("Cast", [f"{name}_out"], [name], to=outside) for name in form.outputs
     ]
-    return serialized(nodes, dict.fromkeys(names, outside), dict.fromkeys(form.outputs, outside))
+    return serialized(
+        nodes, dict.fromkeys(form.inputs, outside), dict.fromkeys(form.outputs, outside)
+    )
 
 
 def serialized(

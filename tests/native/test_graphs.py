@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.native.operator_models import (
     EPSILON,
-    FORMS,
+    RMS,
+    SKIP_RMS,
     expected_sum,
     expected_y,
     model,
@@ -24,7 +25,6 @@ from tests.native.operator_models import (
     serialized,
 )
 
-FULL = FORMS[6]  # SkipRMSNorm with every operand
 FLOAT = TensorProto.FLOAT
 
 
@@ -62,8 +62,8 @@ def test_blocks_in_a_row_that_reuse_their_memory(
     got = run(open_session(content, library, threads, optimize=True), values, "float32")
     chain = {**values, "X": -values["X"], "residual": -values["residual"]}
     for _ in range(4):
-        y = expected_y(FULL, chain, "float32").astype(np.float32)
-        chain |= {"residual": expected_sum(FULL, chain, "float32"), "X": y}
+        y = expected_y(SKIP_RMS, chain, "float32").astype(np.float32)
+        chain |= {"residual": expected_sum(SKIP_RMS, chain, "float32"), "X": y}
     np.testing.assert_allclose(-got["Y"], chain["X"], rtol=2e-5, atol=2e-6)
     np.testing.assert_allclose(-got["sum"], chain["residual"], rtol=2e-5, atol=2e-6)
 
@@ -97,8 +97,8 @@ def test_x_may_be_the_residual_too(library: Path) -> None:
     )
     got = run(open_session(content, library, optimize=True), values, "float32")
     both = {**values, "X": -values["X"], "residual": -values["X"]}
-    assert np.array_equal(got["sum"], expected_sum(FULL, both, "float32"))
-    np.testing.assert_allclose(got["Y"], expected_y(FULL, both, "float32"), rtol=5e-7)
+    assert np.array_equal(got["sum"], expected_sum(SKIP_RMS, both, "float32"))
+    np.testing.assert_allclose(got["Y"], expected_y(SKIP_RMS, both, "float32"), rtol=5e-7)
 
 
 def test_a_node_of_constants_is_folded(library: Path, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_node_of_constants_is_folded(library: Path, tmp_path: Path) -> None:
     )
     got = run(open_session(content, library, optimize=True), values, "float32")["Y"]
     constant = {"X": values["residual"], "gamma": values["gamma"]}
-    expected = values["X"] + expected_y(FORMS[1], constant, "float32")
+    expected = values["X"] + expected_y(RMS, constant, "float32")
     np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
 
 
@@ -140,11 +140,11 @@ def test_a_kernel_takes_the_place_of_a_function_body(library: Path, optimize: bo
     alone = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     assert np.array_equal(run(alone, values, "float32")["Y"], -values["X"])
     got = run(open_session(content, library, optimize=optimize), values, "float32")["Y"]
-    np.testing.assert_allclose(got, expected_y(FORMS[1], values, "float32"), rtol=5e-7)
+    np.testing.assert_allclose(got, expected_y(RMS, values, "float32"), rtol=5e-7)
 
 
 def test_sessions_may_be_opened_and_run_at_the_same_time(library: Path) -> None:
-    content = model(FULL, "float32")
+    content = model(SKIP_RMS, "float32")
     values = random_values((50, 300), "float32")
 
     def once(_: int) -> np.ndarray:
@@ -156,7 +156,7 @@ def test_sessions_may_be_opened_and_run_at_the_same_time(library: Path) -> None:
 
 
 def test_one_session_may_run_at_the_same_time_in_several_threads(library: Path) -> None:
-    session = open_session(model(FULL, "float32"), library, threads=2)
+    session = open_session(model(SKIP_RMS, "float32"), library, threads=2)
     inputs = [random_values((50, 300 + i), "float32", seed=i) for i in range(8)]
 
     def once(values: dict[str, np.ndarray]) -> np.ndarray:

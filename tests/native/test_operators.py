@@ -9,8 +9,13 @@ import pytest
 
 from graphopt.library import instruction_set, library_path
 from tests.native.operator_models import (
+    CRMS,
     EPSILON,
     FORMS,
+    RMS,
+    RMS_WITHOUT_GAMMA,
+    SKIP_CRMS,
+    SKIP_RMS,
     TOLERANCES,
     TYPES,
     Form,
@@ -65,7 +70,7 @@ def test_an_operator_computes_its_formula(
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_two_threads_share_the_rows(dtype: str, library: Path) -> None:
-    form = FORMS[6]
+    form = SKIP_RMS
     one, two = (open_session(model(form, dtype), library, threads) for threads in (1, 2))
     for shape in ((197, 767), (1, 65537), (5000, 33), (3, 20000)):
         values = random_values(shape, dtype)
@@ -75,7 +80,7 @@ def test_two_threads_share_the_rows(dtype: str, library: Path) -> None:
             assert np.array_equal(results[0][name], results[1][name])
 
 
-@pytest.mark.parametrize("form", [FORMS[1], FORMS[2], FORMS[6]], ids=str)
+@pytest.mark.parametrize("form", [RMS, CRMS, SKIP_RMS], ids=str)
 def test_memory_need_not_be_aligned(form: Form, library: Path) -> None:
     session = open_session(model(form, "float32"), library)
     values = random_values((5, 768), "float32")
@@ -96,7 +101,7 @@ def test_every_16_bit_number_is_read_and_rounded_to_nearest_even(
     exponents = np.random.default_rng(0).uniform(-16, 16, size=every.shape)
     with np.errstate(over="ignore"):
         other = (2.0**exponents).astype(TYPES[dtype])
-    form = Form("SkipRMSNorm", ("X", "residual"), ("Y", "sum"))
+    form = Form("SkipCRMSNorm", ("X", "residual"), ("Y", "sum"))
     for name in available():
         monkeypatch.setenv("GRAPHOPT_INSTRUCTION_SET", name)
         session = open_session(model(form, dtype), library)
@@ -107,14 +112,14 @@ def test_every_16_bit_number_is_read_and_rounded_to_nearest_even(
 
 
 def test_accuracy_does_not_fall_with_the_length_of_a_row(library: Path) -> None:
-    session = open_session(model(FORMS[0], "float32"), library)
+    session = open_session(model(RMS_WITHOUT_GAMMA, "float32"), library)
     x = np.random.default_rng(0).normal(size=(1, 1 << 22)).astype(np.float32) + 10
     values = {"X": x}
-    check(FORMS[0], values, run(session, values, "float32"), "float32")
+    check(RMS_WITHOUT_GAMMA, values, run(session, values, "float32"), "float32")
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("form", [FORMS[1], FORMS[2], FORMS[6], FORMS[9]], ids=str)
+@pytest.mark.parametrize("form", [RMS, CRMS, SKIP_RMS, SKIP_CRMS], ids=str)
 @pytest.mark.parametrize("d", [3, 33, 64])
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_spreads_over_its_row_as_in_the_formula(
@@ -131,6 +136,6 @@ def test_what_is_not_finite_spreads_over_its_row_as_in_the_formula(
 def test_a_row_of_zeros_stays_zero_unless_epsilon_is_zero_too(dtype: str, library: Path) -> None:
     values = {"X": np.zeros((2, 9), TYPES[dtype])}
     for epsilon, expected in ((EPSILON, 0), (0.0, np.nan)):
-        session = open_session(model(FORMS[0], dtype, epsilon), library)
+        session = open_session(model(RMS_WITHOUT_GAMMA, dtype, epsilon), library)
         y = run(session, values, dtype)["Y"]
         assert np.array_equal(y, np.full((2, 9), expected, TYPES[dtype]), equal_nan=True)

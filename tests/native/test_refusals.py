@@ -15,9 +15,17 @@ from onnx import TensorProto, helper
 from graphopt.errors import EnvironmentFailure, UsageError
 from graphopt.library import instruction_set, library_path
 from graphopt.native import build
-from tests.native.operator_models import EPSILON, FORMS, Form, model, open_session, serialized
-
-RMS, CRMS, SKIP, SKIP_CRMS = FORMS[1], FORMS[2], FORMS[6], FORMS[9]
+from tests.native.operator_models import (
+    CRMS,
+    EPSILON,
+    RMS,
+    SKIP_CRMS,
+    SKIP_RMS,
+    Form,
+    model,
+    open_session,
+    serialized,
+)
 
 # Form, shapes of its operands, and the message.
 SHAPES: list[tuple[Form, dict[str, Sequence[int]], str]] = [
@@ -33,17 +41,17 @@ SHAPES: list[tuple[Form, dict[str, Sequence[int]], str]] = [
     (RMS, {"X": (2, 3), "gamma": (2, 3)}, "gamma has shape [2, 3] but X has shape [2, 3]"),
     (RMS, {"X": (2, 3), "gamma": ()}, "gamma has shape [] but X has shape [2, 3]"),
     (
-        SKIP,
+        SKIP_RMS,
         {"X": (2, 3), "residual": (1, 3), "gamma": (3,), "bias": (3,)},
         "residual has shape [1, 3] but X has shape [2, 3]; they must be equal, nothing is broad",
     ),
     (
-        SKIP,
+        SKIP_RMS,
         {"X": (2, 3), "residual": (3,), "gamma": (3,), "bias": (3,)},
         "residual has shape [3] but X has shape [2, 3]",
     ),
     (
-        SKIP,
+        SKIP_RMS,
         {"X": (2, 3), "residual": (3, 2), "gamma": (3,), "bias": (3,)},
         "residual has shape [3, 2] but X has shape [2, 3]",
     ),
@@ -117,11 +125,25 @@ def test_an_element_type_without_a_kernel(types: Sequence[str], library: Path) -
     assert "RMSNorm" in message(lambda: open_session(content, library))
 
 
-@pytest.mark.parametrize("operands", [[], ["X"] * 3, ["", "X"]])
-def test_a_number_of_operands_that_cannot_be(operands: list[str], library: Path) -> None:
-    node = helper.make_node("RMSNorm", operands, ["Y"], domain="graphopt", epsilon=EPSILON)
-    content = serialized([node], {"X": TensorProto.FLOAT}, {"Y": TensorProto.FLOAT})
-    message(lambda: open_session(content, library))
+@pytest.mark.parametrize(
+    ("operator", "operands"),
+    [
+        ("RMSNorm", []),
+        ("RMSNorm", ["X"] * 3),
+        ("RMSNorm", ["", "X"]),
+        ("SkipRMSNorm", ["X", "X"]),
+        ("SkipRMSNorm", ["X", "X", ""]),
+        ("SkipRMSNorm", ["X", "", "gamma"]),
+        ("SkipCRMSNorm", ["X"]),
+    ],
+)
+def test_operands_that_are_missing_or_too_many(
+    operator: str, operands: list[str], library: Path
+) -> None:
+    node = helper.make_node(operator, operands, ["Y"], domain="graphopt", epsilon=EPSILON)
+    content = serialized([node], dict.fromkeys(["X", "gamma"], TensorProto.FLOAT), {"Y": 1})
+    feeds = {"X": np.ones((2, 3), np.float32), "gamma": np.ones(3, np.float32)}
+    message(lambda: open_session(content, library).run(None, feeds))
 
 
 def test_an_instruction_set_that_does_not_exist(

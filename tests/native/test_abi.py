@@ -1,0 +1,97 @@
+"""One binary in real releases of ONNX Runtime, from the oldest that it is made for.
+
+What is declared in ort_api.h is wrong where one of these fails: the releases before 1.17 have no
+thread pool for kernels, those before 1.18 no reuse of memory.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.native.operator_models import (
+    FORMS,
+    RMS_WITHOUT_GAMMA,
+    SKIP_CRMS,
+    TOLERANCES,
+    TYPES,
+    expected_sum,
+    expected_y,
+    model,
+    random_values,
+)
+
+ROOT = Path(__file__).parents[2]
+# Releases at which what the kernels use of the API changes, and later ones, each with the last
+# minor version of Python that it was built for.
+RELEASES = [
+    release
+    for release, last_python in {
+        "1.16.3": 11,
+        "1.17.3": 12,
+        "1.18.1": 12,
+        "1.20.1": 13,
+        "1.25.1": 14,
+    }.items()
+    if sys.version_info.minor <= last_python
+]
+
+
+def interpreter(release: str) -> Path:
+    """Python of an environment that has the release, kept for later runs."""
+    home = ROOT / ".model-cache" / f"onnxruntime-{release}-py{sys.version_info.minor}"
+    python = home / "bin" / "python"
+    if not (home / "complete").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # numpy 2 came after the first of these releases, which were built for numpy 1.
+        subprocess.run([*install, f"onnxruntime=={release}", "numpy<2"], check=True)
+        (home / "complete").touch()
+    return python
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_library_works_in(release: str, library: Path, tmp_path: Path) -> None:
+    cases = {}
+    for i, form in enumerate(FORMS):
+        for dtype in TYPES:
+            values = random_values((40, 767), dtype, seed=i)
+            name = f"{i}-{dtype}"
+            cases[name] = (form, dtype, values)
+            (tmp_path / f"{name}.onnx").write_bytes(model(form, dtype))
+            used = {key: values[key] for key in form.inputs}
+            if dtype == "bfloat16":
+                used = {key: value.astype(np.float32) for key, value in used.items()}
+            np.savez(tmp_path / f"{name}.in.npz", **used)
+    (tmp_path / "refused.onnx").write_bytes(model(SKIP_CRMS, "float32"))
+    np.savez(
+        tmp_path / "refused.in.npz",
+        X=np.ones((2, 3), np.float32),
+        residual=np.ones((1, 3), np.float32),
+        bias=np.ones(3, np.float32),
+    )
+    (tmp_path / "invalid.onnx").write_bytes(model(RMS_WITHOUT_GAMMA, "float32", epsilon=None))
+
+    script = Path(__file__).with_name("run_cases.py")
+    command = [interpreter(release), script, library, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, release), done.stderr
+
+    for name, (form, dtype, values) in cases.items():
+        assert not (tmp_path / f"{name}.error").exists(), (tmp_path / f"{name}.error").read_text()
+        got = np.load(tmp_path / f"{name}.out.npz")
+        expected = expected_y(form, values, dtype)
+        np.testing.assert_allclose(
+            got["Y"].astype(np.float64), expected, rtol=TOLERANCES[dtype], atol=1e-7
+        )
+        if "sum" in got:
+            assert np.array_equal(
+                got["sum"].astype(TYPES[dtype]), expected_sum(form, values, dtype)
+            )
+    assert "they must be equal, nothing is broadcast" in (tmp_path / "refused.error").read_text()
+    assert "the attribute epsilon, a float, is missing" in (tmp_path / "invalid.error").read_text()
