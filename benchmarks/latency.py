@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"default: {' '.join(MODELS)}")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sessions", type=int, default=20, help="of each model, at least 2")
+    parser.add_argument("--sessions", type=int, default=20, help="of each model, at least 6")
     parser.add_argument("--duration", type=float, default=60.0, help="seconds for each model")
     options = parser.parse_args()
     print(f"| {' | '.join(HEADINGS)} |")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -82,10 +83,10 @@ def compare(
         One comparison a candidate, in the order of ``samples``, the baseline included.
 
     Raises:
-        UsageError: There is no candidate of that name, or fewer than two openings.
+        UsageError: The name is unknown, or there are too few openings for an interval.
     """
     names = list(samples.seconds)
-    ratios = _ratios(samples, names, baseline)
+    ratios = _ratios(samples, names, baseline, confidence)
     resampled = bootstrap_medians(ratios, resamples=resamples, seed=seed)
     result = {}
     for index, name in enumerate(names):
@@ -117,9 +118,9 @@ def captured(
     the baseline, the share is (1 - ratio of the candidate) / (1 - ratio of the floor).
 
     Raises:
-        UsageError: There is no candidate of one of these names, or fewer than two openings.
+        UsageError: A name is unknown, or there are too few openings for an interval.
     """
-    ratios = _ratios(samples, [candidate, floor], baseline)
+    ratios = _ratios(samples, [candidate, floor], baseline, confidence)
     resampled = bootstrap_medians(ratios, resamples=resamples, seed=seed)
     ratio, floor_ratio = np.median(ratios, axis=1)
     if estimate(floor_ratio, resampled[1], confidence).high >= 1:
@@ -130,13 +131,19 @@ def captured(
     return Captured(estimate(share, (1 - resampled[0]) / cost, confidence))
 
 
-def _ratios(samples: Samples, names: list[str], baseline: str) -> Array:
+def _ratios(samples: Samples, names: list[str], baseline: str, confidence: float) -> Array:
     """For each opening the median over its rounds of the ratio in a round: [names, openings]."""
     for name in (*names, baseline):
         if name not in samples.seconds:
             known = ", ".join(samples.seconds)
             raise UsageError(f"nothing was measured under the name {name!r}; there are: {known}")
     base = samples.seconds[baseline]
-    if len(base) < 2:
-        raise UsageError("one opening has no interval: measure with at least two")
+    # All m openings lie on one side of the median in 2^(1 - m) of the cases: no interval within
+    # their range can cover it more often than in the others.
+    least = math.ceil(1 - math.log2(1 - confidence))
+    if len(base) < least:
+        raise UsageError(
+            f"{len(base)} openings cannot carry an interval of {confidence:.0%}: measure with at "
+            f"least {least}"
+        )
     return np.stack([np.median(samples.seconds[name] / base, axis=1) for name in names])

@@ -58,8 +58,8 @@ def test_the_figures_of_samples_without_noise() -> None:
 
 def test_percentiles_are_those_of_all_calls() -> None:
     values = np.arange(1.0, 102.0)
-    two_openings = np.stack([values, values])
-    only = compare(Samples({"only": two_openings}), "only")["only"]
+    samples = Samples({"only": np.tile(values, (6, 1))})
+    only = compare(samples, "only")["only"]
     assert (only.median, only.p90, only.p99) == pytest.approx((51.0, 91.0, 100.0), rel=0.01)
 
 
@@ -131,6 +131,11 @@ def test_an_unknown_name_is_named_with_those_that_exist() -> None:
         compare(exact(one=1.0, other=1.0), "crms")
 
 
-def test_one_opening_has_no_interval() -> None:
-    with pytest.raises(UsageError, match="at least two"):
-        compare(Samples({"one": np.ones((1, 50))}), "one")
+@pytest.mark.parametrize(("confidence", "least"), [(0.5, 2), (0.9, 5), (0.95, 6), (0.99, 8)])
+def test_too_few_openings_carry_no_interval(confidence: float, least: int) -> None:
+    def few(openings: int) -> Samples:
+        return Samples({"one": np.ones((openings, 50))})
+
+    assert compare(few(least), "one", confidence=confidence)
+    with pytest.raises(UsageError, match=rf"interval of .*: measure with at least {least}"):
+        compare(few(least - 1), "one", confidence=confidence)

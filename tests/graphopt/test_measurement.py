@@ -50,10 +50,10 @@ def groups(log: list[str], size: int) -> list[tuple[str, ...]]:
 
 def test_samples_are_the_seconds_of_each_candidate(machine: Machine) -> None:
     candidates = {"one": machine.candidate("one", 30), "two": machine.candidate("two", 20)}
-    samples = measure(candidates, openings=3, rounds=4)
+    samples = measure(candidates, openings=6, rounds=4)
     assert list(samples.seconds) == ["one", "two"]
-    np.testing.assert_allclose(samples.seconds["one"], np.full((3, 4), 30e-6))
-    np.testing.assert_allclose(samples.seconds["two"], np.full((3, 4), 20e-6))
+    np.testing.assert_allclose(samples.seconds["one"], np.full((6, 4), 30e-6))
+    np.testing.assert_allclose(samples.seconds["two"], np.full((6, 4), 20e-6))
     assert samples.clock == "wall"
     assert compare(samples, "one")["two"].ratio.value == pytest.approx(2 / 3)
 
