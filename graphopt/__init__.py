@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationFailed,
     )
+    from graphopt.library import library_path
     from graphopt.loading import load
     from graphopt.optimization import OutputRejected, Result, inspect, optimize
     from graphopt.passes.report import PlanSummary
@@ -35,6 +36,7 @@ __all__ = [
     "Verification",
     "VerificationFailed",
     "inspect",
+    "library_path",
     "load",
     "optimize",
     "save",
@@ -53,6 +55,7 @@ _MODULES = {
     "Verification": "graphopt.verification",
     "VerificationFailed": "graphopt.errors",
     "inspect": "graphopt.optimization",
+    "library_path": "graphopt.library",
     "load": "graphopt.loading",
     "optimize": "graphopt.optimization",
     "save": "graphopt.saving",

@@ -22,6 +22,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graphopt.errors import EnvironmentFailure
+from graphopt.library import library_path
+
 if TYPE_CHECKING:
     from graphopt.models import Description
     from graphopt.passes.pipeline import Step
@@ -69,6 +72,21 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
             f"wrote {after.path} ({_size(after.bytes)}; the input has {_size(before.bytes)})",
             style="bold",
         )
+    if (line := _registration(report)) is not None:
+        out.print(f"native kernels: {line}", soft_wrap=True)  # to be copied whole
+
+
+def _registration(report: Report) -> str | None:
+    """The line that gives a session the kernels of what was made, if they were built."""
+    if not any(step.name == "lower-custom-norms" and step.changed for step in report.passes):
+        return None
+    try:
+        library_path(report.provider)
+    except EnvironmentFailure:
+        return None
+    argument = "" if report.provider == "cpu" else f'"{report.provider}"'
+    path = f"str(graphopt.library_path({argument}))"
+    return f"session_options.register_custom_ops_library({path})"
 
 
 def print_plan(out: Console, plan: PlanSummary) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from graphopt import exit_codes, rendering
 from graphopt.cli import cli
+from graphopt.errors import EnvironmentFailure
 from graphopt.verification import OutputError, Verification
 from tests.graphopt.model_files import block, save_external, save_inline, snapshot
 
@@ -126,7 +127,10 @@ BAD_USAGE = {
     "no such option": (["optimize", "m.onnx", "--fast"], "No such option '--fast'"),
     "no model": (["optimize"], "Missing argument 'MODEL'"),
     "variant": (["optimize", "m.onnx", "--variant", "batch"], "'batch' is not 'rms'"),
-    "ops": (["optimize", "m.onnx", "--ops", "all"], "'all' is not one of 'standard', 'ort'"),
+    "ops": (
+        ["optimize", "m.onnx", "--ops", "all"],
+        "'all' is not one of 'standard', 'ort', 'custom'",
+    ),
     "shape": (["optimize", "m.onnx", "--input-shape", "x=3"], "write it as NAME:1,128"),
     "negative shape": (["optimize", "m.onnx", "--input-shape", "x:-1"], "write it as NAME:1,128"),
     "dim": (["optimize", "m.onnx", "--dim", "batch:3"], "write it as NAME=N"),
@@ -233,6 +237,34 @@ def test_verify_prints_the_error_of_each_output(
     assert (code, json.loads(out)["result"]["status"]) == (1, "failed")
 
 
+REGISTRATION = {
+    "cpu": "session_options.register_custom_ops_library(str(graphopt.library_path()))",
+    "cuda": 'session_options.register_custom_ops_library(str(graphopt.library_path("cuda")))',
+}
+
+
+@pytest.mark.parametrize("provider", REGISTRATION)
+def test_optimize_tells_how_to_register_the_kernels_that_were_built(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    model: Path,
+    provider: str,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    command = ["optimize", model, "--ops", "custom", "--provider", provider, "--force"]
+    monkeypatch.setattr(rendering, "library_path", lambda provider: Path("library"))
+    code, out, _ = run(capsys, *command)
+    assert code == 0
+    assert f"native kernels: {REGISTRATION[provider]}\n" in out
+    assert "native kernels" not in run(capsys, "optimize", model, "--force")[1]
+
+    def missing(provider: str) -> Path:
+        raise EnvironmentFailure("the kernels were not built")
+
+    monkeypatch.setattr(rendering, "library_path", missing)
+    assert "native kernels" not in run(capsys, *command)[1]
+
+
 def test_passes_marks_what_may_be_skipped(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "passes")
     rows = {line.split()[0]: line for line in out.splitlines() if line.strip()}
@@ -241,6 +273,7 @@ def test_passes_marks_what_may_be_skipped(capsys: pytest.CaptureFixture[str]) ->
     assert " yes " not in rows["recentre"]
     assert "fuse-skip-norms" not in rows
     assert "fuse-skip-norms" in run(capsys, "passes", "--ops", "ort", "--provider", "cuda")[1]
+    assert "fuse-custom-norms" in run(capsys, "passes", "--ops", "custom")[1]
 
 
 def test_export_list_names_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ def _block(**given: object) -> ir.Model:
 
 REFUSED = {
     "an unknown variant": ({"variant": "crms2"}, "variant is 'crms2'; choose one of rms"),
-    "unknown operators": ({"ops": "mine"}, "ops is 'mine'; choose one of standard, ort"),
+    "unknown operators": ({"ops": "mine"}, "ops is 'mine'; choose one of standard, ort, custom"),
     "an unknown provider": ({"provider": "tpu"}, "provider is 'tpu'; choose one of cpu, cuda"),
     "skipping what is needed": (
         {"skip": frozenset({"recentre"})},
@@ -64,12 +64,28 @@ def test_every_optional_step_may_be_skipped(skipped: list[str]) -> None:
     )
 
 
-@pytest.mark.parametrize("ops", ["standard", "ort"])
+@pytest.mark.parametrize("ops", ["standard", "ort", "custom"])
 @pytest.mark.parametrize("provider", ["cpu", "cuda"])
 @pytest.mark.parametrize("opset", [13, 17, 18, 20, 23])
 def test_every_target_computes_the_same(ops: str, provider: str, opset: int) -> None:
     model = graph(_BLOCK.replace(", c)", ")"), _WEIGHTS, opset=opset)
     assert optimized(model, ops=ops, provider=provider).converted == {"n", "y"}
+
+
+def test_custom_operators_come_with_their_bodies_and_can_be_optimized_again() -> None:
+    once = optimized(_block(), ops="custom")
+    assert once.count("RMSNorm") == once.count("SkipRMSNorm") == 1
+    assert {key[:2] for key in once.after.functions} == {
+        ("graphopt", "RMSNorm"),
+        ("graphopt", "SkipRMSNorm"),
+    }
+    assert not optimized(once.after, ops="standard").after.functions
+
+
+def test_below_opset_12_custom_operators_are_left_out() -> None:
+    outcome = optimized(graph(_BLOCK.replace(", c)", ")"), _WEIGHTS, opset=11), ops="custom")
+    assert outcome.converted == {"n", "y"}
+    assert not outcome.after.functions
 
 
 def test_a_record_for_each_step_and_the_plan() -> None:
