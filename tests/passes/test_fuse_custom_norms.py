@@ -93,7 +93,8 @@ UNFUSED = {
     "an Add of a bias alone": f"t = Add(x, bias) y = {_NORM}(t, gamma)",
     "an operand that broadcasts over features": f"t = Add(x, column) y = {_NORM}(t, gamma)",
     "an operand without batch": f"t = Add(table, x) y = {_NORM}(t, gamma)",
-    "another sum": f"t = Sub(x, s) y = {_NORM}(t, gamma)",
+    "a third operand that is no bias": f"b = Add(x, s) t = Add(b, table) y = {_NORM}(t, gamma)",
+    "another operator": f"t = Sub(x, s) y = {_NORM}(t, gamma)",
 }
 
 

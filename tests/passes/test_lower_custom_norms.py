@@ -63,6 +63,7 @@ LEFT = {
     "gamma of another type": (f"y = {_NORM}(h, gamma)", 23),
     "gamma of one entry": (f"y = {_NORM}(x, one)", 23),
     "more than one axis": (f"y = {_NORM.replace('= 2', '= 1')}(x, plane)", 23),
+    "more axes than gamma has": (f"y = {_NORM.replace('= 2', '= 1')}(x, gamma)", 23),
     "another operator": ("y = Exp(x)", 17),
 }
 
