@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -35,6 +36,10 @@ class RandomGraph:
 
     def __repr__(self) -> str:
         return "\n" + graph_text(self.model())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """How hypothesis prints a failing graph."""
+        printer.text(repr(self))
 
 
 def _draw(below: Callable[[int], int], profile: Profile) -> RandomGraph:

@@ -38,10 +38,6 @@ def _weight(g: Builder, rows: int, columns: int) -> np.ndarray:
     return w - w.mean(axis=1, keepdims=True) if not g.smooth and g.chance(10) else w
 
 
-def _with(x: Tensor, axis: int, size: int) -> tuple[Dim, ...]:
-    return (*x.dims[:axis], Dim.static(size), *x.dims[axis + 1 :])
-
-
 def _bias(g: Builder, y: Tensor) -> Tensor:
     """Adds a bias: of the features mostly, of every static axis or one number at times."""
     if g.chance(20):
@@ -67,13 +63,13 @@ def _matmul(g: Builder, x: Tensor, size: int) -> Tensor:
         w = g.constant(_weight(g, k, size), "in-out")
     if g.chance(4):
         w = g.node("Identity", [w], [Dim.static(k), Dim.static(size)], 1).value
-    y = g.node("MatMul", [x, w], _with(x, x.axis, size), x.axis)
+    y = g.node("MatMul", [x, w], x.with_dim(x.axis, Dim.static(size)), x.axis)
     return _bias(g, y)
 
 
 def _left_matmul(g: Builder, x: Tensor, size: int) -> Tensor:
     w = g.constant(_weight(g, x.size, size).T.copy(), "out-in")
-    return _bias(g, g.node("MatMul", [w, x], _with(x, x.axis, size), x.axis))
+    return _bias(g, g.node("MatMul", [w, x], x.with_dim(x.axis, Dim.static(size)), x.axis))
 
 
 def _gemm(g: Builder, x: Tensor, size: int) -> Tensor | None:
@@ -102,7 +98,7 @@ def _gemm(g: Builder, x: Tensor, size: int) -> Tensor | None:
     y = g.node("Gemm", inputs, (rows, Dim.static(size)), 1, **attributes)
     if x.rank == 2:
         return y
-    back = g.reshape(y, _with(x, x.axis, size), x.axis)
+    back = g.reshape(y, x.with_dim(x.axis, Dim.static(size)), x.axis)
     return back if back is not None else _dynamic_reshape(g, y, x, size)
 
 
@@ -112,7 +108,7 @@ def _dynamic_reshape(g: Builder, y: Tensor, like: Tensor, size: int) -> Tensor:
     shape = g.node("Shape", [like], [rank])
     lead = g.node("Slice", [shape, g.constant([0]), g.constant([-1])], [Dim.static(like.rank - 1)])
     target = g.node("Concat", [lead, g.constant([size])], [rank], axis=0)
-    return g.node("Reshape", [y, target], _with(like, like.axis, size), like.axis)
+    return g.node("Reshape", [y, target], like.with_dim(like.axis, Dim.static(size)), like.axis)
 
 
 def _spatial(x: Tensor) -> int:
@@ -130,7 +126,7 @@ def _conv(g: Builder, x: Tensor, size: int) -> Tensor:
     return g.node(
         "Conv",
         inputs,
-        _with(x, 1, size),
+        x.with_dim(1, Dim.static(size)),
         1,
         kernel_shape=[kernel] * n,
         pads=[kernel // 2] * (2 * n),
@@ -142,7 +138,7 @@ def _conv_transpose(g: Builder, x: Tensor, size: int) -> Tensor:
     n = _spatial(x)
     w = g.constant(g.normal([x.size, size, *[1] * n], scale=x.size**-0.5))
     inputs = [x, w, g.constant(g.normal([size]))] if g.chance(70) else [x, w]
-    return g.node("ConvTranspose", inputs, _with(x, 1, size), 1, kernel_shape=[1] * n)
+    return g.node("ConvTranspose", inputs, x.with_dim(1, Dim.static(size)), 1, kernel_shape=[1] * n)
 
 
 def embedding(g: Builder, dims: tuple[Dim, ...], size: int) -> tuple[Tensor, ir.Value, int]:

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from tests.random_graphs.builder import Builder
 from tests.random_graphs.layouts import LAYOUTS
 from tests.random_graphs.norms import layer_norm
+from tests.random_graphs.parts import PARTS
 from tests.random_graphs.tensors import Dim, Tensor
 
 __all__ = ["MOVERS", "move", "token_factor"]
@@ -23,10 +24,6 @@ Mover = Callable[[Builder, Tensor], Tensor | None]
 def move(g: Builder, x: Tensor) -> Tensor:
     moved = g.pick(MOVERS)(g, x)
     return x if moved is None else moved
-
-
-def _replaced(x: Tensor, axis: int, dim: Dim) -> list[Dim]:
-    return [*x.dims[:axis], dim, *x.dims[axis + 1 :]]
 
 
 def identity(g: Builder, x: Tensor) -> Tensor:
@@ -40,7 +37,7 @@ def cast(g: Builder, x: Tensor) -> Tensor:
 def token_factor(g: Builder, x: Tensor) -> Tensor:
     """One number for each token: the dimensions of x with 1 on the feature axis."""
     one = Dim.static(1)
-    dims = _replaced(x, x.axis, one)
+    dims = x.with_dim(x.axis, one)
     kind = g.below(4)
     if kind == 0:
         return Tensor(g.constant(g.normal(g.pick([[], [1]]))), (), 0)
@@ -120,4 +117,5 @@ MOVERS: list[Mover] = [
     self_centred,
     layer_scale,
     *LAYOUTS,
+    *PARTS,
 ]

@@ -66,7 +66,7 @@ def feature_mean(g: Builder, x: Tensor) -> Tensor:
 
 
 def feature_part(g: Builder, x: Tensor) -> Tensor:
-    dims = [*x.dims[: x.axis], Dim.static(2), *x.dims[x.axis + 1 :]]
+    dims = x.with_dim(x.axis, Dim.static(2))
     return g.node("Slice", [x, *(g.constant([n]) for n in (0, 2, x.axis))], dims, x.axis)
 
 
@@ -138,7 +138,7 @@ def by_symbolic_operand(g: Builder, x: Tensor) -> Tensor | None:
         return None
     sizes = [x.size if g.chance(50) else 1 for _ in range(BINDINGS)]
     dim = Dim(tuple(sizes), g.name("D"))
-    other = g.input([*x.dims[: x.axis], dim, *x.dims[x.axis + 1 :]], x.axis)
+    other = g.input(x.with_dim(x.axis, dim), x.axis)
     return layer_norm(g, g.binary("Add", x, other), fused=g.smooth)
 
 

@@ -63,3 +63,7 @@ class Tensor:
     @property
     def other_axes(self) -> list[int]:
         return [axis for axis in range(self.rank) if axis != self.axis]
+
+    def with_dim(self, axis: int, dim: Dim) -> list[Dim]:
+        """The dimensions with another one on this axis."""
+        return [*self.dims[:axis], dim, *self.dims[axis + 1 :]]
