@@ -130,6 +130,7 @@ def optimized(
     for sizes in bindings:
         arrays = {**_random_feeds(model, sizes), **(feeds or {})}
         _assert_equal(evaluate(model, arrays), evaluate(after, arrays))
+    _assert_consistent(after)
     counts = {key: count for record in records for key, count in record.detail.items()}
     return Outcome(model, after, summary, counts)
 
@@ -157,6 +158,15 @@ def _assert_equal(expected: Mapping[str, np.ndarray], found: Mapping[str, np.nda
         assert found[name].shape == truth.shape, name
         finite = np.abs(truth[np.isfinite(truth)]).max(initial=1e-30)
         np.testing.assert_allclose(found[name], truth, rtol=0, atol=1e-9 * finite, err_msg=name)
+
+
+def _assert_consistent(model: ir.Model) -> None:
+    """A constant is of the type and shape that it says."""
+    for value in model.graph.initializers.values():
+        array = value.const_value.numpy()
+        assert tuple(value.shape.numpy()) == tuple(value.const_value.shape.numpy()) == array.shape
+        assert value.dtype == value.const_value.dtype
+        assert value.dtype.numpy() == array.dtype
 
 
 @dataclasses.dataclass(frozen=True)

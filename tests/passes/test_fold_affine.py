@@ -15,9 +15,11 @@ INPUTS = """float[B,4,4] a, float[B,4,8] free, float[B,2,8] token1, bool[B,4,1] 
     float[8,6] u"""
 WEIGHTS = """w[4,8] g[8] c[8] k[8,6] kt[6,8] k2[8,8] wide[8,20] b[6] b1[1] s[] column[4,1]
     full[4,6] conv[6,8,1] conv3[6,8,3] across[6,4,1] halves[6,4,1] rank3[1,8,6] rows[4,6]
-    qkv[8,24] qkv_bias[24] qkv4[4,24] qkv4_bias[24]"""
+    k32[32,6] w2[4,8] qkv[8,24] qkv_bias[24] qkv4[4,24] qkv4_bias[24]"""
 INTS = {
     "flat": [-1, 8],
+    "flat4": [-1, 4],
+    "merged": [-1, 32],
     "heads": [0, 0, 2, 4],
     "i0": [0],
     "i1": [1],
@@ -102,6 +104,10 @@ STAYS = {
     "y = Conv(n, across)": "Conv y reads it",
     "t = Transpose<perm = [0, 2, 1]>(n) y = Conv<group = 2>(t, halves)": "Conv y reads it",
     "y = MatMul(n, rank3)": "MatMul y reads it",
+    "f = Reshape(n, merged) y = MatMul(f, k32)": "MatMul y reads it",
+    "t = Transpose<perm = [0, 2, 1]>(n) y = MatMul(t, rows)": "MatMul y reads it",
+    "f = Gather(n, i0) h = Squeeze(f, i0) t = Transpose(h) y = Gemm(t, rows)": "Gemm y reads it",
+    "f = Reshape(n, flat) r = Reshape(a, flat4) y = Gemm(r, w2, f)": "Gemm y reads it",
     "y = com.microsoft.FusedMatMul<transA = 1>(n, rows)": "FusedMatMul y reads it",
     "f = Gather(n, i0) h = Squeeze(f, i0) y = Gemm<transA = 1>(h, rows)": "Gemm y reads it",
     "t = Transpose<perm = [0, 2, 1]>(n) "

@@ -52,3 +52,9 @@ def test_a_transpose_of_a_branch_folds_into_the_outer_graph() -> None:
         q = MatMul(a, u) }>"""
     model = graph(body, WEIGHTS, inputs="float[2,S,4] a, bool on", outputs="float y")
     assert optimized(model).counts["transposes folded"] == 2
+
+
+def test_a_weight_that_is_a_graph_output_stays() -> None:
+    body = "t = Transpose(w) y = MatMul(a, t)"
+    outcome = optimized(graph(body, WEIGHTS, outputs="float y, float[8,4] w"))
+    assert outcome.counts["transposes folded"] == 0

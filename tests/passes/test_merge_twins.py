@@ -62,6 +62,20 @@ TWINS = {
         0,
         0,
     ),
+    "another epsilon, equal gamma": (
+        """n = LayerNormalization<epsilon = 0.1>(x, g, c)
+        o = LayerNormalization<epsilon = 0.2>(x, g, c)"""
+        + _READ,
+        0,
+        0,
+    ),
+    "another stash type, equal gamma": (
+        """n = LayerNormalization(x, g, c)
+        o = LayerNormalization<stash_type = 16>(x, g, c)"""
+        + _READ,
+        0,
+        0,
+    ),
     "another stash type": (
         """n = LayerNormalization(x, g, c)
         o = LayerNormalization<stash_type = 16>(x, g2, c2)"""
@@ -166,6 +180,23 @@ def test_a_norm_in_a_branch_stays_there(on: bool) -> None:
     model = graph(body, WEIGHTS, inputs="float[B,S,4] a, bool on", outputs="float y")
     outcome = optimized(model, feeds={"on": np.array(on)})
     assert outcome.converted == {"p", "r", "n"}
+    assert outcome.counts["twins merged"] == 0
+
+
+def test_a_weight_that_is_a_graph_output_does_not_take_gamma() -> None:
+    body = "x = MatMul(a, w) n = LayerNormalization(x, g) o = LayerNormalization(x, g2)" + _READ
+    outcome = optimized(graph(body, WEIGHTS, outputs="float y, float[8,6] k"))
+    assert outcome.counts["gammas folded"] == 0
+
+
+def test_a_norm_does_not_merge_into_a_branch() -> None:
+    body = """x = Relu(a) s = If (on) <then_branch = yes () => (float[B,S,8] p) {
+        p = LayerNormalization(x, g) }, else_branch = no () => (float[B,S,8] r) { r = Neg(x) }>
+        n = LayerNormalization(x, g) y = Add(n, s)"""
+    model = graph(body, WEIGHTS, inputs="float[B,S,8] a, bool on", outputs="float y")
+    outcome = optimized(model, feeds={"on": np.array(False)})
+    assert outcome.converted == {"p", "n"}
+    assert outcome.recentred == {"x"}
     assert outcome.counts["twins merged"] == 0
 
 
