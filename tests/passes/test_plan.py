@@ -243,7 +243,9 @@ def test_where_rms_gains_nothing_no_norm_converts(monkeypatch: pytest.MonkeyPatc
     slow = Costs(0.5, 0.45, 0.1, 0.5, 0.0, 0.0)
     monkeypatch.setattr(plan, "provider_costs", lambda provider: slow)
     model = graph("x = MatMul(a, w) y = LayerNormalization(x, g, c)", "w[4,8] g[8] c[8]")
-    assert optimized(model).reasons == {"y": "converting it would not pay"}
+    outcome = optimized(model)
+    assert outcome.reasons == {"y": "converting it would not pay"}
+    assert outcome.counts["weights recentred"] == 0
 
 
 @pytest.mark.parametrize("growth", [None, 0.0, 0.02, 0.5, 10.0])
