@@ -62,6 +62,15 @@ COMPUTED_SIZES = {
         absorbs="w",
         given={"outputs": "float y"},
     ),
+    "a remainder": Case(
+        """r = Mod(six, eight) e = Add(r, two) h = Concat<axis = 0>(minus, e)
+        x = MatMul(a, w) v = Reshape(x, h)"""
+        + _NORM,
+        _W,
+        converts="y",
+        absorbs="w",
+        given={"outputs": "float y"},
+    ),
     "integers of opset 11": Case(
         """h = Squeeze<axes = [0]>(eight) u = Unsqueeze<axes = [0]>(h)
         q = Concat<axis = 0>(minus, u) x = MatMul(a, w) v = Reshape(x, q)"""
@@ -142,7 +151,7 @@ def test_new_values_lose_their_shape_and_new_outputs_keep_it() -> None:
 
 def test_inference_adds_no_constants_and_no_metadata() -> None:
     body = """h = Shape(a) i = Gather(h, zero) u = Unsqueeze(i, zero1) j = Add(u, u)
-        y = Cast<to = 1>(j)"""
+        k = Add(zero1, zero1) q = Add(j, k) y = Cast<to = 1>(q)"""
     constants = {"zero": np.array(0), "zero1": np.array([0])}
     model = graph(body, outputs="float y", constants=constants)
     InferShapes()(model)
