@@ -31,7 +31,7 @@ _FILES = ("library.cpp", "operators.cpp", "instruction_sets.cpp", "rows_baseline
 _FILES_X86_64 = {"rows_avx2.cpp": _AVX2, "rows_avx512.cpp": _AVX512}
 _SUFFIXES = (".h", ".cpp", ".cu", ".py")
 # Code for A100, for L4 and RTX 40, for H100, and what the driver compiles for anything newer.
-_GPUS = (
+GPUS = (
     "-gencode=arch=compute_80,code=sm_80",
     "-gencode=arch=compute_89,code=sm_89",
     "-gencode=arch=compute_90,code=[sm_90,compute_90]",
@@ -139,7 +139,7 @@ def _compile(compiler: str, flags: Sequence[str], directory: Path) -> list[list[
 
 def _compile_cuda(nvcc: str, compiler: str, directory: Path) -> list[str]:
     host = "-Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra"
-    flags = ["-std=c++17", "-O3", f"-ccbin={compiler}", host, *_GPUS]
+    flags = ["-std=c++17", "-O3", f"-ccbin={compiler}", host, *GPUS]
     return [nvcc, *flags, "-c", str(SOURCES / "cuda_rows.cu"), "-o", str(directory / "cuda_rows.o")]
 
 

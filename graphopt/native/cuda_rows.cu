@@ -11,6 +11,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -257,9 +258,8 @@ const char* launch(const Work& work, cudaStream_t stream) {
   if (blocks > std::numeric_limits<int>::max()) return "more rows than a grid has blocks";
   Work copy = work;
   void* arguments[] = {&copy};
-  const cudaError_t error =
-      cudaLaunchKernel(reinterpret_cast<const void*>(normalize<T, kSize, kPeeled>), dim3(blocks),
-                       dim3(threads, rows), arguments, 0, stream);
+  const cudaError_t error = cudaLaunchKernel(normalize<T, kSize, kPeeled>, dim3(blocks),
+                                             dim3(threads, rows), arguments, 0, stream);
   return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
 }
 

@@ -91,6 +91,8 @@ def open_session(content: bytes, library: Path, threads: int = 1, optimize: bool
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
+    # Each tensor from malloc, so that a sanitizer sees where it ends.
+    options.enable_cpu_mem_arena = False
     if not optimize:
         level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.graph_optimization_level = level
