@@ -184,7 +184,7 @@ int check_all() {
           // Bits of form: crms; then no residual, or one with or without bias, kept or not, in place.
           const bool crms = form % 2 == 1, residual = form >= 2, bias = form >= 6;
           const bool keeps_sum = form < 10, in_place = form / 2 % 2 == 0;
-          const size_t count = size > 5000 ? 2 : 9;
+          const size_t count = size > 300 ? 2 : 9;
           const Case c = {type, crms, residual, bias, !crms, keeps_sum, in_place, count, size, misaligned};
           ++cases;
           if (check(c)) continue;

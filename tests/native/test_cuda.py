@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 import subprocess
 from pathlib import Path
 
@@ -40,13 +39,8 @@ def output_of(*command: str | Path) -> str:
 
 @pytest.mark.slow
 def test_the_library_for_cuda_compiles_and_has_the_cpu_kernels_too(tmp_path: Path) -> None:
-    compiler = nvcc()
+    nvcc()
     library = build.build("cuda", tmp_path)
-    cuobjdump = Path(compiler).resolve().with_name("cuobjdump")
-    code = output_of(cuobjdump, "--list-elf", library) + output_of(cuobjdump, "--list-ptx", library)
-    assert set(re.findall(r"sm_\d+\.\w+", code)) == {
-        *("sm_80.cubin", "sm_89.cubin", "sm_90.cubin", "sm_90.ptx")
-    }
     values = random_values((197, 767), "float32")
     got = run(open_session(model(SKIP_RMS, "float32"), library), values, "float32")
     assert np.array_equal(got["sum"], expected_sum(SKIP_RMS, values, "float32"))
@@ -54,13 +48,13 @@ def test_the_library_for_cuda_compiles_and_has_the_cpu_kernels_too(tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sanitizers", ["address,undefined"])
-def test_the_kernels_compute_their_formula_on_the_host(sanitizers: str, tmp_path: Path) -> None:
+def test_the_kernels_compute_their_formula_on_the_host(tmp_path: Path) -> None:
     """No GPU needed: the threads of a block take turns (cuda_on_host/cuda_runtime.h)."""
     compiler = build.find_compiler()
     assert compiler is not None
     harness = tmp_path / "harness"
-    flags = ["-std=c++17", "-O1", "-g", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = ["-std=c++17", "-O1", "-g", *sanitizers]
     if platform.machine() == "x86_64":
         flags.append("-mf16c")
     includes = [f"-I{HERE / 'cuda_on_host'}", f"-I{build.SOURCES}"]
