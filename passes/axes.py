@@ -74,6 +74,8 @@ def dimension(value: ir.Value, axis: int) -> Dim | None:
     dim = value.shape[axis]
     if isinstance(dim, int):
         return dim
+    if dim.value is not None and dim.value.isdigit():  # inference divides 24*B by 4*B
+        return int(dim.value)
     return dim if dim.value is not None else None
 
 

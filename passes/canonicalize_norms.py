@@ -13,6 +13,9 @@ from graphopt.passes.recognition import feature_count, unsupported_reason
 
 __all__ = ["CanonicalizeNorms", "canonical_node"]
 
+_DEFAULT_EPSILON = float(np.float32(1e-5))
+"""What the operator's float attribute holds where it is left out, to the last digit."""
+
 
 class CanonicalizeNorms(ir.passes.InPlacePass):
     """Rewrite every LayerNorm over the last axis to ``LayerNormalization(x, scale[d], bias[d]?)``.
@@ -81,7 +84,7 @@ def _canonicalize(node: ir.Node, names: Names) -> bool:
     size = feature_count(x, scale)
     assert size is not None
     originals = (x, scale, node.inputs[2] if len(node.inputs) > 2 else None)
-    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    epsilon = node.attributes.get_float("epsilon", _DEFAULT_EPSILON)
     stash_type = node.attributes.get_int("stash_type", 1)
     _write(node, [node], originals, size, epsilon, stash_type, "LayerNormalization", names)
     return True

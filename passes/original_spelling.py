@@ -106,7 +106,7 @@ def record(
         for node in nodes
     )
     made = tuple(
-        None if value is None or value is original else value.name
-        for value, original in zip(inputs, originals, strict=True)
+        None if value is None or (value is original and slots[value] == slot) else value.name
+        for slot, (value, original) in enumerate(zip(inputs, originals, strict=True))
     )
     return OriginalNorm(tuple(nodes), operands, made)

@@ -1,14 +1,16 @@
 """The plan: which values are centred and which norms converted, by a minimum cut.
 
-For each stream v two binary variables: ``made`` (v itself is computed centred) and ``at_hand`` (a
-centred copy of v is available, v itself or an explicit recentring of it); for each norm one,
-``converts``. With gains for norms and costs for recentrings and copies, and with implications alone
+For each stream v three binary variables: ``made`` (v itself is computed centred), ``moves`` (the
+mean of v may change: nobody reads it) and ``at_hand`` (a centred copy of v is available, v itself
+or an explicit recentring of it); for each norm one, ``converts``. With gains for norms and costs
+for recentrings and copies, and with implications alone
 
     converts(n) => at_hand(input of n)
     made(p)     => at_hand(v)     p carries v
-    made(v)     => at_hand(v)
-    made(v)     => made(p)        p carries v: nobody can give p the raw v any more
-    not made(v)                   v is read raw, or its producer does not commute with centring
+    made(v)     => at_hand(v), moves(v)
+    moves(v)    => moves(p)       p carries v: the mean of p moves with that of v
+    not made(v)                   the producer of v does not commute with centring
+    not moves(v)                  v is read raw
 
 the best choice is a minimum s-t cut: implications are edges that no cut crosses, a norm's gain is
 the edge from the source, and the cost of at_hand without made is the edge between the two.
@@ -154,14 +156,18 @@ def _cut(found: Trace, prices: _Prices) -> set[object]:
         _add_edge(graph, at_hand, made, prices.copies[stream])
         if facts.constant and facts.source:
             graph.add_edge(at_hand, "sink")
-        if facts.source or facts.raw_readers:
+        moves = ("moves", stream)
+        graph.add_edge(made, moves)
+        if facts.source:
             graph.add_edge(made, "sink")
+        if facts.raw_readers:
+            graph.add_edge(moves, "sink")
         for operand in facts.operands:
             if operand not in found.centred:
                 graph.add_edge(made, ("at_hand", operand))
         for other in (*facts.carriers, *facts.siblings):
             if other not in found.centred:
-                graph.add_edge(made, ("made", other))
+                graph.add_edge(moves, ("moves", other))
     _, (chosen, _) = nx.minimum_cut(graph, "source", "sink")
     return set(_reachable(graph, chosen))
 
@@ -193,7 +199,7 @@ def _read_off(
     converted = tuple(norm for norm in found.norms if ("converts", norm) in chosen)
     made = frozenset(s for s in found.streams if ("made", s) in chosen)
     recentred = frozenset(s for s in found.streams if ("at_hand", s) in chosen and s not in made)
-    unlocks: dict[Stream, list[Norm]] = {s: [] for s in recentred}
+    unlocks: dict[Stream, list[Norm]] = {s: [] for s in found.streams if s in recentred}
     for norm in converted:
         for stream in upstream(found, norm.stream, made):
             if stream in unlocks:
@@ -210,7 +216,11 @@ def _read_off(
         affine=affines,
         kept=kept,
         unlocks={s: tuple(norms) for s, norms in unlocks.items()},
-        costs_ns={s: prices.copies[s] for s in recentred if not found.streams[s].constant},
+        costs_ns={
+            s: prices.copies[s]
+            for s, facts in found.streams.items()
+            if s in recentred and not facts.constant
+        },
     )
 
 
@@ -236,27 +246,30 @@ def _reason(found: Trace, prices: _Prices, norm: Norm) -> str:
     """The nearest raw reader or source that keeps ``norm``, following what it would imply."""
     if prices.gains[norm] <= 0:
         return "converting it would not pay"
-    seen, queue = {norm.stream}, deque([norm.stream])
+    start = (norm.stream, True)
+    seen, queue = {start}, deque([start])
     while queue:
-        stream = queue.popleft()
+        stream, computed = queue.popleft()
         facts = found.streams.get(stream)
         if facts is None:
             continue
-        blocked = _blocked(facts)
+        blocked = _blocked(facts, computed)
         if blocked:
             return blocked
-        for other in (*facts.operands, *facts.siblings, *facts.carriers):
-            if other not in seen:
-                seen.add(other)
-                queue.append(other)
+        operands = facts.operands if computed else ()
+        following = [(other, True) for other in operands]
+        following += [(other, False) for other in (*facts.siblings, *facts.carriers)]
+        queue.extend(entry for entry in following if entry not in seen)
+        seen.update(following)
     return "recentring its input would cost more than it gains"
 
 
-def _blocked(facts: StreamFacts) -> str:
+def _blocked(facts: StreamFacts, computed: bool) -> str:
+    """Why the stream cannot be computed centred, or cannot move with what it carries."""
     name = facts.stream.value.name
     if facts.constant and not facts.source:
         return ""
-    if facts.source:
+    if facts.source and computed:
         return f"{facts.source}: {name} cannot be computed centred"
     if facts.raw_readers:
         return f"{facts.raw_readers[0]} reads {name} raw"

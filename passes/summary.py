@@ -108,4 +108,4 @@ def _copies(plan: Plan) -> tuple[Copy, ...]:
         readers = [*facts.raw_readers, *(f"{node.op_type} {node.name}" for node in raw if node)]
         reader = readers[0] if readers else "another use"
         found.append(Copy(stream.value.name or "", tensor.nbytes, f"{reader} reads it raw"))
-    return tuple(sorted(found, key=lambda copy: copy.tensor))
+    return tuple(sorted(found, key=lambda copy: (copy.tensor, copy.reason)))

@@ -106,6 +106,8 @@ def trace(model: ir.Model) -> Trace:
         found.streams[stream] = facts
         queue.extend(_look_up(facts))
         queue.extend(_look_down(facts))
+    _drop_other_uses(found)
+    _spread_centred(found)
     _separate_axes(found)
     return found
 
@@ -159,7 +161,37 @@ def _look_down(facts: StreamFacts) -> list[Stream]:
             facts.carriers.extend(carried)
             if not carried:
                 facts.raw_readers.append(f"{node.op_type} {node.name}")
-    return facts.carriers
+    return [] if facts.constant else facts.carriers
+
+
+def _drop_other_uses(found: Trace) -> None:
+    """A use of a constant that no norm asks for reads it raw: a copy serves it."""
+    for facts in found.streams.values():
+        if not facts.constant:
+            continue
+        followed = [c for c in facts.carriers if c in found.streams or c in found.centred]
+        for other in facts.carriers:
+            producer = other.value.producer()
+            if other not in followed and producer is not None:
+                facts.raw_readers.append(f"{producer.op_type} {producer.name}")
+        facts.carriers = followed
+
+
+def _spread_centred(found: Trace) -> None:
+    """What commutes with centring and reads nothing but centred streams is centred already."""
+    grown = True
+    while grown:
+        spread = [
+            stream
+            for stream, facts in found.streams.items()
+            if facts.operands
+            and all(operand in found.centred for operand in facts.operands)
+            and algebra.VANISHES not in (facts.roles or ())
+        ]
+        for stream in spread:
+            found.centred.add(stream)
+            del found.streams[stream]
+        grown = bool(spread)
 
 
 def _separate_axes(found: Trace) -> None:

@@ -10,6 +10,9 @@ import numpy as np
 
 from graphopt.evaluation.calls import Array, Call, Kernel, working_dtype
 
+_EPSILON = float(np.float32(1e-5))
+"""The default of the operators' float attribute, to the last digit."""
+
 
 def layer_norm(
     x: Array, scale: Array, bias: Array | None, axes: tuple[int, ...], epsilon: float
@@ -46,16 +49,16 @@ def trailing_axes(call: Call, x: Array) -> tuple[int, ...]:
 def _layer_normalization(
     call: Call, x: Array, scale: Array, bias: Array | None = None
 ) -> tuple[Array, ...]:
-    return layer_norm(x, scale, bias, trailing_axes(call, x), call.get("epsilon", 1e-5))
+    return layer_norm(x, scale, bias, trailing_axes(call, x), call.get("epsilon", _EPSILON))
 
 
 def _rms_normalization(call: Call, x: Array, scale: Array) -> Array:
-    return rms_norm(x, scale, trailing_axes(call, x), call.get("epsilon", 1e-5))[0]
+    return rms_norm(x, scale, trailing_axes(call, x), call.get("epsilon", _EPSILON))[0]
 
 
 def _simplified_layer_normalization(call: Call, x: Array, scale: Array) -> tuple[Array, Array]:
     """ONNX Runtime's RMSNorm; it lives in the default domain, and has a second output."""
-    return rms_norm(x, scale, trailing_axes(call, x), call.get("epsilon", 1e-5))
+    return rms_norm(x, scale, trailing_axes(call, x), call.get("epsilon", _EPSILON))
 
 
 def _over_channels(x: Array, parameter: Array) -> Array:
@@ -66,7 +69,7 @@ def _over_channels(x: Array, parameter: Array) -> Array:
 def _instance_normalization(call: Call, x: Array, scale: Array, bias: Array) -> Array:
     axes = tuple(range(2, x.ndim))
     parameters = _over_channels(x, scale), _over_channels(x, bias)
-    return layer_norm(x, *parameters, axes, call.get("epsilon", 1e-5))[0]
+    return layer_norm(x, *parameters, axes, call.get("epsilon", _EPSILON))[0]
 
 
 def _group_normalization(call: Call, x: Array, scale: Array, bias: Array) -> Array:
@@ -77,7 +80,7 @@ def _group_normalization(call: Call, x: Array, scale: Array, bias: Array) -> Arr
         scale, bias = np.repeat(scale, size), np.repeat(bias, size)
     rows = x.reshape(x.shape[0], groups, size * math.prod(x.shape[2:]))
     one = np.ones((), dtype=x.dtype)
-    normal = layer_norm(rows, one, None, (2,), call.get("epsilon", 1e-5))[0].reshape(x.shape)
+    normal = layer_norm(rows, one, None, (2,), call.get("epsilon", _EPSILON))[0].reshape(x.shape)
     return (normal * _over_channels(x, scale) + _over_channels(x, bias)).astype(x.dtype)
 
 
@@ -85,7 +88,7 @@ def _batch_normalization(
     call: Call, x: Array, scale: Array, bias: Array, mean: Array, variance: Array
 ) -> Array:
     scale, bias, mean, variance = (_over_channels(x, p) for p in (scale, bias, mean, variance))
-    inverse = 1 / np.sqrt(variance + call.get("epsilon", 1e-5))
+    inverse = 1 / np.sqrt(variance + call.get("epsilon", _EPSILON))
     return np.asarray((x - mean) * inverse * scale + bias)
 
 

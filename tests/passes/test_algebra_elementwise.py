@@ -87,7 +87,7 @@ READS_RAW = {
     "v = Dropout(x, zero, true)": ("Dropout v writes it", "Dropout v reads x raw"),
     "e, mask = Dropout(x) r = Cast<to=1>(mask) v = Add(e, r)": (
         "Cast r writes it",
-        "Dropout e writes it: mask",
+        "Cast r reads mask raw",
     ),
     "v = Relu(x)": ("Relu v writes it", "Relu v reads x raw"),
     "v = Tanh(x)": ("Tanh v writes it", "Tanh v reads x raw"),

@@ -125,7 +125,6 @@ READS_RAW = {
         {},
     ),
     "v = Squeeze(x)": ("Squeeze v writes it", "Squeeze v reads x raw", _LONG),
-    "e = Expand(t, grown) v = Add(x, e)": ("Expand e writes it", "Expand e writes it", {}),
     "left = Slice(x, i4, end, last) right = Slice(x, i0, i4, last) "
     "v = Concat<axis = -1>(left, right)": ("Concat v writes it", "Slice left reads x raw", {}),
     "v = Slice(x, i0, i8, n)": ("Slice v writes it", "Slice v reads x raw", {}),
@@ -178,4 +177,20 @@ def test_what_keeps_the_features_together_is_centred(case: Case) -> None:
 
 @cases({f: _case(f, keeps={"y": y, "z": z}, **k) for f, (y, z, k) in READS_RAW.items()})
 def test_what_takes_the_features_apart_reads_raw(case: Case) -> None:
+    assert_outcome(case)
+
+
+_MOVING = {
+    "a sum with what is not centred": _case(
+        "e = Expand(t, grown) v = Add(x, e)",
+        converts="z",
+        absorbs="w",
+        keeps={"y": "Expand e writes it"},
+    )
+}
+
+
+@cases(_MOVING)
+def test_a_mean_that_nobody_reads_may_move(case: Case) -> None:
+    """v is not centred, but the norm that stays behind it does not see that its mean changed."""
     assert_outcome(case)

@@ -141,12 +141,14 @@ BLOCKS = {
             "outputs": "float y, float z",
         },
     ),
-    "what one weight writes is followed on blocks and on the whole axis": Case(
+    "one weight is centred on blocks for one norm and on the whole axis for another": Case(
         _PROJECT
         + """x = Reshape(q, heads) y = LayerNormalization(x, g, c)
         k = MatMul(d, w) z = LayerNormalization(k, g8, c8)""",
         "w[4,8] g[4] c[4] g8[8] c8[8]",
-        keeps={"y": "a use on axis 2 reads q raw", "z": "a use on axis 2 reads k raw"},
+        converts="y z",
+        absorbs="w",
+        copies="w",
         given={
             "inputs": "float[B,S,4] a, float[B,S,4] d",
             "constants": _HEADS,
