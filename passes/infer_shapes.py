@@ -93,7 +93,17 @@ def _infer_layer_norm(ctx: ShapeInferenceContext, node: ir.Node) -> None:
         ctx.set_shape(result, value.shape)
 
 
+def _infer_fused_matmul(ctx: ShapeInferenceContext, node: ir.Node) -> None:
+    """The library refuses transposed batch axes, which ONNX Runtime writes: leave them unknown."""
+    if any(node.attributes.get_int(name, 0) for name in ("transBatchA", "transBatchB")):
+        return
+    _INFER_PLAIN_FUSED_MATMUL(ctx, node)
+
+
+registry.collect()
+_INFER_PLAIN_FUSED_MATMUL = registry.get("com.microsoft", "FusedMatMul", version=1)
 registry.register("", "LayerNormalization", since_version=1)(_infer_layer_norm)
+registry.register("com.microsoft", "FusedMatMul", since_version=1)(_infer_fused_matmul)
 
 
 def _values(model: ir.Model) -> Iterator[ir.Value]:

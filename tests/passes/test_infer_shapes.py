@@ -205,3 +205,13 @@ def test_a_dimension_may_have_any_name(name: str) -> None:
     assert axes.dimension(y, 0) == axes.dimension(a, 0)
     ForgetShapes()(model)
     assert a.shape == ir.Shape([name, "S", 4])
+
+
+def test_transposed_batch_axes_are_left_unknown() -> None:
+    """ONNX Runtime writes them; a plain FusedMatMul beside them is inferred."""
+    body = """b = MatMul(a, w) v = com.microsoft.FusedMatMul<transBatchA = 1, transBatchB = 1>(b, b)
+        y = com.microsoft.FusedMatMul<transB = 1>(b, b)"""
+    model = graph(body, "w[4,8]", inputs="float[2,3,4] a", outputs="float y, float v")
+    InferShapes()(model)
+    shapes = {value.name: value.shape for node in model.graph for value in node.outputs}
+    assert shapes["y"] == ir.Shape([2, 3, 3])

@@ -109,21 +109,33 @@ def _best_total(found: Trace, streams: list[Stream], prices: _Prices) -> float:
     allowed = np.ones(len(choices), dtype=bool)
     for stream, index in place.items():
         facts = found.streams[stream]
-        if facts.source or facts.raw_readers:
+        if facts.source or _mean_is_read(found, stream):
             allowed &= ~made[:, index]
         if facts.source and facts.constant:
             allowed &= ~at_hand[:, index]
         for operand in facts.operands:
             if operand in place:
                 allowed &= ~made[:, index] | at_hand[:, place[operand]]
-        for other in (*facts.carriers, *facts.siblings):
-            if other in place:
-                allowed &= ~made[:, index] | made[:, place[other]]
     total = -((at_hand & ~made) @ np.array(prices.copies))
     for norm, gain in zip(found.norms, prices.gains, strict=True):
         free = norm.stream not in place
         total += max(gain, 0.0) * (1.0 if free else at_hand[:, place[norm.stream]])
     return float(total[allowed].max())
+
+
+def _mean_is_read(found: Trace, stream: Stream) -> bool:
+    """Whether anybody reads the mean of the stream, or of what carries it on."""
+    seen, queue = {stream}, [stream]
+    while queue:
+        facts = found.streams.get(queue.pop())
+        if facts is None:
+            continue
+        if facts.raw_readers:
+            return True
+        following = {*facts.carriers, *facts.siblings} - seen
+        seen |= following
+        queue.extend(following)
+    return False
 
 
 def _total(made: Plan, streams: list[Stream], prices: _Prices) -> float:
