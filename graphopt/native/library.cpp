@@ -27,10 +27,7 @@ struct Operator : CustomOp {
   ElementType type;
 };
 
-struct Kernel {
-  Api api;
-  const Operator* op;
-  double epsilon;
+struct Kernel : Node {
   Select select;  // null in CUDA kernels
 };
 
@@ -39,11 +36,13 @@ const Operator& self(const CustomOp* op) { return *static_cast<const Operator*>(
 OrtStatus* create(const CustomOp* op, const OrtApi* table, const OrtKernelInfo* info, Select select,
                   void** kernel) {
   const Api api(table);
-  double epsilon = 0;
-  if (OrtStatus* status = read_epsilon(api, *self(op).signature, info, &epsilon)) return status;
+  Node node = {api, nullptr, {}, 0, {}};
+  if (OrtStatus* status = read_node(api, *self(op).signature, self(op).type, info, &node)) {
+    return status;
+  }
   void* memory = std::malloc(sizeof(Kernel));
   if (memory == nullptr) return api.create_status(ErrorCode::kFail, "graphopt: out of memory");
-  *kernel = new (memory) Kernel{api, &self(op), epsilon, select};
+  *kernel = new (memory) Kernel{node, select};
   return nullptr;
 }
 
@@ -70,11 +69,6 @@ void run_task(void* argument, size_t index) {
   const size_t begin = index * tasks.rows_each;
   const size_t rest = tasks.call->row_count - begin;
   tasks.function(tasks.call->rows, begin, begin + (rest < tasks.rows_each ? rest : tasks.rows_each));
-}
-
-OrtStatus* read_call(const Kernel& kernel, OrtKernelContext* context, Call* call) {
-  const Operator& op = *kernel.op;
-  return read_call(kernel.api, *op.signature, op.type, kernel.epsilon, context, call);
 }
 
 OrtStatus* compute_cpu(void* memory, OrtKernelContext* context) {
@@ -155,7 +149,7 @@ OrtStatus* compute_cuda(void* memory, OrtKernelContext* context) {
   if (OrtStatus* status = kernel.api.get_stream(context, &stream)) return status;
   const char* error = launch_rows(call.form, call.rows, call.row_count, stream);
   if (error == nullptr) return nullptr;
-  return refuse(kernel.api, "graphopt.%s: CUDA: %s", kernel.op->signature->name, error);
+  return refuse(kernel.api, "graphopt.%s: CUDA: %s", kernel.signature->name, error);
 }
 
 Operator make_cuda_operator(const Signature& signature, ElementType type) {

@@ -35,45 +35,51 @@ struct ShapeText {
   char text[128];
 };
 
-OrtStatus* read_shape(const Api& api, const Signature& signature, const OrtValue* value,
-                      Shape* shape) {
+OrtStatus* read_shape(const Api& api, const char* name, const OrtValue* value, Shape* shape) {
   OrtTensorTypeAndShapeInfo* info = nullptr;
   OrtStatus* status = api.get_shape(value, &info);
   if (status == nullptr) status = api.get_rank(info, &shape->rank);
   if (status == nullptr && shape->rank > kMaxRank) {
-    status = refuse(api, "graphopt.%s: a tensor has %zu axes; at most %zu are supported",
-                    signature.name, shape->rank, kMaxRank);
+    status = refuse(api, "graphopt.%s: a tensor has %zu axes; at most %zu are supported", name,
+                    shape->rank, kMaxRank);
   }
   if (status == nullptr) status = api.get_dimensions(info, shape->sizes, shape->rank);
   if (info != nullptr) api.release(info);
   return status;
 }
 
-OrtStatus* check_x(const Api& api, const Signature& signature, const Shape& x) {
+OrtStatus* check_x(const Node& node, const Shape& x) {
+  const char* name = node.signature->name;
   if (x.rank == 0) {
-    return refuse(api, "graphopt.%s: X is a scalar; it needs an axis to normalize", signature.name);
+    return refuse(node.api, "graphopt.%s: X is a scalar; it needs an axis to normalize", name);
   }
   if (x.sizes[x.rank - 1] == 0) {
-    return refuse(api, "graphopt.%s: X has shape %s; the last axis, which is normalized, is empty",
-                  signature.name, ShapeText(x).text);
+    return refuse(node.api,
+                  "graphopt.%s: X has shape %s; the last axis, which is normalized, is empty", name,
+                  ShapeText(x).text);
   }
   return nullptr;
 }
 
-OrtStatus* check_operand(const Api& api, const Signature& signature, Operand operand,
-                         const Shape& shape, const Shape& x) {
-  const char* name = kOperandNames[operand];
+// Reads the shape of a residual, gamma or bias and compares it with that of X.
+OrtStatus* check_operand(const Node& node, Operand operand, const OrtValue* value, const Shape& x) {
+  const int64_t size = x.sizes[x.rank - 1];
+  if (node.lengths[operand] == size) return nullptr;
+  const char* name = node.signature->name;
+  Shape shape;
+  if (OrtStatus* status = read_shape(node.api, name, value, &shape)) return status;
   if (operand == kResidual) {
     if (shape == x) return nullptr;
-    return refuse(api,
+    return refuse(node.api,
                   "graphopt.%s: residual has shape %s but X has shape %s; they must be equal, "
                   "nothing is broadcast",
-                  signature.name, ShapeText(shape).text, ShapeText(x).text);
+                  name, ShapeText(shape).text, ShapeText(x).text);
   }
-  if (shape.rank == 1 && shape.sizes[0] == x.sizes[x.rank - 1]) return nullptr;
-  return refuse(api, "graphopt.%s: %s has shape %s but X has shape %s; it must have shape [%lld]",
-                signature.name, name, ShapeText(shape).text, ShapeText(x).text,
-                static_cast<long long>(x.sizes[x.rank - 1]));
+  if (shape.rank == 1 && shape.sizes[0] == size) return nullptr;
+  return refuse(node.api,
+                "graphopt.%s: %s has shape %s but X has shape %s; it must have shape [%lld]", name,
+                kOperandNames[operand], ShapeText(shape).text, ShapeText(x).text,
+                static_cast<long long>(size));
 }
 
 // Allocates an output of the shape of X; data stays null where an optional output is absent.
@@ -97,27 +103,39 @@ OrtStatus* refuse(const Api& api, const char* format, ...) {
   return api.create_status(ErrorCode::kInvalidArgument, message);
 }
 
-OrtStatus* read_epsilon(const Api& api, const Signature& signature, const OrtKernelInfo* info,
-                        double* epsilon) {
-  float value = 0;
-  if (OrtStatus* status = api.get_attribute(info, "epsilon", &value)) {
+OrtStatus* read_node(const Api& api, const Signature& signature, ElementType type,
+                     const OrtKernelInfo* info, Node* node) {
+  float epsilon = 0;
+  if (OrtStatus* status = api.get_attribute(info, "epsilon", &epsilon)) {
     api.release(status);
     return refuse(api, "graphopt.%s: the attribute epsilon, a float, is missing", signature.name);
   }
-  if (!(value >= 0)) {
-    return refuse(api, "graphopt.%s: epsilon is %g; it must be 0 or more", signature.name, value);
+  if (!(epsilon >= 0)) {
+    return refuse(api, "graphopt.%s: epsilon is %g; it must be 0 or more", signature.name, epsilon);
   }
-  *epsilon = value;
+  *node = {api, &signature, type, epsilon, {}};
+  for (size_t index = 0; index < signature.input_count; ++index) {
+    const Operand operand = signature.inputs[index];
+    if (operand != kGamma && operand != kBias) continue;
+    int is_constant = 0;
+    const OrtValue* value = nullptr;
+    if (OrtStatus* status = api.get_constant(info, index, &is_constant, &value)) return status;
+    if (!is_constant || value == nullptr) continue;
+    Shape shape;
+    if (OrtStatus* status = read_shape(api, signature.name, value, &shape)) return status;
+    if (shape.rank == 1) node->lengths[operand] = shape.sizes[0];
+  }
   return nullptr;
 }
 
-OrtStatus* read_call(const Api& api, const Signature& signature, ElementType type, double epsilon,
-                     OrtKernelContext* context, Call* call) {
+OrtStatus* read_call(const Node& node, OrtKernelContext* context, Call* call) {
+  const Api& api = node.api;
+  const Signature& signature = *node.signature;
   size_t input_count = 0, output_count = 0;
   if (OrtStatus* status = api.get_input_count(context, &input_count)) return status;
   if (OrtStatus* status = api.get_output_count(context, &output_count)) return status;
 
-  Shape x, shape;
+  Shape x;
   void* data[4] = {};  // by Operand
   for (size_t index = 0; index < signature.input_count; ++index) {
     const Operand operand = signature.inputs[index];
@@ -129,12 +147,15 @@ OrtStatus* read_call(const Api& api, const Signature& signature, ElementType typ
       return refuse(api, "graphopt.%s: %s is missing", signature.name, kOperandNames[operand]);
     }
     if (value == nullptr) continue;
-    const bool is_x = operand == kX;
-    if (OrtStatus* status = read_shape(api, signature, value, is_x ? &x : &shape)) return status;
-    OrtStatus* status = is_x ? check_x(api, signature, x)
-                             : check_operand(api, signature, operand, shape, x);
+    OrtStatus* status = nullptr;
+    if (operand == kX) {
+      status = read_shape(api, signature.name, value, &x);
+      if (status == nullptr) status = check_x(node, x);
+    } else {
+      status = check_operand(node, operand, value, x);
+    }
+    if (status == nullptr) status = api.get_data(value, &data[operand]);
     if (status != nullptr) return status;
-    if (OrtStatus* failure = api.get_data(value, &data[operand])) return failure;
   }
 
   void* y = nullptr;
@@ -144,13 +165,11 @@ OrtStatus* read_call(const Api& api, const Signature& signature, ElementType typ
     if (OrtStatus* status = allocate(api, context, 1, x, &sum)) return status;
   }
 
-  const void* residual = data[kResidual];
-  const void* gamma = data[kGamma];
-  const void* bias = data[kBias];
-  const bool has_residual = signature.output_count == 2;
-  call->form = {type, signature.crms, has_residual, bias != nullptr, gamma != nullptr};
-  call->rows = {data[0], residual, bias, gamma, y, sum, static_cast<size_t>(x.sizes[x.rank - 1]),
-                epsilon};
+  const bool has_residual = data[kResidual] != nullptr;
+  call->form = {node.type, signature.crms, has_residual, data[kBias] != nullptr,
+                data[kGamma] != nullptr};
+  const size_t size = x.sizes[x.rank - 1];
+  call->rows = {data[kX], data[kResidual], data[kBias], data[kGamma], y, sum, size, node.epsilon};
   call->row_count = 1;
   for (size_t axis = 0; axis + 1 < x.rank; ++axis) call->row_count *= x.sizes[axis];
   return nullptr;

@@ -32,18 +32,25 @@ constexpr Signature kSignatures[] = {
     {"SkipCRMSNorm", true, 2, 3, {kX, kResidual, kBias}, 2},
 };
 
-// What one call computes, read from the context and checked; the outputs are allocated.
+// What is known of a node before it is called.
+struct Node {
+  Api api;
+  const Signature* signature;
+  ElementType type;
+  double epsilon;
+  int64_t lengths[4];  // of gamma and bias, by Operand, where they are constant; else 0
+};
+
+// What one call computes: read from the context and checked, with the outputs allocated.
 struct Call {
   Form form;
   Rows rows;
   size_t row_count;
 };
 
-OrtStatus* read_call(const Api& api, const Signature& signature, ElementType type, double epsilon,
-                     OrtKernelContext* context, Call* call);
-
-OrtStatus* read_epsilon(const Api& api, const Signature& signature, const OrtKernelInfo* info,
-                        double* epsilon);
+OrtStatus* read_node(const Api& api, const Signature& signature, ElementType type,
+                     const OrtKernelInfo* info, Node* node);
+OrtStatus* read_call(const Node& node, OrtKernelContext* context, Call* call);
 
 // An invalid-argument status with a message in the manner of printf.
 __attribute__((format(printf, 2, 3))) OrtStatus* refuse(const Api& api, const char* format, ...);

@@ -101,6 +101,12 @@ class Api {
     return call<OrtStatus*>(85, info, name, value);
   }
 
+  // The value of an input that is the same in all calls, else null.
+  OrtStatus* get_constant(const OrtKernelInfo* info, size_t index, int* is_constant,
+                          const OrtValue** value) const {
+    return call<OrtStatus*>(249, info, index, is_constant, value);
+  }
+
   OrtStatus* get_input_count(const OrtKernelContext* context, size_t* count) const {
     return call<OrtStatus*>(88, context, count);
   }

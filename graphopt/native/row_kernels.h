@@ -39,6 +39,7 @@ struct Row {
   Stored* sum;
   Stored* y;
   size_t size;  // at least kCount
+  size_t head;  // elements before the first vector that is aligned
 
   struct Moments {
     Reals squares = {};
@@ -68,13 +69,15 @@ struct Row {
 
   GRAPHOPT_INLINE Reals enter(size_t i) const { return keep(i, read(i)); }
 
-  // Zero in the lanes of the last vector that the vectors before it have too. Their bits are blanked:
-  // an infinite value times zero would be NaN.
-  GRAPHOPT_INLINE Reals rest(Reals last) const {
+  // The lanes from begin up to end, zero in the others. Their bits are blanked: an infinite value times
+  // zero would be NaN.
+  static GRAPHOPT_INLINE Reals lanes(Reals values, size_t begin, size_t end) {
     Integers lane;
     for (size_t i = 0; i < kCount; ++i) lane[i] = i;
-    const auto first = static_cast<decltype(+lane[0])>(kCount - size % kCount);
-    return bit_cast<Reals>(bit_cast<Integers>(last) & (lane >= first));
+    using Integer = decltype(+lane[0]);
+    const Integers inside =
+        (lane >= static_cast<Integer>(begin)) & (lane < static_cast<Integer>(end));
+    return bit_cast<Reals>(bit_cast<Integers>(values) & inside);
   }
 
   GRAPHOPT_INLINE Moments block(size_t begin, size_t end) const {
@@ -94,21 +97,30 @@ struct Row {
   }
 
   // 1 / sqrt(sum(row^2) / divisor + epsilon), for CRMS of sum(row^2) + sum(row)^2. Keeps the row.
+  //
+  // Rows of any size start anywhere; vectors across cache lines are slow. So the vectors of the row are
+  // aligned, apart from one at each end that overlaps its neighbour. Those are read before the others,
+  // which overwrite a part of them where sum is the memory of x or residual.
   GRAPHOPT_INLINE Real scale(double divisor, double epsilon) const {
-    // The last vector overlaps the one before it. It is read first: where sum is the memory of x or
-    // residual, the others overwrite a part of it.
-    const size_t whole = size - size % kCount;
-    const Reals last = read(size - kCount);
+    const size_t end = aligned_end();
+    const Reals first = head > 0 ? read(0) : Reals{};
+    const Reals last = end < size ? read(size - kCount) : Reals{};
     double squares = 0, sum = 0;
-    for (size_t begin = 0; begin < whole; begin += kBlock) {
-      const size_t end = whole - begin < kBlock ? whole : begin + kBlock;
-      Moments part = block(begin, end);
-      if (end == whole && whole < size) part.add(rest(keep(size - kCount, last)));
+    size_t begin = head;
+    for (; end - begin > kBlock; begin += kBlock) {
+      const Moments part = block(begin, begin + kBlock);
       squares += add_lanes<Real, kCount>(part.squares);
       if constexpr (kCrms) sum += add_lanes<Real, kCount>(part.sum);
     }
+    Moments part = block(begin, end);
+    if (head > 0) part.add(lanes(keep(0, first), 0, head));
+    if (end < size) part.add(lanes(keep(size - kCount, last), kCount - (size - end), kCount));
+    squares += add_lanes<Real, kCount>(part.squares);
+    if constexpr (kCrms) sum += add_lanes<Real, kCount>(part.sum);
     return 1 / __builtin_sqrt((squares + sum * sum) / divisor + epsilon);
   }
+
+  GRAPHOPT_INLINE size_t aligned_end() const { return size - (size - head) % kCount; }
 
   GRAPHOPT_INLINE void write(size_t i, Reals values, Real scale) const {
     values *= scale;
@@ -116,12 +128,14 @@ struct Row {
     L::store(y + i, values);
   }
 
+  // Reads the ends first too: y may be the memory of sum.
   GRAPHOPT_INLINE void apply(Real scale) const {
-    const Reals last = L::load(sum + size - kCount);  // first, where y is the memory of sum
-    size_t i = 0;
+    const size_t end = aligned_end();
+    const Reals first = L::load(sum), last = L::load(sum + size - kCount);
 #pragma GCC unroll 4
-    for (; i + kCount <= size; i += kCount) write(i, L::load(sum + i), scale);
-    if (i < size) write(size - kCount, last, scale);
+    for (size_t i = head; i < end; i += kCount) write(i, L::load(sum + i), scale);
+    if (head > 0) write(0, first, scale);
+    if (end < size) write(size - kCount, last, scale);
   }
 };
 
@@ -142,7 +156,7 @@ template <typename R>
 void normalize_short(const R& row, double divisor, double epsilon) {
   typename R::Stored buffers[6][R::kCount] = {};
   const size_t bytes = row.size * sizeof(typename R::Stored);
-  R padded = {buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5], R::kCount};
+  R padded = {buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5], R::kCount, 0};
   const auto read = [bytes](auto* to, const auto* from) {
     if (from != nullptr) __builtin_memcpy(to, from, bytes);
   };
@@ -173,6 +187,7 @@ void normalize_rows(const Rows& rows, size_t begin, size_t end) {
             : rows.sum != nullptr ? static_cast<Stored*>(rows.sum) + start
                                   : r.y;
     r.size = rows.size;
+    r.head = (R::kCount - reinterpret_cast<size_t>(r.x) / sizeof(Stored) % R::kCount) % R::kCount;
     return r;
   };
   if (rows.size < R::kCount) {

@@ -78,6 +78,16 @@ def test_operands_that_do_not_fit(
     assert expected in message(lambda: session.run(None, feeds))
 
 
+@pytest.mark.parametrize("dims", [[4], [1], [1, 3], []])
+def test_a_constant_that_does_not_fit(dims: list[int], library: Path) -> None:
+    gamma = helper.make_tensor("gamma", TensorProto.FLOAT, dims, np.ones(dims).ravel())
+    node = helper.make_node("RMSNorm", ["X", "gamma"], ["Y"], domain="graphopt", epsilon=EPSILON)
+    content = serialized([node], {"X": 1}, {"Y": 1}, initializer=[gamma])
+    session = open_session(content, library)
+    expected = f"gamma has shape {dims} but X has shape [2, 3]; it must have shape [3]"
+    assert expected in message(lambda: session.run(None, {"X": np.ones((2, 3), np.float32)}))
+
+
 def test_more_axes_than_a_kernel_takes(library: Path) -> None:
     content = serialized(
         [
