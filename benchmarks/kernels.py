@@ -5,7 +5,8 @@
 Prints a row for each width: microseconds of one block (branch + bias + residual, then the norm), of
 the fused operator and of ONNX Runtime's chains; microseconds of one norm alone; and the ratios with
 95% bootstrap intervals. A graph has as many blocks in a row as a ViT has norms, so that what a call
-costs beside its kernels counts little, and memory is reused as in a model. Run it on a quiet machine.
+costs beside its kernels counts little, and memory is reused as in a model. Run it on a quiet
+machine.
 """
 
 from __future__ import annotations
