@@ -190,5 +190,13 @@ def passes(**options: Any) -> None:
     commands.passes(**options)
 
 
+@cli.command()
+def doctor() -> None:
+    """Report what works here: ONNX Runtime, providers, kernels, compilers."""
+    from graphopt import commands
+
+    commands.doctor()
+
+
 if __name__ == "__main__":
     main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["export", "inspect", "list_models", "optimize", "passes", "verify"]
+__all__ = ["doctor", "export", "inspect", "list_models", "optimize", "passes", "verify"]
 
 import contextlib
 import os
@@ -97,6 +97,18 @@ def passes(**options: Any) -> None:
     from graphopt.passes import pipeline
 
     rendering.print_steps(rendering.console(), pipeline.steps(pipeline_options(**options)))
+
+
+def doctor() -> None:
+    """Print what works on this machine; raises where something does not."""
+    from graphopt import rendering
+    from graphopt.doctor import examine
+
+    findings = examine()
+    rendering.print_findings(rendering.console(), findings)
+    broken = [finding.subject for finding in findings if finding.status == "problem"]
+    if broken:
+        raise EnvironmentFailure(f"{broken[0]} does not work here: see the advice in its line")
 
 
 def _default_output(model: Path, variant: str) -> Path:

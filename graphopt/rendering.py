@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "console",
+    "print_findings",
     "print_models",
     "print_plan",
     "print_report",
@@ -26,6 +27,7 @@ from graphopt.errors import EnvironmentFailure
 from graphopt.library import library_path
 
 if TYPE_CHECKING:
+    from graphopt.doctor import Finding
     from graphopt.models import Description
     from graphopt.passes.pipeline import Step
     from graphopt.passes.report import NormDecision, PassRecord, PlanSummary, Recentring
@@ -222,6 +224,15 @@ def _print_passes(out: Console, records: Iterable[PassRecord]) -> None:
     for record in records:
         detail = ", ".join(f"{what}: {count}" for what, count in record.detail.items() if count)
         table.add_row(record.name, f"{record.seconds:.3f}", detail)
+    out.print(table)
+
+
+def print_findings(out: Console, findings: Iterable[Finding]) -> None:
+    """What works on this machine, a row a finding."""
+    table = _table("what", "state", "found")
+    for finding in findings:
+        advice = f" ({finding.advice})" if finding.advice else ""
+        table.add_row(finding.subject, finding.status, finding.text + advice)
     out.print(table)
 
 

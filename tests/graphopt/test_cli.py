@@ -370,3 +370,21 @@ def test_the_module_runs_as_a_program(model: Path) -> None:
     done = process("inspect", model, COLUMNS="80")
     assert done.returncode == 0
     assert "2 of 2 LayerNorms become RMSNorms" in done.stdout
+
+
+def test_doctor_reports_what_works_and_fails_where_something_does_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from graphopt import doctor
+
+    found = (doctor.Finding("Python", "3.11"), doctor.Finding("ONNX Runtime", "none", "note"))
+    monkeypatch.setattr(doctor, "examine", lambda: found)
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0
+    assert "ONNX Runtime" in out
+    broken = doctor.Finding("Kernels for cpu", "cannot be loaded", "problem", "build them again")
+    monkeypatch.setattr(doctor, "examine", lambda: (*found, broken))
+    code, out, err = run(capsys, "doctor")
+    assert code == 3
+    assert "build them again" in out
+    assert "Kernels for cpu does not work here" in err
