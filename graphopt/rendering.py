@@ -73,6 +73,7 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
         out.print(
             f"wrote {after.path} ({_size(after.bytes)}; the input has {_size(before.bytes)})",
             style="bold",
+            soft_wrap=True,  # a path is to be copied whole
         )
     if (line := _registration(report)) is not None:
         out.print(f"native kernels: {line}", soft_wrap=True)  # to be copied whole
