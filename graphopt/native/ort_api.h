@@ -65,7 +65,8 @@ struct CustomOp {
   OrtStatus* (*create_kernel_v2)(const CustomOp*, const OrtApi*, const OrtKernelInfo*, void** kernel);
   OrtStatus* (*compute_v2)(void* kernel, OrtKernelContext*);
 
-  // Since 17. Left out: a runtime reads past the end of an optional input that is absent.
+  // Since 17. Left null: to make the context of infer_shape, runtimes read the type of every input,
+  // and crash at an optional one that is absent.
   void* infer_shape;
   void* get_start_version;
   void* get_end_version;
