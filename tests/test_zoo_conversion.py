@@ -13,6 +13,7 @@ from graphopt.passes import pipeline
 from graphopt.passes.report import PlanSummary
 from graphopt.precision import cast_to_float64
 from graphopt.verification import verify
+from tests.brute_force import convertible_norms
 from tests.conftest import ZooModel
 from tests.expectations import EXPECTED
 
@@ -103,3 +104,11 @@ def test_swin_keeps_every_stream_that_feeds_a_patch_merging(zoo_model: ZooModel)
     assert {norm.size for norm in kept} == {first, 4 * first}
     assert sum(norm.converted for norm in summary.norms if norm.size == first) == 1
     assert all(norm.converted for norm in summary.norms if norm.size == last)
+
+
+def test_swin_converts_what_a_brute_force_finds(zoo_model: ZooModel) -> None:
+    model = cast_to_float64(ir.load(zoo_model("swin-t-tiny")))
+    summary = pipeline.analyse(model.clone(), pipeline.Options())
+    possible = convertible_norms(model, [generate_inputs(model, seed=1).arrays])
+    assert {norm.name for norm in summary.norms if norm.converted} == possible
+    assert not summary.recentrings
