@@ -43,9 +43,11 @@ format: $(VENV)/.dev  ## Format the code and apply the lint fixes that are safe
 bench: $(VENV)/.dev  ## Print what optimizing costs and what it gains (best on a quiet machine)
 	$(BIN)/python benchmarks/optimize_cost.py
 	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/kernels.py
 
 clean:  ## Remove everything that these tasks created, the virtual environment too
 	rm -rf $(VENV) build dist demo .model-cache *.egg-info
+	rm -f graphopt/native/*.so graphopt/native/*.dylib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
