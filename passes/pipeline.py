@@ -38,7 +38,8 @@ class Options:
     """What the result is made for.
 
     Attributes:
-        variant: ``"rms"``.
+        variant: ``"rms"``, or ``"crms"``, which also compresses the streams to d - 1 features.
+        basis: How crms represents centred vectors: ``"orthonormal"`` or ``"drop"``.
         ops: ``"standard"``, ONNX operators alone, ``"ort"``, ONNX Runtime's own, or ``"custom"``,
             those of the domain graphopt, with bodies in ONNX operators.
         provider: Execution provider that the result is lowered for: ``"cpu"`` or ``"cuda"``.
@@ -47,6 +48,7 @@ class Options:
     """
 
     variant: str = "rms"
+    basis: str = "orthonormal"
     ops: str = "standard"
     provider: str = "cpu"
     max_growth: float | None = None
@@ -54,7 +56,8 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, value, known in (
-            ("variant", self.variant, ("rms",)),
+            ("variant", self.variant, ("rms", "crms")),
+            ("basis", self.basis, ("orthonormal", "drop")),
             ("ops", self.ops, ("standard", "ort", "custom")),
             ("provider", self.provider, ("cpu", "cuda")),
         ):
