@@ -39,6 +39,8 @@ def create_session(
     provider: str = "cpu",
     threads: int = 1,
     optimization: Optimization = "all",
+    library: str | os.PathLike[str] | None = None,
+    provider_options: Mapping[str, str] | None = None,
 ) -> Any:
     """Open a model in ONNX Runtime.
 
@@ -51,6 +53,8 @@ def create_session(
         provider: ``cpu`` or ``cuda``.
         threads: Threads inside an operator; 0 means one for each core.
         optimization: Level of ONNX Runtime's own graph optimization.
+        library: Library of kernels to register, such as :func:`graphopt.library_path` gives.
+        provider_options: Options of the execution provider, by ONNX Runtime's names.
 
     Returns:
         An ``onnxruntime.InferenceSession`` that really has the provider.
@@ -58,14 +62,20 @@ def create_session(
     Raises:
         UsageError: The provider is not one of those above.
         RuntimeRefused: ONNX Runtime cannot load the model.
-        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
+        EnvironmentFailure: ONNX Runtime is missing, it refuses the library, or the provider does
+            not start.
     """
     if isinstance(model, ir.Model):
         from graphopt import saving  # not needed, so not imported, where there is a file
 
         with saving.temporary(model) as path:
             return create_session(
-                path, provider=provider, threads=threads, optimization=optimization
+                path,
+                provider=provider,
+                threads=threads,
+                optimization=optimization,
+                library=library,
+                provider_options=provider_options,
             )
     if provider not in _PROVIDERS:
         raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
@@ -81,7 +91,11 @@ def create_session(
     level = f"ORT_{'DISABLE' if optimization == 'disable' else 'ENABLE'}_"
     level += "ALL" if optimization == "disable" else optimization.upper()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.__members__[level]
-    providers = [name] if provider == "cpu" else [name, _PROVIDERS["cpu"]]
+    if library is not None:
+        _register(runtime, options, library)
+    providers: list[Any] = [(name, dict(provider_options or {}))]
+    if provider != "cpu":
+        providers.append(_PROVIDERS["cpu"])
     try:
         session = runtime.InferenceSession(os.fspath(model), options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
@@ -115,6 +129,16 @@ def _import_onnxruntime(provider: str) -> Any:
             f'pip install "graphopt[{_EXTRAS[provider]}]"'
         ) from error
     return onnxruntime
+
+
+def _register(runtime: Any, options: Any, library: str | os.PathLike[str]) -> None:
+    try:
+        options.register_custom_ops_library(os.fspath(library))
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        raise EnvironmentFailure(
+            f"ONNX Runtime {runtime.__version__} refuses the kernels of {os.fspath(library)}: "
+            f"{_line(error)}"
+        ) from error
 
 
 def _not_started(name: str, provider: str) -> EnvironmentFailure:

@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 
 from graphopt.errors import EnvironmentFailure, UsageError
+from graphopt.library import library_path
 from graphopt.sessions import RuntimeRefused, create_session, ort_version, run
 
 ADD = """
@@ -113,3 +114,29 @@ def test_inputs_that_do_not_fit_are_refused_by_run(model: ir.Model) -> None:
     session = create_session(model)
     with pytest.raises(RuntimeRefused, match=r"cannot run the model: .*x"):
         run(session, {"x": np.ones((2, 2), dtype=np.float32)})
+
+
+def test_a_library_of_kernels_is_registered(model: ir.Model, tmp_path: Path) -> None:
+    kernels = library_path()
+    x = np.array([1], dtype=np.float32)
+    np.testing.assert_array_equal(run(create_session(model, library=kernels), {"x": x})["y"], [2.5])
+    broken = tmp_path / "libbroken.so"
+    broken.write_bytes(b"no library")
+    with pytest.raises(EnvironmentFailure, match=r"refuses the kernels of .*libbroken\.so"):
+        create_session(model, library=broken)
+
+
+def test_options_of_the_provider_reach_it(model: ir.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    class Started:
+        def __init__(self, path: str, options: Any, providers: list[Any]) -> None:
+            given.extend(providers)
+
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider"]
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Started)
+    create_session(model, provider="cuda", provider_options={"use_tf32": "0"})
+    assert given == [("CUDAExecutionProvider", {"use_tf32": "0"}), "CPUExecutionProvider"]
