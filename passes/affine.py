@@ -76,13 +76,15 @@ class Affine:
         linear: The linear readers, or None where some reader is not linear.
         beta: "none" (absent or zero), "folds" (into the biases of ``linear``) or "stays".
         added: Elements for each token that new bias Adds would write, where beta folds.
-        obstacle: Why beta stays, in words.
+        obstacle: Why beta stays, or why ``linear`` is None, in words.
+        between: The streams between the norm and its linear readers, the norm's result first.
     """
 
     linear: tuple[LinearReader, ...] | None
     beta: str
     added: int
     obstacle: str = ""
+    between: tuple[Stream, ...] = ()
 
     @property
     def gamma_is_free(self) -> bool:
@@ -92,10 +94,10 @@ class Affine:
 
 def affine_of(norm: Norm, *, fold: bool = True) -> Affine:
     """Decide where the affine part of ``norm`` could go; nowhere unless ``fold``."""
-    linear, obstacle = _linear_readers(norm.node.outputs[0], norm.stream)
+    linear, between, obstacle = _linear_readers(norm.node.outputs[0], norm.stream)
     bias = norm.node.inputs[2] if len(norm.node.inputs) > 2 else None
     if bias is None or constants.uniform_value(bias) == 0.0:
-        return Affine(linear, "none", 0)
+        return Affine(linear, "none", 0, obstacle, between)
     if linear is None or not fold:
         return Affine(None, "stays", 0, obstacle or "affine folding is skipped")
     if constants.constant_tensor(bias) is None:
@@ -108,11 +110,13 @@ def affine_of(norm: Norm, *, fold: bool = True) -> Affine:
         return Affine(
             linear, "stays", 0, f"{widest.node.op_type} {widest.node.name} has no bias to take it"
         )
-    return Affine(linear, "folds", added)
+    return Affine(linear, "folds", added, "", between)
 
 
-def _linear_readers(value: ir.Value, norm: Stream) -> tuple[tuple[LinearReader, ...] | None, str]:
-    """All linear readers of ``value``, or None and the first reader that is not linear."""
+def _linear_readers(
+    value: ir.Value, norm: Stream
+) -> tuple[tuple[LinearReader, ...] | None, tuple[Stream, ...], str]:
+    """All linear readers of ``value`` and the streams up to them, or None and who is not linear."""
     start = Stream(value, norm.axis)
     reached, queue = {value: norm.axis}, [start]
     found: list[LinearReader] = []
@@ -120,7 +124,7 @@ def _linear_readers(value: ir.Value, norm: Stream) -> tuple[tuple[LinearReader, 
     while queue:
         stream = queue.pop()
         if stream.value.is_graph_output():
-            return None, f"graph output {stream.value.name} reads it"
+            return None, (), f"graph output {stream.value.name} reads it"
         for use in stream.value.uses():
             node = use.node
             reader = _linear_reader(node, use.idx, stream)
@@ -131,7 +135,7 @@ def _linear_readers(value: ir.Value, norm: Stream) -> tuple[tuple[LinearReader, 
                 continue
             carried = list(algebra.results(node, use.idx, stream.axis))
             if node.domain or node.op_type not in _HANDS_ON or not carried:
-                return None, f"{node.op_type} {node.name} reads it"
+                return None, (), f"{node.op_type} {node.name} reads it"
             if node.op_type == "Concat":
                 concats.append(node)
             for result in carried:
@@ -139,11 +143,12 @@ def _linear_readers(value: ir.Value, norm: Stream) -> tuple[tuple[LinearReader, 
                     reached[result.value] = result.axis
                     queue.append(result)
                 elif reached[result.value] != result.axis:
-                    return None, f"{node.op_type} {node.name} joins it with itself on another axis"
+                    words = f"{node.op_type} {node.name} joins it with itself on another axis"
+                    return None, (), words
     for node in concats:
         if not reached.keys() >= set(node.inputs):
-            return None, f"Concat {node.name} joins it with other values"
-    return tuple(found), ""
+            return None, (), f"Concat {node.name} joins it with other values"
+    return tuple(found), tuple(Stream(value, axis) for value, axis in reached.items()), ""
 
 
 def _linear_reader(node: ir.Node, operand: int, stream: Stream) -> LinearReader | None:

@@ -39,6 +39,9 @@ class Edit(Protocol):
     def apply(self, block: np.ndarray, axis: int, start: int) -> np.ndarray:
         """The changed block, which begins at entry ``start`` of ``axis``."""
 
+    def resized(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the changed constant."""
+
 
 class Recentre:
     """Subtract the mean over the features: v becomes C v, C = I - (1/d) 1 1^T.
@@ -64,6 +67,10 @@ class Recentre:
         centred: np.ndarray = parts - parts.mean(axis=self.axis + 1, keepdims=True)
         return centred.reshape(shape)
 
+    def resized(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The same shape."""
+        return shape
+
 
 class Scale:
     """Multiply by one float64 factor for each entry of an axis: diag(f) W or W diag(f)."""
@@ -82,6 +89,10 @@ class Scale:
             factors = factors[start : start + block.shape[axis]]
         return block * factors.reshape([-1 if i == self.axis else 1 for i in range(block.ndim)])
 
+    def resized(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The same shape."""
+        return shape
+
 
 class FoldedTensor(ir.LazyTensor):
     """A constant with edits, computed in float64 when it is read and rounded once.
@@ -93,7 +104,10 @@ class FoldedTensor(ir.LazyTensor):
     """
 
     def __init__(self, base: ir.TensorProtocol, edits: Sequence[Edit], name: str | None) -> None:
-        super().__init__(self._round, base.dtype, ir.Shape(base.shape.numpy()), name=name)
+        shape = tuple(base.shape.numpy())
+        for edit in edits:
+            shape = edit.resized(shape)
+        super().__init__(self._round, base.dtype, ir.Shape(shape), name=name)
         self.base, self.edits = base, tuple(edits)
 
     def _round(self) -> ir.TensorProtocol:

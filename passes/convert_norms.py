@@ -15,7 +15,8 @@ class ConvertNorms(ir.passes.InPlacePass):
     """LN(x) = RMS(C x) + beta (arXiv 2305.14858, section 3): where x = C x, LN becomes RMSNorm.
 
     Emits the internal node RMSNormalization(x, gamma) with axis, epsilon and stash_type, whatever
-    the model's opset, and an Add where the norm still has a beta.
+    the model's opset, and an Add where the norm still has a beta. A norm that is compressed in the
+    basis ``drop`` becomes the internal node CRMSNormalization(x), which has no gamma.
 
     Args:
         plan: The plan; recentring and affine folding have been applied.
@@ -23,6 +24,7 @@ class ConvertNorms(ir.passes.InPlacePass):
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.crms = plan.compressed_norms if plan.basis == "drop" else frozenset()
         self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -36,9 +38,10 @@ class ConvertNorms(ir.passes.InPlacePass):
     def _convert(self, names: Names, norm: Norm) -> None:
         old = norm.node
         bias = old.inputs[2] if len(old.inputs) > 2 else None
+        is_crms = norm in self.crms
         rms = ir.node(
-            "RMSNormalization",
-            [old.inputs[0], old.inputs[1]],
+            "CRMSNormalization" if is_crms else "RMSNormalization",
+            [old.inputs[0]] if is_crms else [old.inputs[0], old.inputs[1]],
             attributes={
                 "axis": norm.stream.axis.axis,
                 "epsilon": old.attributes.get_float("epsilon", 1e-5),

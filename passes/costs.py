@@ -34,6 +34,8 @@ class Costs:
         launch: Nanoseconds for each node, whatever its size.
         nanoseconds_per_byte: Exchange rate for a weight that is held twice: a copy must save one
             nanosecond a run for each so many bytes.
+        encoding: From d centred features to d - 1.
+        decoding: From d - 1 features back to d.
     """
 
     layer_norm: float
@@ -42,10 +44,12 @@ class Costs:
     recentring: float
     launch: float
     nanoseconds_per_byte: float
+    encoding: float
+    decoding: float
 
 
-_CPU = Costs(0.486, 0.245, 0.106, 0.215 * 1.15, 0.0, 2e-4)
-_CUDA = Costs(0.0040, 0.0032, 0.0032, 0.0050 * 1.15, 2500.0, 2e-4)
+_CPU = Costs(0.486, 0.245, 0.106, 0.215 * 1.15, 0.0, 2e-4, 0.25, 0.35)
+_CUDA = Costs(0.0040, 0.0032, 0.0032, 0.0050 * 1.15, 2500.0, 2e-4, 0.0096, 0.0128)
 
 
 def provider_costs(provider: str) -> Costs:

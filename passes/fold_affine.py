@@ -11,7 +11,10 @@ from graphopt.passes.naming import Names
 from graphopt.passes.plan import Plan
 from graphopt.passes.trace import Norm
 
-__all__ = ["FoldAffine"]
+__all__ = ["BIASED", "FoldAffine"]
+
+BIASED = "graphopt.biased"
+"""Key of a value's ``meta``: the value that took its place when it was given a bias."""
 
 
 class FoldAffine(ir.passes.InPlacePass):
@@ -66,6 +69,7 @@ class FoldAffine(ir.passes.InPlacePass):
         total = ir.Value(type=result.type, shape=result.shape)
         total.meta.update(result.meta)
         ir.convenience.replace_all_uses_with(result, total, replace_graph_outputs=True)
+        result.meta[BIASED] = total
         total.name, result.name = result.name, names.fresh(f"{result.name}.unbiased")
         add = ir.node(
             "Add", [result, bias], outputs=[total], name=names.fresh(f"{node.name}.add_bias")

@@ -18,8 +18,15 @@ from onnx_shape_inference import (
 )
 
 from graphopt.passes import axes, constants
+from graphopt.passes.custom_ops import (
+    CRMS_NORM,
+    DOMAIN,
+    RMS_NORM,
+    SKIP_CRMS_NORM,
+    SKIP_RMS_NORM,
+)
 
-__all__ = ["ForgetShapes", "InferShapes"]
+__all__ = ["ForgetShapes", "InferShapes", "resize"]
 
 _DECLARED = "graphopt.declared_shape"
 _ROUNDS = 4
@@ -82,15 +89,31 @@ class ForgetShapes(ir.passes.InPlacePass):
         return ir.passes.PassResult(model, modified=False)
 
 
-def _infer_layer_norm(ctx: ShapeInferenceContext, node: ir.Node) -> None:
-    """Below opset 17 ONNX has no LayerNormalization, but ONNX Runtime's optimizer writes it."""
-    value, result = node.inputs[0], node.outputs[0]
-    if value is None:
-        return
-    if value.dtype is not None:
-        ctx.set_dtype(result, value.dtype)
+def resize(value: ir.Value, axis: int, size: int) -> None:
+    """Change one dimension of ``value``, in the shape that its file declared, too."""
+    declared = value.meta.get(_DECLARED)
     if value.shape is not None:
-        ctx.set_shape(result, value.shape)
+        value.shape = _resized(value.shape, axis, size)
+    if isinstance(declared, ir.Shape):
+        value.meta[_DECLARED] = _resized(declared, axis, size)
+
+
+def _resized(shape: ir.Shape, axis: int, size: int) -> ir.Shape:
+    return ir.Shape([size if i == axis else dim for i, dim in enumerate(shape)])
+
+
+def _infer_norm(ctx: ShapeInferenceContext, node: ir.Node) -> None:
+    """The result of a norm, and the sum of a fused one, has the type and the shape of X.
+
+    Below opset 17 ONNX has no LayerNormalization, but ONNX Runtime's optimizer writes it; its other
+    results are not needed. RMSNormalization and CRMSNormalization are internal at any opset.
+    """
+    value = node.inputs[0]
+    for result in node.outputs if node.domain else node.outputs[:1]:
+        if value is not None and value.dtype is not None:
+            ctx.set_dtype(result, value.dtype)
+        if value is not None and value.shape is not None:
+            ctx.set_shape(result, value.shape)
 
 
 def _infer_fused_matmul(ctx: ShapeInferenceContext, node: ir.Node) -> None:
@@ -102,7 +125,10 @@ def _infer_fused_matmul(ctx: ShapeInferenceContext, node: ir.Node) -> None:
 
 registry.collect()
 _INFER_PLAIN_FUSED_MATMUL = registry.get("com.microsoft", "FusedMatMul", version=1)
-registry.register("", "LayerNormalization", since_version=1)(_infer_layer_norm)
+for _name in ("LayerNormalization", "RMSNormalization", "CRMSNormalization"):
+    registry.register("", _name, since_version=1)(_infer_norm)
+for _name in (RMS_NORM, CRMS_NORM, SKIP_RMS_NORM, SKIP_CRMS_NORM):
+    registry.register(DOMAIN, _name, since_version=1)(_infer_norm)
 registry.register("com.microsoft", "FusedMatMul", since_version=1)(_infer_fused_matmul)
 
 

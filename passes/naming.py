@@ -76,7 +76,9 @@ class Names:
         if node is None:
             tensor = constants.constant_tensor(value)
             assert tensor is not None, value.name
-            value.const_value = constants.edited(tensor, edits, value.name)
+            changed_tensor = constants.edited(tensor, edits, value.name)
+            value.const_value = changed_tensor
+            value.shape = ir.Shape(changed_tensor.shape.numpy())
             return value
         changed = self.edited_copy(value, edits, "")
         ir.convenience.replace_all_uses_with(value, changed)

@@ -11,6 +11,7 @@ import onnx_ir.passes.common as common_passes
 
 from graphopt.passes import recognition
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
+from graphopt.passes.compress import Compress
 from graphopt.passes.convert_norms import ConvertNorms
 from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
@@ -153,6 +154,12 @@ _REWRITE = (
         _planned(FoldAffine),
         optional=True,
     ),
+    Step(
+        "compress",
+        "compress what is centred to d - 1 features",
+        _planned(Compress),
+        applies=lambda options: options.variant == "crms",
+    ),
     Step("convert-norms", "turn norms of centred values into RMSNorms", _planned(ConvertNorms)),
     Step(
         "merge-twins",
@@ -256,6 +263,7 @@ def _summary(model: ir.Model, options: Options) -> tuple[Plan, PlanSummary]:
         provider=options.provider,
         max_growth=options.max_growth,
         fold_affine="fold-affine" not in options.skip,
+        basis=options.basis if options.variant == "crms" else None,
     )
     others = recognition.other_norms(model)
     return plan, summarize(plan, options.variant, options.provider, others)

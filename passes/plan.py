@@ -1,19 +1,7 @@
-"""The plan: which values are centred and which norms converted, by a minimum cut.
+"""The plan: which values are centred and which norms converted, and which of them compressed.
 
-For each stream v three binary variables: ``made`` (v itself is computed centred), ``moves`` (the
-mean of v may change: nobody reads it) and ``at_hand`` (a centred copy of v is available, v itself
-or an explicit recentring of it); for each norm one, ``converts``. With gains for norms and costs
-for recentrings and copies, and with implications alone
-
-    converts(n) => at_hand(input of n)
-    made(p)     => at_hand(v)     p carries v
-    made(v)     => at_hand(v), moves(v)
-    moves(v)    => moves(p)       p carries v: the mean of p moves with that of v
-    not made(v)                   the producer of v does not commute with centring
-    not moves(v)                  v is read raw
-
-the best choice is a minimum s-t cut: implications are edges that no cut crosses, a norm's gain is
-the edge from the source, and the cost of at_hand without made is the edge between the two.
+The choice is a minimum cut (cut.py); the plan says what it means for the graph, and why a norm
+stays.
 """
 
 from __future__ import annotations
@@ -21,19 +9,17 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 
-import networkx as nx
 import onnx_ir as ir
 
 from graphopt.passes import affine, constants, trace
 from graphopt.passes.affine import Affine
 from graphopt.passes.axes import Stream
+from graphopt.passes.compression import Compression, compression
 from graphopt.passes.costs import Costs, RowCounts, provider_costs
+from graphopt.passes.cut import minimum_cut
 from graphopt.passes.trace import Norm, StreamFacts, Trace
 
-__all__ = ["Plan", "make_plan"]
-
-_SCALE = 1024
-"""Costs become integers in units of 1/1024 ns, so that the cut is exact."""
+__all__ = ["Plan", "make_plan", "upstream"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +36,12 @@ class Plan:
         kept: Why each other norm stays, in words.
         unlocks: For each recentred value the norms that need it.
         costs_ns: Cost of each recentring at run time, in nanoseconds.
+        basis: Basis of what is compressed, ``"orthonormal"`` or ``"drop"``; None for rms.
+        compressed: Streams that are computed with d - 1 features.
+        compressed_norms: Converted norms that read and write d - 1 features.
+        encoded: Streams of which a compressed copy is made, with its price in nanoseconds.
+        decoded: Compressed streams of which a whole copy is made, with its price.
+        uncompressed: Why each other converted norm is not compressed, in words; for rms empty.
     """
 
     trace: Trace
@@ -60,6 +52,12 @@ class Plan:
     kept: dict[ir.Node, str]
     unlocks: dict[Stream, tuple[Norm, ...]]
     costs_ns: dict[Stream, float]
+    basis: str | None = None
+    compressed: frozenset[Stream] = frozenset()
+    compressed_norms: frozenset[Norm] = frozenset()
+    encoded: dict[Stream, float] = dataclasses.field(default_factory=dict)
+    decoded: dict[Stream, float] = dataclasses.field(default_factory=dict)
+    uncompressed: dict[Norm, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +73,7 @@ def make_plan(
     provider: str = "cpu",
     max_growth: float | None = None,
     fold_affine: bool = True,
+    basis: str | None = None,
 ) -> Plan:
     """The plan with the greatest total gain.
 
@@ -83,6 +82,7 @@ def make_plan(
         provider: ``"cpu"`` or ``"cuda"``: whose costs count.
         max_growth: Upper bound of the bytes of copied constants, as a share of all constants.
         fold_affine: False where every beta stays at its norm.
+        basis: Basis to compress streams in; None where none is to be compressed.
     """
     found = trace.trace(model)
     affines = {norm: affine.affine_of(norm, fold=fold_affine) for norm in found.norms}
@@ -92,9 +92,13 @@ def make_plan(
     limit = None if max_growth is None else max_growth * _constant_bytes(model)
     while True:
         prices = _prices(found, affines, costs, rows, rate)
-        chosen = _cut(found, prices)
+        squeezed = None if basis is None else compression(model, found, affines, costs, rows, rate)
+        chosen = minimum_cut(found, prices.gains, prices.copies, squeezed)
         plan = _read_off(found, affines, prices, chosen)
+        if squeezed is not None:
+            plan = _compressed(plan, basis, squeezed, chosen)
         copied = sum(_bytes(stream) for stream in plan.recentred if _is_constant(stream))
+        copied += sum(squeezed.copied[norm] for norm in plan.compressed_norms) if squeezed else 0
         if limit is None or copied <= limit:
             return plan
         rate = rate * 8 if rate < 1e6 else float("inf")
@@ -140,59 +144,6 @@ def _prices(
     return _Prices(gains, copies)
 
 
-def _cut(found: Trace, prices: _Prices) -> set[object]:
-    """The variables that are true in the best plan."""
-    graph = nx.DiGraph()
-    graph.add_nodes_from(("source", "sink"))
-    for norm, gain in prices.gains.items():
-        if gain <= 0:
-            continue
-        graph.add_edge("source", ("converts", norm), capacity=round(gain * _SCALE))
-        if norm.stream not in found.centred:
-            graph.add_edge(("converts", norm), ("at_hand", norm.stream))
-    for stream, facts in found.streams.items():
-        made, at_hand = ("made", stream), ("at_hand", stream)
-        graph.add_edge(made, at_hand)
-        _add_edge(graph, at_hand, made, prices.copies[stream])
-        if facts.constant and facts.source:
-            graph.add_edge(at_hand, "sink")
-        moves = ("moves", stream)
-        graph.add_edge(made, moves)
-        if facts.source:
-            graph.add_edge(made, "sink")
-        if facts.raw_readers:
-            graph.add_edge(moves, "sink")
-        for operand in facts.operands:
-            if operand not in found.centred:
-                graph.add_edge(made, ("at_hand", operand))
-        for other in (*facts.carriers, *facts.siblings):
-            if other not in found.centred:
-                graph.add_edge(moves, ("moves", other))
-    _, (chosen, _) = nx.minimum_cut(graph, "source", "sink")
-    return set(_reachable(graph, chosen))
-
-
-def _add_edge(graph: nx.DiGraph, start: object, end: object, price: float) -> None:
-    if price == float("inf"):
-        graph.add_edge(start, end)
-    else:
-        graph.add_edge(start, end, capacity=max(1, round(price * _SCALE)))
-
-
-def _reachable(graph: nx.DiGraph, chosen: set[object]) -> set[object]:
-    """The source side without what no norm asks for."""
-    wanted: set[object] = {
-        node for node in chosen if isinstance(node, tuple) and node[0] == "converts"
-    }
-    queue = deque(wanted)
-    while queue:
-        for node in graph.successors(queue.popleft()):
-            if node in chosen and node not in wanted:
-                wanted.add(node)
-                queue.append(node)
-    return wanted
-
-
 def _read_off(
     found: Trace, affines: dict[Norm, Affine], prices: _Prices, chosen: set[object]
 ) -> Plan:
@@ -222,6 +173,49 @@ def _read_off(
             if s in recentred and not facts.constant
         },
     )
+
+
+def _compressed(plan: Plan, basis: str | None, squeezed: Compression, chosen: set[object]) -> Plan:
+    """``plan`` with what it compresses."""
+    found = plan.trace
+    norms = frozenset(norm for norm in plan.converted if ("compresses", norm) in chosen)
+    streams = frozenset(s for s in found.streams if ("compressed", s) in chosen)
+    runtime = [s for s in (*found.streams, *found.centred) if not _is_constant(s)]
+    encoded = [s for s in runtime if ("encoded", s) in chosen and s not in streams]
+    decoded = [s for s in found.streams if s in streams and ("unread", s) not in chosen]
+    return dataclasses.replace(
+        plan,
+        basis=basis,
+        compressed=streams,
+        compressed_norms=norms,
+        encoded={s: squeezed.encoding[s] for s in encoded},
+        decoded={s: squeezed.decoding[s] for s in decoded},
+        uncompressed={
+            norm: _why_whole(found, squeezed, norm) for norm in plan.converted if norm not in norms
+        },
+    )
+
+
+def _why_whole(found: Trace, squeezed: Compression, norm: Norm) -> str:
+    """The nearest obstacle to compressing what ``norm`` reads."""
+    if norm in squeezed.norm_obstacles:
+        return squeezed.norm_obstacles[norm]
+    if squeezed.gains[norm] <= 0:
+        return "the copies of its readers' weights would cost more than it gains"
+    seen, queue = {norm.stream}, deque([norm.stream])
+    while queue:
+        stream = queue.popleft()
+        facts = found.streams.get(stream)
+        if facts is None or facts.constant:
+            continue
+        if stream in squeezed.stream_obstacles:
+            return squeezed.stream_obstacles[stream]
+        if squeezed.whole_readers[stream]:
+            return f"{squeezed.whole_readers[stream][0]} reads {stream.value.name} whole"
+        following = (*facts.operands, *facts.siblings, *facts.carriers)
+        queue.extend(other for other in following if other not in seen)
+        seen.update(following)
+    return "an encoder or decoder would cost more than it gains"
 
 
 def upstream(found: Trace, start: Stream, made: frozenset[Stream]) -> list[Stream]:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-__all__ = ["Copy", "NormDecision", "OtherNorm", "PassRecord", "PlanSummary", "Recentring"]
+__all__ = [
+    "BasisChange",
+    "Copy",
+    "NormDecision",
+    "OtherNorm",
+    "PassRecord",
+    "PlanSummary",
+    "Recentring",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +31,8 @@ class NormDecision:
         absorbed_by: Names of the constants that absorb the norm's mean.
         recentrings: Names of the values that are recentred explicitly for this norm.
         affine: What becomes of gamma and beta, in words.
+        compressed: True where the norm reads and writes d - 1 features.
+        uncompressed: For a converted norm that was to be compressed and is not, the reason.
     """
 
     name: str
@@ -35,6 +45,8 @@ class NormDecision:
     absorbed_by: tuple[str, ...] = ()
     recentrings: tuple[str, ...] = ()
     affine: str = ""
+    compressed: bool = False
+    uncompressed: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +78,25 @@ class Recentring:
 
 
 @dataclasses.dataclass(frozen=True)
+class BasisChange:
+    """An encoder, from d centred features to d - 1, or a decoder, back, that the plan inserts.
+
+    Attributes:
+        kind: ``encoder`` or ``decoder``.
+        value: Name of the value that it stands behind.
+        axis: Feature axis, non-negative.
+        size: Number of features d.
+        cost_us: Estimated cost in microseconds at the reference row count.
+    """
+
+    kind: str
+    value: str
+    axis: int
+    size: int
+    cost_us: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Copy:
     """A constant that is held twice, because it is read both centred (or scaled) and as it was."""
 
@@ -76,7 +107,10 @@ class Copy:
 
 @dataclasses.dataclass(frozen=True)
 class PlanSummary:
-    """The plan, in names: enough to print, to save and to test, with no graph behind it."""
+    """The plan, in names: enough to print, to save and to test, with no graph behind it.
+
+    ``basis`` is that of the compressed streams, or None where the variant compresses none.
+    """
 
     variant: str
     provider: str
@@ -84,11 +118,18 @@ class PlanSummary:
     other_norms: tuple[OtherNorm, ...] = ()
     recentrings: tuple[Recentring, ...] = ()
     copies: tuple[Copy, ...] = ()
+    basis: str | None = None
+    basis_changes: tuple[BasisChange, ...] = ()
 
     @property
     def converted(self) -> int:
         """Number of norms that the plan converts."""
         return sum(norm.converted for norm in self.norms)
+
+    @property
+    def compressed(self) -> int:
+        """Number of norms that the plan compresses."""
+        return sum(norm.compressed for norm in self.norms)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,11 +6,18 @@ import onnx_ir as ir
 
 from graphopt.passes import constants
 from graphopt.passes.affine import Affine
-from graphopt.passes.axes import rank
+from graphopt.passes.axes import Stream, rank
 from graphopt.passes.original_spelling import NAME, SPELLING
 from graphopt.passes.plan import Plan, upstream
 from graphopt.passes.readers import norm_axis
-from graphopt.passes.report import Copy, NormDecision, OtherNorm, PlanSummary, Recentring
+from graphopt.passes.report import (
+    BasisChange,
+    Copy,
+    NormDecision,
+    OtherNorm,
+    PlanSummary,
+    Recentring,
+)
 from graphopt.passes.trace import Norm
 
 __all__ = ["summarize"]
@@ -40,7 +47,17 @@ def summarize(
             for stream, cost in plan.costs_ns.items()
         ),
         copies=_copies(plan),
+        basis=plan.basis,
+        basis_changes=(
+            *(_change("encoder", stream, cost) for stream, cost in plan.encoded.items()),
+            *(_change("decoder", stream, cost) for stream, cost in plan.decoded.items()),
+        ),
     )
+
+
+def _change(kind: str, stream: Stream, cost_ns: float) -> BasisChange:
+    name, axis = stream.value.name or "", stream.axis
+    return BasisChange(kind, name, axis.axis, axis.size, cost_ns / 1000)
 
 
 def reported_name(node: ir.Node) -> str:
@@ -72,6 +89,8 @@ def _converted(plan: Plan, norm: Norm) -> NormDecision:
             s.value.name or "" for s in streams if s in plan.recentred and not facts[s].constant
         ),
         affine=_affine_words(plan.affine[norm]),
+        compressed=norm in plan.compressed_norms,
+        uncompressed=plan.uncompressed.get(norm, ""),
     )
 
 

@@ -37,6 +37,7 @@ class StreamFacts:
         roles: Roles of the producer's operands, where the producer commutes with centring.
         source: Why the value itself cannot be computed centred, or "".
         raw_readers: Who reads the value raw, in words; such a value stays as it is.
+        tolerant: Nodes that compute the same from the value and from the value without its mean.
         carriers: Streams that read this one and carry it on.
         siblings: Other live results of the same producer, which share one state.
     """
@@ -46,6 +47,7 @@ class StreamFacts:
     roles: tuple[Role, ...] | None = None
     source: str = ""
     raw_readers: list[str] = dataclasses.field(default_factory=list)
+    tolerant: list[ir.Node] = dataclasses.field(default_factory=list)
     carriers: list[Stream] = dataclasses.field(default_factory=list)
     siblings: list[Stream] = dataclasses.field(default_factory=list)
 
@@ -155,7 +157,7 @@ def _look_down(facts: StreamFacts) -> list[Stream]:
         if not facts.constant and node.graph is not value.graph:
             facts.raw_readers.append(f"{node.op_type} {node.name} in a nested graph")
         elif readers.tolerates(node, operand, axis):
-            continue
+            facts.tolerant.append(node)
         else:
             carried = list(algebra.results(node, operand, axis))
             facts.carriers.extend(carried)

@@ -186,6 +186,8 @@ _FREE = Costs(
     recentring=float("inf"),
     launch=0.0,
     nanoseconds_per_byte=0.0,
+    encoding=float("inf"),
+    decoding=float("inf"),
 )
 """Every conversion pays, a copy costs nothing, and no recentring node may be inserted."""
 

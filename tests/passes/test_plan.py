@@ -72,6 +72,8 @@ def _random_costs(seed: int) -> Costs:
         recentring=pick.uniform(0.05, 1.2),
         launch=0.0,
         nanoseconds_per_byte=pick.choice([1e-4, 0.3, 2.0]),
+        encoding=pick.uniform(0.05, 1.2),
+        decoding=pick.uniform(0.05, 1.2),
     )
 
 
@@ -245,14 +247,14 @@ def test_a_stream_recovers_behind_its_raw_reader() -> None:
 
 
 def test_ties_insert_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    even = Costs(1.0, 0.5, 0.0, 0.5, 0.0, 0.0)
+    even = Costs(1.0, 0.5, 0.0, 0.5, 0.0, 0.0, 0.5, 0.5)
     monkeypatch.setattr(plan, "provider_costs", lambda provider: even)
     model = graph("x = Relu(a) y = LayerNormalization(x, g)", "g[8]", inputs="float[B,S,8] a")
     assert optimized(model).recentred == set()
 
 
 def test_where_rms_gains_nothing_no_norm_converts(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = Costs(0.5, 0.45, 0.1, 0.5, 0.0, 0.0)
+    slow = Costs(0.5, 0.45, 0.1, 0.5, 0.0, 0.0, 0.5, 0.5)
     monkeypatch.setattr(plan, "provider_costs", lambda provider: slow)
     model = graph("x = MatMul(a, w) y = LayerNormalization(x, g, c)", "w[4,8] g[8] c[8]")
     outcome = optimized(model)

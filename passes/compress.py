@@ -1,0 +1,208 @@
+"""Compress the streams and norms that a plan names from d to d - 1 features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.passes import constants, sizes
+from graphopt.passes.algebra import Carries
+from graphopt.passes.axes import FeatureAxis, Stream
+from graphopt.passes.basis import Absorb, Basis, Encode
+from graphopt.passes.change_basis import insert_decoder, insert_encoder
+from graphopt.passes.fold_affine import BIASED
+from graphopt.passes.infer_shapes import resize
+from graphopt.passes.naming import Names
+from graphopt.passes.plan import Plan
+from graphopt.passes.trace import Norm
+
+__all__ = ["Compress"]
+
+Use = tuple[ir.Node, int]
+
+
+class Compress(ir.passes.InPlacePass):
+    """A centred value of d features becomes d - 1 numbers (arXiv 2305.14858, section 3.2).
+
+    1. What writes a compressed stream is encoded, W becomes W E^T: weights, biases, tables and
+       other constants, in place where only compressed streams are written from them, else a copy.
+       A value that is not compressed itself is followed by an encoder.
+    2. A linear map that reads a compressed norm absorbs D and gamma: A becomes D^T diag(gamma) A.
+    3. What reads a compressed value whole reads it behind a decoder; a Shape of it is set back.
+    4. Sizes that name d for a compressed value name d - 1.
+    5. The norm stays a LayerNormalization, over d - 1 features and without gamma, for ConvertNorms.
+
+    Args:
+        plan: The plan; recentring and affine folding have been applied.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.record: dict[str, int] = {}
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Apply the plan to ``model``."""
+        self.record = {
+            "streams compressed": 0,
+            "weights encoded": 0,
+            "readers absorbed": 0,
+            "encoders": 0,
+            "decoders": 0,
+            "sizes edited": 0,
+        }
+        if self.plan.compressed_norms:
+            _Compression(model, self.plan, self.record).apply()
+        return ir.passes.PassResult(model, modified=any(self.record.values()))
+
+
+class _Compression:
+    """One application of a plan."""
+
+    def __init__(self, model: ir.Model, plan: Plan, record: dict[str, int]) -> None:
+        self.plan, self.record, self.names = plan, record, Names(model)
+        facts = plan.trace.streams
+        self.streams = [s for s in facts if s in plan.compressed and not facts[s].constant]
+        self.norms = [norm for norm in plan.converted if norm in plan.compressed_norms]
+        self.compressed = {_current(s.value): s.axis for s in self.streams}
+        self.between = {
+            stream.value: stream.axis for norm in self.norms for stream in plan.affine[norm].between
+        }
+
+    def apply(self) -> None:
+        """Encode, decode, absorb; then all sizes and shapes follow."""
+        served = self._encode_operands()
+        self._decode(served)
+        for norm in self.norms:
+            self._absorb(norm)
+        for value, axis in (*self.compressed.items(), *self.between.items()):
+            self._restore_shapes(value, axis)
+        inner = {s.value: s.axis for s in self.streams}
+        for value, axis in (*inner.items(), *self.compressed.items(), *self.between.items()):
+            self._shrink(value, axis)
+        self.record["streams compressed"] = len(self.compressed)
+
+    def _basis(self, axis: FeatureAxis) -> Basis:
+        assert self.plan.basis is not None
+        return Basis(self.plan.basis, axis.size)
+
+    def _encode_operands(self) -> set[Use]:
+        """Give every compressed stream and norm compressed operands; return who reads such."""
+        wanted: dict[Stream, list[Use]] = {}
+        for node, index, axis in self._operands():
+            operand = node.inputs[index]
+            assert operand is not None
+            wanted.setdefault(Stream(operand, axis), []).append((node, index))
+        served: set[Use] = set()
+        for stream, uses in wanted.items():
+            served.update(uses)
+            if constants.constant_tensor(stream.value) is not None:
+                self._encode_constant(stream, uses)
+            elif stream.value not in self.compressed:
+                encoded = insert_encoder(self.names, stream, self._basis(stream.axis))
+                self.record["encoders"] += 1
+                _rewire(uses, encoded)
+        return served
+
+    def _operands(self) -> Iterable[tuple[ir.Node, int, FeatureAxis]]:
+        """Every operand that has to be compressed, once."""
+        done: set[ir.Node] = set()
+        for stream in self.streams:
+            node = stream.value.producer()
+            roles = self.plan.trace.streams[stream].roles
+            if node is None or roles is None or node in done:
+                continue
+            done.add(node)
+            for index, role in enumerate(roles):
+                if isinstance(role, Carries) and node.inputs[index] is not None:
+                    yield node, index, role.axis
+            if len(node.inputs) > len(roles):  # affine folding gave it a bias
+                yield node, len(roles), FeatureAxis(0, stream.axis.size)
+            total = _current(stream.value)
+            if total is not stream.value:
+                add = total.producer()
+                assert add is not None
+                yield add, 1, FeatureAxis(0, stream.axis.size)
+        for norm in self.norms:
+            yield norm.node, 0, norm.stream.axis
+
+    def _encode_constant(self, stream: Stream, uses: list[Use]) -> None:
+        edits: list[constants.Edit] = [Encode(stream.axis.axis, self._basis(stream.axis))]
+        self.record["weights encoded"] += 1
+        if len(uses) == len(stream.value.uses()) and not stream.value.is_graph_output():
+            self.names.edit(stream.value, edits)
+        else:
+            _rewire(uses, self.names.edited_copy(stream.value, edits, ".compressed"))
+
+    def _decode(self, served: set[Use]) -> None:
+        """Put a decoder between each compressed value and those who read it whole."""
+        inner = {s.value.meta[BIASED].producer() for s in self.streams if BIASED in s.value.meta}
+        for value, axis in self.compressed.items():
+            whole = [
+                (use.node, use.idx)
+                for use in value.uses()
+                if (use.node, use.idx) not in served
+                and use.node not in inner
+                and not _is_shape(use.node)
+            ]
+            if whole:
+                decoded = insert_decoder(self.names, Stream(value, axis), self._basis(axis))
+                self.record["decoders"] += 1
+                _rewire(whole, decoded)
+
+    def _absorb(self, norm: Norm) -> None:
+        """Fold D and gamma into the linear maps that read the norm."""
+        basis = self._basis(norm.stream.axis)
+        scale = norm.node.inputs[1]
+        tensor = constants.constant_tensor(scale)
+        assert scale is not None and tensor is not None
+        gamma = np.broadcast_to(constants.exact(tensor).reshape(-1), (basis.size,)).copy()
+        copies: dict[ir.Value, ir.Value] = {}
+        for reader in self.plan.affine[norm].linear or ():
+            weight = reader.node.inputs[1]
+            assert weight is not None
+            edits: list[constants.Edit] = [
+                constants.Scale(reader.axis, gamma),
+                Absorb(reader.axis, basis),
+            ]
+            self.record["readers absorbed"] += 1
+            if reader.owns_weight:
+                self.names.edit(weight, edits)
+                continue
+            if weight not in copies:
+                copies[weight] = self.names.edited_copy(weight, edits, ".compressed")
+            reader.node.replace_input_with(1, copies[weight])
+        ones = np.ones([basis.size - 1], dtype=tensor.dtype.numpy())
+        ones_name = f"{scale.name}.compressed"
+        new = self.names.initializer(ones_name, ir.Tensor(ones, dtype=tensor.dtype))
+        norm.node.replace_input_with(1, new)
+
+    def _restore_shapes(self, value: ir.Value, axis: FeatureAxis) -> None:
+        for node in [use.node for use in value.uses() if _is_shape(use.node)]:
+            if sizes.restore_shape(self.names, node, axis.axis, axis.size):
+                self.record["sizes edited"] += 1
+
+    def _shrink(self, value: ir.Value, axis: FeatureAxis) -> None:
+        """Let the producer of ``value`` write d - 1 entries, and its shape say so."""
+        node = value.producer()
+        assert node is not None
+        if sizes.resize_result(self.names, node, value, axis.axis, axis.size - 1):
+            self.record["sizes edited"] += 1
+        resize(value, axis.axis, axis.size - 1)
+
+
+def _current(value: ir.Value) -> ir.Value:
+    """The value that stands for ``value`` since affine folding."""
+    found = value.meta.get(BIASED, value)
+    assert isinstance(found, ir.Value)
+    return found
+
+
+def _is_shape(node: ir.Node) -> bool:
+    return node.op_type == "Shape" and not node.domain
+
+
+def _rewire(uses: Iterable[Use], value: ir.Value) -> None:
+    for node, index in uses:
+        node.replace_input_with(index, value)

@@ -1,0 +1,177 @@
+"""Which streams and norms could be compressed to d - 1 features, and what that is worth.
+
+A compressed norm reads z = E v and writes the normalized value in the same basis, so every reader
+of its result must be a linear map that absorbs D and gamma (see basis.py). Everything else that
+reads a compressed value needs it whole, and gets it from a decoder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import onnx_ir as ir
+
+from graphopt.passes import constants, sizes
+from graphopt.passes.affine import Affine
+from graphopt.passes.algebra import Carries
+from graphopt.passes.axes import Stream
+from graphopt.passes.costs import Costs, RowCounts
+from graphopt.passes.trace import Norm, StreamFacts, Trace
+
+__all__ = ["Compression", "compression"]
+
+_SHARE_OF_DECODER = 0.6
+"""What compressing one norm is worth, as a share of a decoder: one must serve two norms to pay.
+
+The one entry that a norm saves is worth less than any decoder. Whoever asks for this variant asks
+for compressed norms, and this says how many for each decoder.
+"""
+_MINIMUM_OPSET = 13  # of the operators that encoders and decoders are written in
+
+
+@dataclasses.dataclass(frozen=True)
+class Compression:
+    """What could be compressed.
+
+    Attributes:
+        gains: What compressing a norm is worth, in nanoseconds, for each norm that could be.
+        norm_obstacles: Why another norm could not be compressed, in words.
+        stream_obstacles: Why a stream could not be compressed, in words; constants always can.
+        whole_readers: Who reads a stream whole, in words, beside its norms and carriers.
+        encoding: Price of an encoder behind a stream, in nanoseconds.
+        decoding: Price of a decoder behind a stream.
+        copied: Bytes of reader weights that a compressed norm needs a copy of.
+    """
+
+    gains: dict[Norm, float]
+    norm_obstacles: dict[Norm, str]
+    stream_obstacles: dict[Stream, str]
+    whole_readers: dict[Stream, list[str]]
+    encoding: dict[Stream, float]
+    decoding: dict[Stream, float]
+    copied: dict[Norm, int]
+
+
+def compression(
+    model: ir.Model,
+    found: Trace,
+    affines: dict[Norm, Affine],
+    costs: Costs,
+    rows: RowCounts,
+    rate: float,
+) -> Compression:
+    """Judge every norm and stream of ``found``.
+
+    Args:
+        model: The traced model.
+        found: Its trace.
+        affines: The affine part of each norm.
+        costs: Of the execution provider.
+        rows: Reference sizes.
+        rate: Nanoseconds that a copied byte costs.
+    """
+    norm_obstacles, gains, copied = {}, {}, {}
+    for norm, part in affines.items():
+        reason = _norm_obstacle(norm, part)
+        if reason:
+            norm_obstacles[norm] = reason
+            continue
+        worth = _SHARE_OF_DECODER * _price(norm.stream, costs.decoding, 4, costs, rows)
+        copied[norm] = _shared_bytes(part)
+        gains[norm] = worth - rate * copied[norm]
+    norms = {norm.node: norm for norm in found.norms}
+    writes = model.opset_imports.get("", 1) >= _MINIMUM_OPSET
+    everything = {*found.streams, *found.centred}
+    return Compression(
+        gains=gains,
+        norm_obstacles=norm_obstacles,
+        stream_obstacles={
+            stream: reason
+            for stream, facts in found.streams.items()
+            if not facts.constant and (reason := _stream_obstacle(facts))
+        },
+        whole_readers={
+            stream: [
+                f"{node.op_type} {node.name}"
+                for node in facts.tolerant
+                if node not in norms and (node.op_type != "Shape" or node.domain)
+            ]
+            for stream, facts in found.streams.items()
+        },
+        encoding={stream: _encoding(stream, costs, rows, writes) for stream in everything},
+        decoding={
+            stream: _price(stream, costs.decoding, 4, costs, rows) if writes else float("inf")
+            for stream in everything
+        },
+        copied=copied,
+    )
+
+
+def _price(stream: Stream, rate: float, nodes: int, costs: Costs, rows: RowCounts) -> float:
+    if not stream.is_whole:
+        return float("inf")
+    return rate * rows.elements(stream) + nodes * costs.launch + 1.0
+
+
+def _encoding(stream: Stream, costs: Costs, rows: RowCounts, writes: bool) -> float:
+    """The price of an encoder; a constant is encoded beforehand."""
+    if stream.is_whole and constants.constant_tensor(stream.value) is not None:
+        return 1.0
+    return _price(stream, costs.encoding, 3, costs, rows) if writes else float("inf")
+
+
+def _shared_bytes(part: Affine) -> int:
+    """Bytes of the weights that others read, too, each counted once."""
+    shared = {
+        reader.node.inputs[1]: tensor.nbytes
+        for reader in part.linear or ()
+        if not reader.owns_weight
+        and (tensor := constants.constant_tensor(reader.node.inputs[1])) is not None
+    }
+    return sum(shared.values())
+
+
+def _norm_obstacle(norm: Norm, part: Affine) -> str:
+    """Why the readers of a norm cannot absorb a basis and gamma, or ``""``."""
+    if constants.constant_tensor(norm.node.inputs[1]) is None:
+        return "its gamma is not constant"
+    if part.linear is None:
+        return part.obstacle
+    if part.beta == "stays":
+        return f"its beta stays: {part.obstacle}"
+    if not part.linear:
+        return "nothing reads it"
+    for stream in part.between:
+        if not stream.is_whole:
+            return f"{stream.value.name} splits its features"
+        if any(use.node.op_type == "Size" for use in stream.value.uses()):
+            return f"the Size of {stream.value.name} is read"
+        node = stream.value.producer()
+        if node is not None and node is not norm.node:
+            reason = _sizes_obstacle(node, stream, part.between)
+            if reason:
+                return reason
+    return ""
+
+
+def _sizes_obstacle(node: ir.Node, stream: Stream, others: tuple[Stream, ...]) -> str:
+    source = next((other.axis for other in others if other.value is node.inputs[0]), None)
+    return sizes.obstacle(node, source, stream.value, stream.axis.axis)
+
+
+def _stream_obstacle(facts: StreamFacts) -> str:
+    """Why a runtime value cannot be written with d - 1 features, or ``""``."""
+    stream = facts.stream
+    node = stream.value.producer()
+    if node is None or facts.roles is None:
+        return facts.source
+    if not stream.is_whole:
+        return f"{stream.value.name} holds its features in blocks"
+    for operand, role in zip(node.inputs, facts.roles, strict=True):
+        if operand is None or not isinstance(role, Carries):
+            continue
+        if not role.axis.is_whole(operand):
+            return f"{operand.name} holds its features in blocks"
+    first = facts.roles[0]
+    source = first.axis if isinstance(first, Carries) else None
+    return sizes.obstacle(node, source, stream.value, stream.axis.axis)
