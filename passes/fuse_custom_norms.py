@@ -1,4 +1,4 @@
-"""Fuse a residual Add and the graphopt.RMSNorm behind it."""
+"""Fuse a residual Add and the norm of the domain graphopt behind it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,33 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from graphopt.passes.custom_ops import DOMAIN, RMS_NORM, SKIP_RMS_NORM, define_operators
+from graphopt.passes.custom_ops import (
+    CRMS_NORM,
+    DOMAIN,
+    RMS_NORM,
+    SKIP_CRMS_NORM,
+    SKIP_RMS_NORM,
+    define_operators,
+)
 from graphopt.passes.residual_sums import ResidualSum, dims, is_vector, put_fused, residual_sums
 
 __all__ = ["FuseCustomNorms"]
 
+_FUSED = {RMS_NORM: SKIP_RMS_NORM, CRMS_NORM: SKIP_CRMS_NORM}
+
 
 class FuseCustomNorms(ir.passes.InPlacePass):
-    """Add and graphopt.RMSNorm become graphopt.SkipRMSNorm, which reads and writes a row once.
+    """Add and a norm of the domain graphopt become one node, which reads and writes a row once.
+
+    RMSNorm becomes SkipRMSNorm, CRMSNorm SkipCRMSNorm.
 
     1. The sum (the residual stream) is the second output, also where nothing else reads it: ONNX
        refuses a call of a function that takes fewer outputs than the body has.
     2. Both operands are proved to have the shape of the sum.
     3. A second Add of a constant bias [d] before or after the residual Add is taken in; it must
        have one reader.
-    4. All fused norms of a model take in a bias, or none does, whichever spares more Adds: a body
-       cannot tell whether there is a bias (see
+    4. All fused norms of an operator take in a bias, or none does, whichever spares more Adds: a
+       body cannot tell whether there is a bias (see
        :func:`~graphopt.passes.custom_ops.define_operators`).
     """
 
@@ -29,20 +40,23 @@ class FuseCustomNorms(ir.passes.InPlacePass):
         self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Fuse in place; ``record`` counts the fused norms."""
-        norms = list(_norms(model))
-        spared = {
-            has_bias: (1 + has_bias) * _count_sums(norms, has_bias) for has_bias in (True, False)
-        }
-        has_bias = spared[True] > spared[False]
-        self.record = {SKIP_RMS_NORM: sum(_fuse(node, has_bias) for node in norms)}
+        """Fuse in place; ``record`` counts the fused norms by operator."""
+        self.record = {}
+        for operator, fused in _FUSED.items():
+            norms = list(_norms(model, operator))
+            spared = {
+                has_bias: (1 + has_bias) * _count_sums(norms, has_bias)
+                for has_bias in (True, False)
+            }
+            has_bias = spared[True] > spared[False]
+            self.record[fused] = sum(_fuse(node, has_bias) for node in norms)
         define_operators(model)
-        return ir.passes.PassResult(model, modified=self.record[SKIP_RMS_NORM] > 0)
+        return ir.passes.PassResult(model, modified=any(self.record.values()))
 
 
-def _norms(model: ir.Model) -> Iterator[ir.Node]:
+def _norms(model: ir.Model, operator: str) -> Iterator[ir.Node]:
     for graph in model.graphs():
-        yield from (node for node in graph if (node.domain, node.op_type) == (DOMAIN, RMS_NORM))
+        yield from (node for node in graph if (node.domain, node.op_type) == (DOMAIN, operator))
 
 
 def _count_sums(norms: list[ir.Node], has_bias: bool) -> int:
@@ -69,10 +83,10 @@ def _fuse(norm: ir.Node, has_bias: bool) -> bool:
     read = _reading(norm, has_bias)
     if read is None:
         return False
-    inputs = [read.first, read.second, norm.inputs[1]]
+    inputs = [read.first, read.second, *norm.inputs[1:]]
     fused = ir.Node(
         DOMAIN,
-        SKIP_RMS_NORM,
+        _FUSED[norm.op_type],
         inputs if read.bias is None else [*inputs, read.bias],
         norm.attributes.values(),
         num_outputs=2,

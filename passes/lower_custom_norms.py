@@ -1,4 +1,4 @@
-"""Write RMSNorms in the operators of the domain graphopt."""
+"""Write RMSNorms and CRMSNorms in the operators of the domain graphopt."""
 
 from __future__ import annotations
 
@@ -7,22 +7,32 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from graphopt.passes.custom_ops import DOMAIN, HALF, MINIMUM_OPSET, RMS_NORM, define_operators
+from graphopt.passes.custom_ops import (
+    CRMS_NORM,
+    DOMAIN,
+    HALF,
+    MINIMUM_OPSET,
+    RMS_NORM,
+    define_operators,
+)
 from graphopt.passes.naming import Names
 
 __all__ = ["LowerCustomNorms"]
 
+_OPERATORS = {"RMSNormalization": RMS_NORM, "CRMSNormalization": CRMS_NORM}
 _TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
 
 
 class LowerCustomNorms(ir.passes.InPlacePass):
-    """RMSNormalization(x, gamma) becomes graphopt.RMSNorm, with a body for runtimes without it.
+    """RMSNormalization and CRMSNormalization become graphopt.RMSNorm and graphopt.CRMSNorm.
+
+    The operators have bodies, for runtimes without kernels for them.
 
     1. The norm is over the last axis, gamma is [d] and has the type of x: float32, float16,
        bfloat16 or float64.
     2. In a model of several element types the type of most norms gets the operator: a body is of
        one type (see :func:`~graphopt.passes.custom_ops.define_operators`).
-    3. Each float16 and bfloat16 norm gets a gamma of its own: where kernels are missing and ONNX
+    3. Each float16 and bfloat16 RMSNorm gets a gamma of its own: where kernels are missing and ONNX
        Runtime fuses the bodies, the Casts that it inserts on the CPU keep it from a shared one.
     4. What is left, and everything below opset 12, is for LowerNorms.
     """
@@ -31,41 +41,50 @@ class LowerCustomNorms(ir.passes.InPlacePass):
         self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Lower in place; ``record`` counts the norms."""
-        self.record = {RMS_NORM: 0}
+        """Lower in place; ``record`` counts the norms by operator."""
+        self.record = dict.fromkeys(_OPERATORS.values(), 0)
         if model.graph.opset_imports[""] < MINIMUM_OPSET:
             return ir.passes.PassResult(model, modified=False)
-        found = list(_norms(model))
-        types = collections.Counter(dtype for _, dtype in found)
         names = Names(model)
-        for node, dtype in found:
-            if dtype == types.most_common(1)[0][0]:
-                if dtype in HALF:
-                    _own_gamma(node, names)
-                _rewrite(node)
-                self.record[RMS_NORM] += 1
+        for internal, operator in _OPERATORS.items():
+            found = list(_norms(model, internal))
+            types = collections.Counter(dtype for _, dtype in found)
+            for node, dtype in found:
+                if dtype == types.most_common(1)[0][0]:
+                    if dtype in HALF and operator == RMS_NORM:
+                        _own_gamma(node, names)
+                    _rewrite(node, operator)
+                    self.record[operator] += 1
         define_operators(model)
-        return ir.passes.PassResult(model, modified=bool(found))
+        return ir.passes.PassResult(model, modified=any(self.record.values()))
 
 
-def _norms(model: ir.Model) -> Iterator[tuple[ir.Node, ir.DataType]]:
-    """The norms that the operator can compute, each with its element type."""
+def _norms(model: ir.Model, op_type: str) -> Iterator[tuple[ir.Node, ir.DataType]]:
+    """The norms of an internal type that the operator can compute, each with its element type."""
     for graph in model.graphs():
         for node in graph:
-            if node.domain or node.op_type != "RMSNormalization":
+            if node.domain or node.op_type != op_type:
                 continue
-            x, gamma = node.inputs
-            if x is not None and gamma is not None and _takes(node, x, gamma):
+            x = node.inputs[0]
+            if (
+                x is not None
+                and _takes_x(node, x)
+                and all(gamma is not None and _takes_gamma(gamma, x) for gamma in node.inputs[1:])
+            ):
                 assert x.dtype is not None
                 yield node, x.dtype
 
 
-def _takes(node: ir.Node, x: ir.Value, gamma: ir.Value) -> bool:
-    if x.dtype not in _TYPES or gamma.dtype != x.dtype or not x.shape or gamma.shape is None:
+def _takes_x(node: ir.Node, x: ir.Value) -> bool:
+    if x.dtype not in _TYPES or not x.shape or not isinstance(x.shape[-1], int):
         return False
-    if node.attributes.get_int("axis", -1) not in (-1, len(x.shape) - 1):
+    return node.attributes.get_int("axis", -1) in (-1, len(x.shape) - 1)
+
+
+def _takes_gamma(gamma: ir.Value, x: ir.Value) -> bool:
+    if gamma.dtype != x.dtype or gamma.shape is None or x.shape is None:
         return False
-    return isinstance(x.shape[-1], int) and list(gamma.shape) == [x.shape[-1]]
+    return list(gamma.shape) == [x.shape[-1]]
 
 
 def _own_gamma(node: ir.Node, names: Names) -> None:
@@ -74,8 +93,8 @@ def _own_gamma(node: ir.Node, names: Names) -> None:
     node.replace_input_with(1, names.unshared(gamma, f"{node.outputs[0].name}.gamma"))
 
 
-def _rewrite(node: ir.Node) -> None:
+def _rewrite(node: ir.Node, operator: str) -> None:
     epsilon = node.attributes.get_float("epsilon", 1e-5)
-    node.domain, node.op_type = DOMAIN, RMS_NORM
+    node.domain, node.op_type = DOMAIN, operator
     node.attributes.clear()
     node.attributes.add(ir.AttrFloat32("epsilon", epsilon))

@@ -16,7 +16,9 @@ _HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
 class LowerNorms(ir.passes.InPlacePass):
-    """Turn the internal RMSNormalization and LayerNormalization into what a runtime accepts.
+    """Turn the internal norms into what a runtime accepts.
+
+    They are RMSNormalization, CRMSNormalization and the canonical LayerNormalization.
 
     ``ops="standard"``, ONNX operators only:
 
@@ -30,6 +32,9 @@ class LowerNorms(ir.passes.InPlacePass):
     4. float64 squares by Mul, which keeps the fusion away: it would lose the float64 epsilon.
     5. A canonical LayerNormalization that is left, with no spelling to return to, is decomposed
        likewise below opset 17, where ONNX does not have it.
+    6. CRMSNormalization, for which nobody has a kernel, always becomes primitives: the sum of
+       squares and the square of the sum, each of a ReduceSum, over d, and one Reciprocal a row
+       (see :func:`~graphopt.passes.custom_ops.define_operators` for why).
 
     ``ops="ort"``: RMSNormalization becomes SimplifiedLayerNormalization, which ONNX Runtime
     registers in the ONNX domain; onnx.checker does not know it.
@@ -54,8 +59,10 @@ class LowerNorms(ir.passes.InPlacePass):
                 if node.op_type == "RMSNormalization" and self.ops == "ort":
                     node.op_type = "SimplifiedLayerNormalization"
                     self.record["SimplifiedLayerNormalization"] += 1
-                elif (node.op_type == "RMSNormalization" and opset < 23) or (
-                    _is_canonical_layer_norm(node) and opset < 17
+                elif (
+                    node.op_type == "CRMSNormalization"
+                    or (node.op_type == "RMSNormalization" and opset < 23)
+                    or (_is_canonical_layer_norm(node) and opset < 17)
                 ):
                     primitives.replace(node)
                     self.record["primitives"] += 1
@@ -74,79 +81,119 @@ class _Primitives:
     """Writes norms over the last axis in primitive operators."""
 
     def __init__(self, model: ir.Model, opset: int) -> None:
-        self._names, self._opset = Names(model), opset
+        self.names, self.opset = Names(model), opset
         self._constants: dict[tuple[str, float, ir.DataType], ir.Value] = {}
 
     def replace(self, node: ir.Node) -> None:
-        """Put x / sqrt(mean(x^2) + epsilon) * gamma in the place of ``node``.
+        """Put the nodes that normalize x, scale it by gamma and add beta in the place of ``node``.
 
-        LayerNormalization subtracts the mean from x before, and adds beta after.
+        They compute in float32 at least, but gamma and beta are applied in the type of x.
         """
-        x, gamma, beta = (*node.inputs, None)[:3]
-        result, graph = node.outputs[0], node.graph
-        assert x is not None and gamma is not None and graph is not None
-        nodes: list[ir.Node] = []
+        x, gamma, beta = (*node.inputs, None, None)[:3]
+        assert x is not None
         dtype = x.dtype or ir.DataType.FLOAT
         wide = ir.DataType.FLOAT if dtype in _HALF else dtype
-        base = result.name or node.name or "norm"
-
-        def emit(op_type: str, inputs: Sequence[ir.Value | None], like: ir.Value) -> ir.Value:
-            name = self._names.fresh(f"{base}.{op_type.lower()}")
-            new = ir.node(op_type, inputs, name=name)
-            new.outputs[0].name, new.outputs[0].shape = name, like.shape
-            new.outputs[0].type = like.type
-            nodes.append(new)
-            return new.outputs[0]
-
-        def cast(value: ir.Value, target: ir.DataType) -> ir.Value:
-            new = emit("Cast", [value], value)
-            nodes[-1].attributes.add(ir.AttrInt64("to", target.value))
-            new.type = ir.TensorType(target)
-            return new
-
-        def mean(value: ir.Value) -> ir.Value:
-            axes = [] if self._opset < 18 else [self._axes()]
-            new = emit("ReduceMean", [value, *axes], value)
-            if self._opset < 18:
-                nodes[-1].attributes.add(ir.AttrInt64s("axes", [-1]))
-            nodes[-1].attributes.add(ir.AttrInt64("keepdims", 1))
-            if value.shape is not None:
-                new.shape = ir.Shape([*value.shape[:-1], 1])
-            return new
-
-        value = x if wide == dtype else cast(x, wide)
-        if node.op_type == "LayerNormalization":
-            value = emit("Sub", [value, mean(value)], value)
-        if wide == ir.DataType.DOUBLE:
-            square = emit("Mul", [value, value], value)
+        chain = _Chain(node, self)
+        value = x if wide == dtype else chain.cast(x, wide)
+        epsilon = self.constant("epsilon", node.attributes.get_float("epsilon", 1e-5), wide)
+        if node.op_type == "CRMSNormalization":
+            value = self._crms(chain, value, epsilon)
         else:
-            square = emit("Pow", [value, self._constant("two", 2.0, wide)], value)
-        moment = mean(square)
-        epsilon = self._constant("epsilon", node.attributes.get_float("epsilon", 1e-5), wide)
-        shifted = emit("Add", [moment, epsilon], moment)
-        value = emit("Div", [value, emit("Sqrt", [shifted], shifted)], value)
+            if node.op_type == "LayerNormalization":
+                value = chain.emit("Sub", [value, chain.reduce("ReduceMean", value)], value)
+            value = self._rms(chain, value, epsilon)
         if wide != dtype:
-            value, gamma = cast(value, dtype), self._names.unshared(gamma, f"{base}.gamma")
-        value = emit("Mul", [value, gamma], result)
+            value = chain.cast(value, dtype)
+        if gamma is not None:
+            if wide != dtype:
+                gamma = self.names.unshared(gamma, f"{chain.base}.gamma")
+            value = chain.emit("Mul", [value, gamma], x)
         if beta is not None:
-            value = emit("Add", [value, beta], result)
-        nodes[-1].name = node.name
-        graph.insert_before(node, nodes)
-        result.replace_all_uses_with(value, replace_graph_outputs=True)
-        graph.remove(node, safe=True)
-        value.name = result.name
-        value.meta.update(result.meta)
+            value = chain.emit("Add", [value, beta], x)
+        chain.put(value)
 
-    def _constant(self, name: str, number: float, dtype: ir.DataType) -> ir.Value:
+    def _rms(self, chain: _Chain, x: ir.Value, epsilon: ir.Value) -> ir.Value:
+        """x / sqrt(mean(x^2) + epsilon)"""
+        if x.dtype == ir.DataType.DOUBLE:
+            square = chain.emit("Mul", [x, x], x)
+        else:
+            two = self.constant("two", 2.0, x.dtype or ir.DataType.FLOAT)
+            square = chain.emit("Pow", [x, two], x)
+        moment = chain.reduce("ReduceMean", square)
+        shifted = chain.emit("Add", [moment, epsilon], moment)
+        return chain.emit("Div", [x, chain.emit("Sqrt", [shifted], shifted)], x)
+
+    def _crms(self, chain: _Chain, x: ir.Value, epsilon: ir.Value) -> ir.Value:
+        """x * 1 / sqrt((sum(x^2) + sum(x)^2) / d + epsilon)"""
+        size = None if x.shape is None else x.shape[-1]
+        assert isinstance(size, int), "compression is of a stream of known size"
+        d = self.constant("d", size + 1.0, x.dtype or ir.DataType.FLOAT)
+        squares = chain.reduce("ReduceSum", chain.emit("Mul", [x, x], x))
+        total = chain.reduce("ReduceSum", x)
+        energy = chain.emit("Add", [squares, chain.emit("Mul", [total, total], total)], total)
+        moment = chain.emit("Div", [energy, d], total)
+        root = chain.emit("Sqrt", [chain.emit("Add", [moment, epsilon], total)], total)
+        return chain.emit("Mul", [x, chain.emit("Reciprocal", [root], total)], x)
+
+    def constant(self, name: str, number: float, dtype: ir.DataType) -> ir.Value:
+        """A scalar that all norms share."""
         key = (name, number, dtype)
         if key not in self._constants:
             tensor = ir.tensor(np.array(number, dtype.numpy()), dtype=dtype)
-            self._constants[key] = self._names.initializer(f"norm.{name}", tensor)
+            self._constants[key] = self.names.initializer(f"norm.{name}", tensor)
         return self._constants[key]
 
-    def _axes(self) -> ir.Value:
+    def axes(self) -> ir.Value:
+        """The last axis, as an input of reductions."""
         key = ("axes", -1.0, ir.DataType.INT64)
         if key not in self._constants:
             tensor = ir.tensor(np.array([-1], np.int64))
-            self._constants[key] = self._names.initializer("norm.axes", tensor)
+            self._constants[key] = self.names.initializer("norm.axes", tensor)
         return self._constants[key]
+
+
+class _Chain:
+    """The nodes that take the place of one norm."""
+
+    def __init__(self, norm: ir.Node, primitives: _Primitives) -> None:
+        self._norm, self._primitives = norm, primitives
+        self._nodes: list[ir.Node] = []
+        self.base = norm.outputs[0].name or norm.name or "norm"
+
+    def emit(self, op_type: str, inputs: Sequence[ir.Value], like: ir.Value) -> ir.Value:
+        """The result of a new node; it has the type and the shape of ``like``."""
+        name = self._primitives.names.fresh(f"{self.base}.{op_type.lower()}")
+        new = ir.node(op_type, inputs, name=name)
+        new.outputs[0].name, new.outputs[0].type = name, like.type
+        new.outputs[0].shape = like.shape
+        self._nodes.append(new)
+        return new.outputs[0]
+
+    def cast(self, value: ir.Value, target: ir.DataType) -> ir.Value:
+        """``value`` in another type."""
+        new = self.emit("Cast", [value], value)
+        self._nodes[-1].attributes.add(ir.AttrInt64("to", target.value))
+        new.type = ir.TensorType(target)
+        return new
+
+    def reduce(self, op_type: str, value: ir.Value) -> ir.Value:
+        """ReduceMean or ReduceSum over the last axis, which stays with size 1."""
+        is_input = self._primitives.opset >= {"ReduceMean": 18, "ReduceSum": 13}[op_type]
+        new = self.emit(op_type, [value, self._primitives.axes()] if is_input else [value], value)
+        if not is_input:
+            self._nodes[-1].attributes.add(ir.AttrInt64s("axes", [-1]))
+        self._nodes[-1].attributes.add(ir.AttrInt64("keepdims", 1))
+        if value.shape is not None:
+            new.shape = ir.Shape([*value.shape[:-1], 1])
+        return new
+
+    def put(self, value: ir.Value) -> None:
+        """Replace the norm by the nodes, the last of which computes ``value``."""
+        result, graph = self._norm.outputs[0], self._norm.graph
+        assert graph is not None
+        self._nodes[-1].name = self._norm.name
+        graph.insert_before(self._norm, self._nodes)
+        result.replace_all_uses_with(value, replace_graph_outputs=True)
+        graph.remove(self._norm, safe=True)
+        value.name, value.type, value.shape = result.name, result.type, result.shape
+        value.meta.update(result.meta)

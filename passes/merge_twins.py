@@ -9,10 +9,13 @@ from graphopt.passes import constants
 
 __all__ = ["MergeTwins"]
 
+_NORMS = ("RMSNormalization", "CRMSNormalization")
+
 
 class MergeTwins(ir.passes.InPlacePass):
-    """Merge RMSNorms of one value with equal gamma, epsilon, axis and stash_type into the first.
+    """Merge norms of one value with equal gamma, epsilon, axis and stash_type into the first.
 
+    RMSNorms with RMSNorms, and CRMSNorms, which have no gamma, with CRMSNorms.
     Parallel-residual blocks (GPT-NeoX) normalize one value twice. Nodes of one graph only: a norm
     in a branch that may not run stays there.
     """
@@ -25,7 +28,7 @@ class MergeTwins(ir.passes.InPlacePass):
         self.record = {"twins merged": 0}
         first: dict[tuple[object, ...], list[ir.Node]] = {}
         for node in list(model.graph.all_nodes()):
-            if node.op_type != "RMSNormalization" or node.domain:
+            if node.op_type not in _NORMS or node.domain:
                 continue
             group = first.setdefault(_key(node), [])
             twin = next((other for other in group if _same_scale(node, other)), None)
@@ -45,6 +48,7 @@ class MergeTwins(ir.passes.InPlacePass):
 def _key(node: ir.Node) -> tuple[object, ...]:
     return (
         node.graph,
+        node.op_type,
         node.inputs[0],
         node.attributes.get_int("axis", -1),
         node.attributes.get_float("epsilon", 1e-5),
@@ -53,9 +57,9 @@ def _key(node: ir.Node) -> tuple[object, ...]:
 
 
 def _same_scale(node: ir.Node, other: ir.Node) -> bool:
-    left, right = node.inputs[1], other.inputs[1]
-    if left is right:
+    if node.inputs[1:] == other.inputs[1:]:
         return True
+    left, right = node.inputs[1], other.inputs[1]
     one, two = constants.constant_tensor(left), constants.constant_tensor(right)
     if one is None or two is None or one.dtype != two.dtype:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["KERNELS", "layer_norm", "rms_norm"]
+__all__ = ["GRAPHOPT_KERNELS", "KERNELS", "crms_norm", "layer_norm", "rms_norm"]
 
 import math
 
@@ -41,6 +41,15 @@ def rms_norm(
     return (y if scale is None else y * scale).astype(x.dtype), inverse
 
 
+def crms_norm(z: Array, axis: int, epsilon: float) -> Array:
+    """z / sqrt((sum(z^2) + sum(z)^2) / d + epsilon) for d - 1 entries z on the axis."""
+    work = z.astype(working_dtype(z), copy=False)
+    energy = np.square(work).sum(axis=axis, keepdims=True)
+    energy = energy + np.square(work.sum(axis=axis, keepdims=True))
+    y = work / np.sqrt(energy / (z.shape[axis] + 1) + epsilon)
+    return np.asarray(y.astype(z.dtype))
+
+
 def trailing_axes(call: Call, x: Array) -> tuple[int, ...]:
     """The axes from ``axis`` (default -1) to the last."""
     return tuple(range(call.get("axis", -1) % x.ndim, x.ndim))
@@ -52,13 +61,36 @@ def _layer_normalization(
     return layer_norm(x, scale, bias, trailing_axes(call, x), call.get("epsilon", _EPSILON))
 
 
-def _rms_normalization(call: Call, x: Array, scale: Array) -> Array:
+def _rms_normalization(call: Call, x: Array, scale: Array | None = None) -> Array:
     return rms_norm(x, scale, trailing_axes(call, x), call.get("epsilon", _EPSILON))[0]
 
 
 def _simplified_layer_normalization(call: Call, x: Array, scale: Array) -> tuple[Array, Array]:
     """ONNX Runtime's RMSNorm; it lives in the default domain, and has a second output."""
     return rms_norm(x, scale, trailing_axes(call, x), call.get("epsilon", _EPSILON))
+
+
+def _crms_normalization(call: Call, z: Array) -> Array:
+    """The internal norm of compressed streams, and graphopt.CRMSNorm."""
+    return crms_norm(z, call.get("axis", -1), call.get("epsilon", _EPSILON))
+
+
+def _skip_rms_norm(
+    call: Call, x: Array, residual: Array, gamma: Array, bias: Array | None = None
+) -> tuple[Array, Array]:
+    total = _total(x, residual, bias)
+    return _rms_normalization(call, total, gamma), total
+
+
+def _skip_crms_norm(
+    call: Call, x: Array, residual: Array, bias: Array | None = None
+) -> tuple[Array, Array]:
+    total = _total(x, residual, bias)
+    return _crms_normalization(call, total), total
+
+
+def _total(x: Array, residual: Array, bias: Array | None) -> Array:
+    return np.asarray((x if bias is None else x + bias) + residual)
 
 
 def _over_channels(x: Array, parameter: Array) -> Array:
@@ -101,6 +133,7 @@ def _lp_normalization(call: Call, x: Array) -> Array:
 
 KERNELS: dict[str, Kernel] = {
     "BatchNormalization": _batch_normalization,
+    "CRMSNormalization": _crms_normalization,
     "GroupNormalization": _group_normalization,
     "InstanceNormalization": _instance_normalization,
     "LayerNormalization": _layer_normalization,
@@ -108,3 +141,10 @@ KERNELS: dict[str, Kernel] = {
     "RMSNormalization": _rms_normalization,
     "SimplifiedLayerNormalization": _simplified_layer_normalization,
 }
+GRAPHOPT_KERNELS: dict[str, Kernel] = {
+    "CRMSNorm": _crms_normalization,
+    "RMSNorm": _rms_normalization,
+    "SkipCRMSNorm": _skip_crms_norm,
+    "SkipRMSNorm": _skip_rms_norm,
+}
+"""The operators of the domain graphopt where a model has no bodies for them."""

@@ -39,7 +39,11 @@ _MICROSOFT = (
 
 KERNELS: dict[tuple[str, str], Kernel] = {
     (domain, name): kernel
-    for domain, tables in (("", _STANDARD), ("com.microsoft", _MICROSOFT))
+    for domain, tables in (
+        ("", _STANDARD),
+        ("com.microsoft", _MICROSOFT),
+        ("graphopt", (normalization.GRAPHOPT_KERNELS,)),
+    )
     for table in tables
     for name, kernel in table.items()
 }

@@ -1,4 +1,4 @@
-"""A residual Add and the graphopt.RMSNorm behind it become one node."""
+"""A residual Add and the norm of the domain graphopt behind it become one node."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.precision import cast_to_float64
 
 _NORM = "graphopt.RMSNorm<epsilon = 0.25>"
+_CRMS = "graphopt.CRMSNorm<epsilon = 0.25>"
 
 # name: (body, outputs, operators after, names of the inputs of each fused node)
 FUSED: dict[str, tuple[str, str, list[str], list[list[str]]]] = {
@@ -87,6 +88,25 @@ FUSED: dict[str, tuple[str, str, list[str], list[list[str]]]] = {
         ["Add", "RMSNorm", "Relu", "SkipRMSNorm", "Relu", "SkipRMSNorm"],
         [["r", "t", "gamma", "bias"], ["q", "u", "gamma", "bias"]],
     ),
+    "a CRMSNorm": (
+        f"t = Add(x, s) n = {_CRMS}(t) y = Add(t, n)",
+        "y",
+        ["SkipCRMSNorm", "Add"],
+        [["x", "s"]],
+    ),
+    "a CRMSNorm and a bias": (
+        f"b = Add(bias, s) t = Add(x, b) y = {_CRMS}(t)",
+        "y t",
+        ["SkipCRMSNorm"],
+        [["s", "x", "bias"]],
+    ),
+    "each operator decides on the bias for itself": (
+        f"b = Add(s, bias) t = Add(b, x) n = {_CRMS}(t) r = Relu(n) u = Add(r, t) "
+        f"y = {_NORM}(u, gamma)",
+        "y",
+        ["SkipCRMSNorm", "Relu", "SkipRMSNorm"],
+        [["s", "x", "bias"], ["r", "t", "gamma"]],
+    ),
 }
 UNFUSED = {
     "no Add": f"y = {_NORM}(x, gamma)",
@@ -127,12 +147,12 @@ def test_the_whole_computes_what_the_parts_did(name: str) -> None:
     before = evaluate(cast_to_float64(model), _inputs())
     fuse = FuseCustomNorms()
     fuse(model)
-    assert fuse.record == {"SkipRMSNorm": len(inputs)}
+    assert fuse.record == {name: operators.count(name) for name in ("SkipRMSNorm", "SkipCRMSNorm")}
     assert [node.op_type for node in model.graph] == operators
-    fused = [node for node in model.graph if node.op_type == "SkipRMSNorm"]
+    fused = [node for node in model.graph if node.op_type.startswith("Skip")]
     assert [[value.name for value in node.inputs] for node in fused] == inputs
     assert {node.attributes["epsilon"].value for node in fused} == {0.25}
-    assert {key[1] for key in model.functions} == {"RMSNorm", "SkipRMSNorm"} & set(operators)
+    assert {key[1] for key in model.functions} == {n for n in operators if n.endswith("RMSNorm")}
     after = evaluate(cast_to_float64(model), _inputs())
     assert list(after) == list(before) == outputs.split()
     for output, expected in before.items():

@@ -1,4 +1,4 @@
-"""RMSNorms become graphopt.RMSNorm; what the operator cannot compute is left to LowerNorms."""
+"""Norms become operators of graphopt; what these cannot compute is left to LowerNorms."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from graphopt.passes.lower_custom_norms import LowerCustomNorms
 from graphopt.precision import cast_to_float64
 
 _NORM = "RMSNormalization<axis = 2, epsilon = 0.25, stash_type = 1>"
+_CRMS = "CRMSNormalization<axis = 2, epsilon = 0.25, stash_type = 1>"
 _GAMMA = "{0.5, -1.25, 2.0, 0.75}"
 _BITS = "{14336, 48384, 16384, 14848}"  # of the same numbers in float16
 
@@ -57,6 +58,14 @@ LOWERED = {
         17,
         ["graphopt.RMSNorm", "RMSNormalization", "graphopt.RMSNorm"],
     ),
+    "a compressed stream in float32": (f"y = {_CRMS}(x)", 17, ["graphopt.CRMSNorm"]),
+    "a compressed stream in float16": (f"y = {_CRMS}(h)", 17, ["graphopt.CRMSNorm"]),
+    "a compressed stream in float64": (f"y = {_CRMS}(d)", 12, ["graphopt.CRMSNorm"]),
+    "each operator has a type of its own": (
+        f"a = {_NORM}(x, gamma) b = {_CRMS}(h) y = {_NORM}(a, gamma)",
+        17,
+        ["graphopt.RMSNorm", "graphopt.CRMSNorm", "graphopt.RMSNorm"],
+    ),
 }
 LEFT = {
     "an opset without references to attributes": (f"y = {_NORM}(x, gamma)", 11),
@@ -65,6 +74,7 @@ LEFT = {
     "more than one axis": (f"y = {_NORM.replace('= 2', '= 1')}(x, plane)", 23),
     "more axes than gamma has": (f"y = {_NORM.replace('= 2', '= 1')}(x, gamma)", 23),
     "another operator": ("y = Exp(x)", 17),
+    "a compressed stream below that opset": (f"y = {_CRMS}(x)", 11),
 }
 
 
@@ -76,9 +86,10 @@ def test_the_operator_computes_what_the_norm_did(
     before = evaluate(cast_to_float64(model), _inputs())["y"]
     lower = LowerCustomNorms()
     assert lower(model).modified
-    assert lower.record == {"RMSNorm": operators.count("graphopt.RMSNorm")}
+    names = ("RMSNorm", "CRMSNorm")
+    assert lower.record == {name: operators.count(f"graphopt.{name}") for name in names}
     assert _operators(model) == operators
-    assert [key[:2] for key in model.functions] == [("graphopt", "RMSNorm")]
+    assert {key[1] for key in model.functions} == {name for name in names if lower.record[name]}
     after = evaluate(cast_to_float64(model), _inputs())["y"]
     np.testing.assert_allclose(after, before, rtol=1e-12)
 
@@ -94,8 +105,9 @@ def test_what_the_operator_cannot_compute_is_left(body: str, opset: int) -> None
 
 
 @pytest.mark.parametrize("change", [{"shape": None}, {"type": None}])
-def test_what_is_not_known_is_left(change: dict[str, None]) -> None:
-    model = _model(f"y = {_NORM}(x, gamma)")
+@pytest.mark.parametrize("norm", [f"{_NORM}(x, gamma)", f"{_CRMS}(x)"])
+def test_what_is_not_known_is_left(norm: str, change: dict[str, None]) -> None:
+    model = _model(f"y = {norm}")
     for name, nothing in change.items():
         setattr(model.graph.inputs[0], name, nothing)
     assert not LowerCustomNorms()(model).modified

@@ -137,6 +137,30 @@ def test_ort_gets_its_own_operator(opset: int, dtype: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ops", ["standard", "ort"])
+@pytest.mark.parametrize("opset", [12, 13, 18, 23])
+@pytest.mark.parametrize("dtype", ["float", "float16", "double"])
+def test_a_crms_norm_is_always_written_in_primitives(
+    dtype: str, opset: int, ops: str, tmp_path: Path
+) -> None:
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : {opset}]>
+        g ({dtype}[B, S, 12] x) => ({dtype}[B, S, 12] y) {{
+          y = CRMSNormalization<axis = 2, epsilon = {EPSILON}, stash_type = 1>(x) }}"""
+    )
+    lower = LowerNorms(ops=ops)
+    lower(model)
+    assert lower.record == {"primitives": 1, "SimplifiedLayerNormalization": 0}
+    onnx.checker.check_model(ir.to_proto(model), full_check=True)
+    x = _x(dtype).astype(np.float64)
+    centred = np.concatenate([x, -x.sum(-1, keepdims=True)], -1)
+    truth = x / np.sqrt((centred**2).mean(-1, keepdims=True) + EPSILON)
+    (output,), _ = _run(model, {"x": _x(dtype)}, tmp_path)
+    assert np.abs(output.astype(np.float64) - truth).max() <= TOLERANCE[dtype] * np.abs(truth).max()
+    (exact,) = evaluate(cast_to_float64(model), {"x": x}).values()
+    np.testing.assert_allclose(exact, truth, rtol=1e-12)
+
+
+@pytest.mark.parametrize("ops", ["standard", "ort"])
 @pytest.mark.parametrize("opset", [13, 17, 18, 22, 23])
 def test_lowering_is_exact_in_float64(ops: str, opset: int) -> None:
     model = cast_to_float64(_rms_model(opset))

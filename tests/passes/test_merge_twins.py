@@ -6,8 +6,10 @@ Both norms n and o read x, and one linear map each reads them, as in a parallel-
 from __future__ import annotations
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
+from graphopt.passes.merge_twins import MergeTwins
 from tests.passes.graphs import graph, optimized
 
 WEIGHTS = "w[4,8] g[8] c[8] g2[8] c2[8] k[8,6] k2[8,6] b[6] gs[1]"
@@ -205,6 +207,28 @@ def test_two_graph_outputs_stay_two() -> None:
     outcome = optimized(graph(body, WEIGHTS, outputs="float y, float z"))
     assert outcome.counts["twins merged"] == 0
     assert [value.name for value in outcome.after.graph.outputs] == ["y", "z"]
+
+
+# name: (the norms n and o of x, the compressed stream, and twins merged)
+COMPRESSED_TWINS = {
+    "equal": ("n = {}<axis = 2>(x) o = {}<axis = 2>(x)", 1),
+    "another epsilon": ("n = {}<axis = 2, epsilon = 0.1>(x) o = {}<axis = 2, epsilon = 0.2>(x)", 0),
+    "another stash type": ("n = {}<axis = 2>(x) o = {}<axis = 2, stash_type = 16>(x)", 0),
+    "two values": ("n = {}<axis = 2>(x) z = Neg(x) o = {}<axis = 2>(z)", 0),
+    "an RMSNorm": ("n = {}<axis = 2>(x) o = RMSNormalization<axis = 2>(x, ones)", 0),
+}
+
+
+@pytest.mark.parametrize(("body", "merged"), COMPRESSED_TWINS.values(), ids=COMPRESSED_TWINS)
+def test_twins_of_a_compressed_stream(body: str, merged: int) -> None:
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17]>
+        g (float[B, S, 7] x) => (float[B, S, 7] y) <float[7] ones = {{1, 1, 1, 1, 1, 1, 1}}> {{
+          {body.replace("{}", "CRMSNormalization")} y = Add(n, o) }}"""
+    )
+    merge = MergeTwins()
+    assert merge(model).modified == bool(merged)
+    assert merge.record == {"twins merged": merged}
 
 
 @pytest.mark.parametrize("skip", ["merge-twins", "fold-affine"])
