@@ -32,12 +32,10 @@ class Recording:
     Attributes:
         runs: The runs after the warm-up.
         graph: The graph after ONNX Runtime's own optimizations, the weights not loaded.
-        provider: Execution provider that the session runs on first.
     """
 
     runs: tuple[ProfiledRun, ...]
     graph: ir.Graph
-    provider: str
 
 
 def record(
@@ -55,8 +53,8 @@ def record(
     Raises:
         UsageError: The provider is unknown.
         RuntimeRefused: ONNX Runtime cannot load or run the model.
-        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start or cannot be
-            profiled.
+        EnvironmentFailure: ONNX Runtime is missing, it refuses the library, or the provider does
+            not start or cannot be profiled.
     """
     if provider not in _PROVIDERS:
         raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
@@ -74,9 +72,8 @@ def record(
         try:
             session = runtime.InferenceSession(os.fspath(path), options, providers=[name])
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
-            reason = str(error).strip().splitlines()[-1]
             raise RuntimeRefused(
-                f"ONNX Runtime {version} cannot load {path.name}: {reason}"
+                f"ONNX Runtime {version} cannot load {path.name}: {_line(error)}"
             ) from error
         if session.get_providers()[0] != name:  # it falls back to the CPU with a warning
             raise EnvironmentFailure(
@@ -89,7 +86,7 @@ def record(
             profile = Path(session.end_profiling())
         proto = onnx.load(_graph_file(Path(folder)), load_external_data=False)
         recorded = read_runs(profile)[warmup:]
-    return Recording(recorded, ir.serde.deserialize_model(proto).graph, name)
+    return Recording(recorded, ir.serde.deserialize_model(proto).graph)
 
 
 def _options(runtime: Any, folder: Path, *, threads: int, library: Path | None) -> Any:
@@ -106,8 +103,17 @@ def _options(runtime: Any, folder: Path, *, threads: int, library: Path | None) 
     options.add_session_config_entry(f"{prefix}file_name", "weights")
     options.add_session_config_entry(f"{prefix}min_size_in_bytes", _SMALL_BYTES)
     if library is not None:
-        options.register_custom_ops_library(os.fspath(library))
+        try:
+            options.register_custom_ops_library(os.fspath(library))
+        except Exception as error:
+            raise EnvironmentFailure(
+                f"ONNX Runtime {ort_version()} refuses the kernels of {library}: {_line(error)}"
+            ) from error
     return options
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1]
 
 
 def _graph_file(folder: Path) -> Path:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ["OperatorTime", "Profile", "profile_model"]
+__all__ = ["profile_model"]
 
-import collections
-import dataclasses
 import os
 import statistics
 from collections.abc import Mapping, Sequence
@@ -14,74 +12,12 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
+from graphopt.benchmark_result import OperatorTime, Profile
 from graphopt.errors import UsageError
 from graphopt.profile_events import KernelTime, ProfiledRun
-from graphopt.profile_roles import ROLES, Role, role_of_operator, roles_of
+from graphopt.profile_roles import Role, role_of_operator, roles_of
 from graphopt.profile_session import record
 from graphopt.sessions import RuntimeRefused
-
-
-@dataclasses.dataclass(frozen=True)
-class OperatorTime:
-    """What the kernels of one operator take, where it serves one role.
-
-    Attributes:
-        op_type: The operator, for example ``LayerNormalization``. An Add that adds a bias and one
-            that adds a residual are two entries.
-        role: What it is for.
-        seconds: Seconds in a run: the median over the runs of the sum over the calls.
-        calls: Kernel calls in a run.
-    """
-
-    op_type: str
-    role: Role
-    seconds: float
-    calls: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Profile:
-    """Time by operator. It is for shares: the profiler itself slows a run down.
-
-    Attributes:
-        operators: The operators, the slowest first.
-        seconds: Median seconds of a profiled run, time outside of kernels included.
-        runs: Number of runs that the medians are taken over.
-        provider: Execution provider that the session ran on first.
-        threads: Intra-op threads.
-    """
-
-    operators: tuple[OperatorTime, ...]
-    seconds: float
-    runs: int
-    provider: str
-    threads: int
-
-    @property
-    def kernel_seconds(self) -> float:
-        """Seconds of a run that are spent in kernels."""
-        return sum(operator.seconds for operator in self.operators)
-
-    @property
-    def by_role(self) -> dict[Role, float]:
-        """Seconds in a run for each role, absent ones 0, in the order of ``ROLES``."""
-        seconds = dict.fromkeys(ROLES, 0.0)
-        for operator in self.operators:
-            seconds[operator.role] += operator.seconds
-        return seconds
-
-    @property
-    def by_operator(self) -> dict[str, float]:
-        """Seconds in a run for each operator type, whatever it is for, the slowest first."""
-        seconds: dict[str, float] = collections.defaultdict(float)
-        for operator in self.operators:
-            seconds[operator.op_type] += operator.seconds
-        return dict(sorted(seconds.items(), key=lambda item: (-item[1], item[0])))
-
-    def share(self, role: Role) -> float:
-        """The share of the kernels' time that a role takes, 0 to 1."""
-        total = self.kernel_seconds
-        return self.by_role[role] / total if total else 0.0
 
 
 def profile_model(
@@ -94,11 +30,11 @@ def profile_model(
     warmup: int = 3,
     runs: int = 20,
 ) -> Profile:
-    """Measure how long each operator's kernels run.
+    """Measure how long each operator's kernels run: medians over the runs of the sums in a run.
 
     The graph that ONNX Runtime really runs, after its own fusions, tells what each node is for.
-    What the profiler writes goes to a temporary directory, which is removed; it takes as much disk
-    space as the weights of the model.
+    A profile is for shares: the profiler itself slows a run down. What it writes goes to a
+    temporary directory, which is removed; it takes as much disk space as the model's weights.
 
     Args:
         path: The model file.
@@ -113,8 +49,8 @@ def profile_model(
     Raises:
         UsageError: A count that is too small, or an unknown provider.
         RuntimeRefused: ONNX Runtime cannot load or run the model, or recorded no run.
-        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start or cannot be
-            profiled.
+        EnvironmentFailure: ONNX Runtime is missing, it refuses the library, or the provider does
+            not start or cannot be profiled.
     """
     if warmup < 0 or runs < 1:
         raise UsageError("runs is at least 1, warmup at least 0")
@@ -129,35 +65,53 @@ def profile_model(
     )
     if not recording.runs:
         raise RuntimeRefused(f"{path}: ONNX Runtime's profiler recorded no run: take fewer runs")
-    return Profile(
-        operators=_operators(recording.runs, recording.graph),
-        seconds=statistics.median(run.seconds for run in recording.runs),
-        runs=len(recording.runs),
-        provider=recording.provider,
-        threads=threads,
-    )
+    return _profile(recording.runs, recording.graph)
 
 
-def _operators(runs: Sequence[ProfiledRun], graph: ir.Graph) -> tuple[OperatorTime, ...]:
+def _profile(runs: Sequence[ProfiledRun], graph: ir.Graph) -> Profile:
     nodes = _nodes_by_name(runs[0].kernels, graph)
     shapes = {
         nodes[kernel.node]: kernel.shapes for kernel in runs[0].kernels if kernel.node in nodes
     }
     roles = roles_of(graph, shapes)
-    seconds: dict[tuple[str, Role], list[float]] = {}
-    calls: collections.Counter[tuple[str, Role]] = collections.Counter()
+    names: dict[tuple[str, str], set[str]] = {}
+    sums: dict[tuple[tuple[str, str], Role], list[float]] = {}
     for index, run in enumerate(runs):
         for kernel in run.kernels:
             node = nodes.get(kernel.node)
             role = role_of_operator(kernel.op_type) if node is None else roles[node]
-            key = (kernel.op_type, role)
-            seconds.setdefault(key, [0.0] * len(runs))[index] += kernel.seconds
-            calls[key] += index == 0
-    times = [
-        OperatorTime(op_type, role, statistics.median(values), calls[op_type, role])
-        for (op_type, role), values in seconds.items()
+            key = (_operator(kernel, node), kernel.provider)
+            names.setdefault(key, set()).add(kernel.node)
+            sums.setdefault((key, role), [0.0] * len(runs))[index] += kernel.seconds
+    medians = {key: statistics.median(values) for key, values in sums.items()}
+    operators = [
+        OperatorTime(
+            operator=operator,
+            provider=provider,
+            nodes=len(found),
+            seconds=sum(time for (key, _), time in medians.items() if key == (operator, provider)),
+        )
+        for (operator, provider), found in names.items()
     ]
-    return tuple(sorted(times, key=lambda time: (-time.seconds, time.op_type, time.role)))
+
+    def seconds_of(role: Role) -> float:
+        return sum(time for (_, served), time in medians.items() if served == role)
+
+    return Profile(
+        operators=tuple(sorted(operators, key=lambda time: (-time.seconds, time.operator))),
+        seconds=sum(medians.values()),
+        normalization=seconds_of("normalization"),
+        residual=seconds_of("residual"),
+        bias=seconds_of("bias"),
+        calls=len(runs),
+    )
+
+
+def _operator(kernel: KernelTime, node: ir.Node | None) -> str:
+    """The operator with its domain, as far as the node is known."""
+    if node is None or node.domain == "":
+        return kernel.op_type
+    return f"{node.domain}.{kernel.op_type}"
 
 
 def _nodes_by_name(kernels: Sequence[KernelTime], graph: ir.Graph) -> dict[str, ir.Node]:
