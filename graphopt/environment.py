@@ -9,7 +9,7 @@ from pathlib import Path
 
 from graphopt.sessions import ort_version
 
-__all__ = ["Environment", "describe_environment"]
+__all__ = ["Environment", "describe_environment", "processor"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Environment:
 def describe_environment(provider: str, *, threads: int) -> Environment:
     """Returns the environment of sessions with this provider and this many intra-op threads."""
     return Environment(
-        processor=_processor(),
+        processor=processor(),
         threads=threads,
         provider=provider,
         onnxruntime=ort_version(),
@@ -49,7 +49,8 @@ def describe_environment(provider: str, *, threads: int) -> Environment:
     )
 
 
-def _processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Model of the CPU."""
     # platform.processor() is empty or only the architecture on Linux.
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

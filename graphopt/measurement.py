@@ -32,7 +32,9 @@ _CLOCKS: dict[Clock, Callable[[], int]] = {
     "thread_cpu": time.thread_time_ns,
 }
 _MIN_ROUNDS = 3
+_MIN_OPENINGS = 6  # what a 95% interval needs
 _MAX_WARMUP_WINDOWS = 10
+_SLOW_SECONDS = 0.2
 _STABLE_WITHIN = 0.05
 
 
@@ -68,13 +70,17 @@ def measure(
 
     Args:
         candidates: By name, what opens a candidate and returns what to call.
-        openings: How often all candidates are opened anew.
-        rounds: Timed rounds of each opening. Left out, as many as ``duration`` allows, at least 3.
+        openings: How often all candidates are opened anew. Where ``rounds`` is left out it is the
+            most: fewer, but at least 6, are made where they would exceed ``duration``.
+        rounds: Timed rounds of each opening. Left out, as many as ``duration`` allows, at least 3,
+            or 1 where a call takes more than 0.2 s.
         duration: Seconds to aim at for the whole, where ``rounds`` is left out.
         warmup: Rounds of a warm-up window. Windows are run until no candidate's fastest call is
-            more than 5% below that of its previous window, 10 windows at most.
+            more than 5% below that of its previous window, 10 windows at most. A window is one
+            round where a call takes more than 0.2 s.
         settle: Untimed calls of a candidate before its timed call in a round, so that caches hold
-            its weights as in a server that runs one model, not those of the candidate before.
+            its weights as in a server that runs one model, not those of the candidate before. None
+            are made where a call takes more than 0.2 s, to which that is nothing.
         seed: Seed of the order of openings and calls.
         clock: ``wall``, or ``thread_cpu``: the CPU time of the calling thread alone. The latter is
             steadier, and right only where that thread does all the work (one intra-op thread).
@@ -94,22 +100,45 @@ def measure(
     seconds: list[list[list[float]]] = []
     stable = True
     with _no_garbage_collection():
-        for opening in range(openings):
+        while len(seconds) < openings:
             begin = time.perf_counter()
             opened = _Opened(candidates, order, _CLOCKS[clock])
-            round_seconds, settled = opened.warm_up(warmup)
+            round_seconds, settled, slow = opened.warm_up(warmup)
             stable = stable and settled
+            untimed = 0 if slow else settle
             if rounds is None:
-                left = duration / openings - (time.perf_counter() - begin)
-                rounds = max(_MIN_ROUNDS, int(left / max(round_seconds * (1 + settle), 1e-9)))
+                spent = time.perf_counter() - begin
+                openings, rounds = _fit(
+                    duration, openings, spent, round_seconds * (1 + untimed), 1 if slow else None
+                )
+            done = len(seconds)
             seconds.append([])
             for number in range(rounds):
-                seconds[-1].append(opened.run(settle))
+                seconds[-1].append(opened.run(untimed))
                 if progress is not None:
-                    progress((opening + (number + 1) / rounds) / openings)
+                    progress((done + (number + 1) / rounds) / openings)
             del opened  # before the next opening, not after
     columns = np.moveaxis(np.asarray(seconds), -1, 0)
     return Samples(dict(zip(candidates, columns.copy(), strict=True)), clock, stable)
+
+
+def _fit(
+    duration: float, openings: int, spent: float, round_seconds: float, least: int | None
+) -> tuple[int, int]:
+    """Openings and rounds of each that take about ``duration`` seconds.
+
+    Args:
+        duration: Seconds for all.
+        openings: The most openings.
+        spent: Seconds that an opening takes before its first round.
+        round_seconds: Seconds of a round, untimed calls included.
+        least: The fewest rounds of an opening; None is the usual number.
+    """
+    least = least or _MIN_ROUNDS
+    affordable = int(duration / max(spent + least * round_seconds, 1e-9))
+    openings = min(openings, max(_MIN_OPENINGS, affordable))
+    left = duration / openings - spent
+    return openings, max(least, int(left / max(round_seconds, 1e-9)))
 
 
 class _Opened:
@@ -136,21 +165,30 @@ class _Opened:
             seconds[index] = (self.now() - begin) * 1e-9
         return seconds
 
-    def warm_up(self, window: int) -> tuple[float, bool]:
+    def warm_up(self, window: int) -> tuple[float, bool, bool]:
         """Runs windows of rounds until they get no faster.
 
         Returns:
-            Wall seconds of a round of the last window, and whether it was no faster.
+            Wall seconds of a round of the last window, whether it was no faster, and whether a
+            call is slow.
         """
-        previous: Array | None = None
-        for _ in range(_MAX_WARMUP_WINDOWS):
+        begin = time.perf_counter()
+        first = self.run(settle=0)
+        seconds = time.perf_counter() - begin
+        slow = seconds / len(first) > _SLOW_SECONDS
+        rounds = [first]
+        if not slow:
+            rounds += [self.run(settle=0) for _ in range(window - 1)]
+        previous = np.min(rounds, axis=0)
+        size = 1 if slow else window
+        for _ in range(_MAX_WARMUP_WINDOWS - 1):
             begin = time.perf_counter()
-            fastest = np.min([self.run(settle=0) for _ in range(window)], axis=0)
-            round_seconds = (time.perf_counter() - begin) / window
-            if previous is not None and np.all(fastest >= previous * (1 - _STABLE_WITHIN)):
-                return round_seconds, True
+            fastest = np.min([self.run(settle=0) for _ in range(size)], axis=0)
+            seconds = (time.perf_counter() - begin) / size
+            if np.all(fastest >= previous * (1 - _STABLE_WITHIN)):
+                return seconds, True, slow
             previous = fastest
-        return round_seconds, False
+        return seconds, False, slow
 
 
 @contextmanager

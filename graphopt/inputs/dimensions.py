@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Dimensions", "choose_dimensions"]
+__all__ = ["Dimensions", "choose_dimensions", "declared_dims", "free_symbols"]
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +59,7 @@ def choose_dimensions(
         UsageError: A given shape or size contradicts a declaration or another given size, or
             names an input or symbol that does not exist.
     """
-    declared = {value.name or "": _declared_dims(value) for value in inputs}
+    declared = {value.name or "": declared_dims(value) for value in inputs}
     _refuse_unknown("input", shapes, declared)
     symbols = _Symbols(declared)
     _refuse_unknown("symbolic dimension", dims, symbols.names)
@@ -79,7 +79,7 @@ def choose_dimensions(
     return Dimensions(result, symbols.sizes, defaulted)
 
 
-def _declared_dims(value: ir.Value) -> tuple[int | ir.SymbolicDim, ...] | None:
+def declared_dims(value: ir.Value) -> tuple[int | ir.SymbolicDim, ...] | None:
     """The declared dimensions, with a name for each unnamed one; None where the rank is unknown."""
     if value.shape is None:
         return None
@@ -106,7 +106,7 @@ class _Symbols:
         self.sizes: dict[str, int] = {}
         dims = [dim for shape in declared.values() for dim in shape or ()]
         symbolic = [dim for dim in dims if isinstance(dim, ir.SymbolicDim)]
-        self.names = list(dict.fromkeys(name for dim in symbolic for name in _free(dim)))
+        self.names = list(dict.fromkeys(name for dim in symbolic for name in free_symbols(dim)))
 
     def bind(self, name: str, size: int, source: str) -> None:
         if size < 1:
@@ -130,7 +130,7 @@ class _Symbols:
                     f"input {name!r} is declared {_text(declared)}; the shape given is "
                     f"{list(shape)}"
                 )
-            if isinstance(dim, ir.SymbolicDim) and _free(dim) == [str(dim)]:
+            if isinstance(dim, ir.SymbolicDim) and free_symbols(dim) == [str(dim)]:
                 self.bind(str(dim), size, f"input {name!r}")
 
     def total(self) -> int:
@@ -161,7 +161,7 @@ class _Symbols:
         return size
 
 
-def _free(dim: ir.SymbolicDim) -> list[str]:
+def free_symbols(dim: ir.SymbolicDim) -> list[str]:
     """The symbols of a dimension; text that is no expression is one symbol."""
     try:
         return sorted(dim.free_symbols())

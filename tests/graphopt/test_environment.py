@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from graphopt.environment import Environment, _processor, describe_environment
+from graphopt.environment import Environment, describe_environment, processor
 
 
 def test_the_environment_of_this_process() -> None:
@@ -31,11 +31,11 @@ def test_one_line(threads: int, words: str) -> None:
 def test_the_processor_is_read_by_its_model_name(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n\nmodel name\t: Other\n")
-    assert _processor(cpuinfo) == "Some CPU @ 2 GHz"
+    assert processor(cpuinfo) == "Some CPU @ 2 GHz"
 
 
 def test_without_a_model_name_the_architecture_is_given(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\n")
-    assert _processor(cpuinfo)
-    assert _processor(tmp_path / "missing") == _processor(cpuinfo)
+    assert processor(cpuinfo)
+    assert processor(tmp_path / "missing") == processor(cpuinfo)

@@ -1,0 +1,99 @@
+"""How a model is run when it is timed: a session, its inputs in place, and the call."""
+
+from __future__ import annotations
+
+__all__ = ["Execution", "open_model"]
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphopt.measurement import Call
+from graphopt.sessions import create_session
+
+# Key and value with which a run neither captures nor replays a CUDA graph.
+_NO_CUDA_GRAPH = ("gpu_graph_id", "-1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """What a session is opened with.
+
+    Attributes:
+        provider: ``cpu`` or ``cuda``.
+        threads: Intra-op threads; 0 means one for each core.
+        library: Library of kernels to register, or None.
+        cuda_graph: Replay a CUDA graph; right only where every node runs on CUDA.
+        tf32: CUDA may multiply float32 in TF32.
+    """
+
+    provider: str = "cpu"
+    threads: int = 1
+    library: Path | None = None
+    cuda_graph: bool = False
+    tf32: bool = True
+
+    @property
+    def provider_options(self) -> dict[str, str]:
+        """Options of the execution provider, by ONNX Runtime's names."""
+        if self.provider != "cuda":
+            return {}
+        options = {"use_tf32": "1" if self.tf32 else "0"}
+        if self.cuda_graph:
+            options["enable_cuda_graph"] = "1"
+        return options
+
+
+def open_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution) -> Call:
+    """Opens a session and returns what runs it once on ``inputs``.
+
+    On CUDA, inputs and outputs stay on the device, and a call returns when the device is done.
+
+    Raises:
+        RuntimeRefused: ONNX Runtime cannot load the model.
+        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
+    """
+    session = create_session(
+        path,
+        provider=execution.provider,
+        threads=execution.threads,
+        library=execution.library,
+        provider_options=execution.provider_options,
+    )
+    if execution.provider == "cpu":
+        feeds = dict(inputs)
+        return lambda: session.run(None, feeds)
+    binding = _bind(session, inputs)
+
+    def call() -> None:
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+
+    return call
+
+
+def _bind(session: Any, inputs: Mapping[str, np.ndarray]) -> Any:
+    """Inputs and outputs in fixed places on the device.
+
+    The sizes of the outputs are found by one run that lets ONNX Runtime allocate them. A CUDA graph
+    holds the addresses of its first capture, so that run must capture none.
+    """
+    runtime: Any = importlib.import_module("onnxruntime")
+    binding = session.io_binding()
+    for name, array in inputs.items():
+        value = runtime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), "cuda", 0)
+        binding.bind_ortvalue_input(name, value)
+    names = [output.name for output in session.get_outputs()]
+    for name in names:
+        binding.bind_output(name, "cuda", 0)
+    options = runtime.RunOptions()
+    options.add_run_config_entry(*_NO_CUDA_GRAPH)
+    session.run_with_iobinding(binding, options)
+    binding.synchronize_outputs()
+    for name, value in zip(names, binding.get_outputs(), strict=True):
+        binding.bind_ortvalue_output(name, value)
+    return binding

@@ -1,0 +1,129 @@
+"""The grid of input sizes: which symbols a batch and a sequence length bind."""
+
+from __future__ import annotations
+
+__all__ = ["Place", "build_grid"]
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+import onnx_ir as ir
+
+from graphopt.errors import UsageError
+from graphopt.inputs.dimensions import declared_dims, free_symbols
+
+Shape = tuple[int | ir.SymbolicDim, ...]
+
+_NOT_NEW = ("batch", "past", "cache", "total")
+_LENGTH = ("seq", "len", "token", "time", "frame")
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Input sizes of one point of the grid.
+
+    Attributes:
+        dims: Sizes of symbolic dimensions.
+        shapes: Shapes of inputs.
+    """
+
+    dims: dict[str, int]
+    shapes: dict[str, tuple[int, ...]]
+
+
+def build_grid(
+    model: ir.Model,
+    *,
+    batches: Sequence[int] = (),
+    lengths: Sequence[int] = (),
+    dims: Mapping[str, Sequence[int]] = {},
+    shapes: Mapping[str, Sequence[Sequence[int]]] = {},
+) -> tuple[list[Place], list[str]]:
+    """All combinations of the sizes given.
+
+    A batch binds the symbol that ``batch`` is a part of, or the one that is the first dimension of
+    an input. A length binds the symbols of later dimensions that are named as one (``seq``,
+    ``len``, ``token``, ``time`` or ``frame`` is a part of them) and not as a past or total length.
+    Where no batch is given and its symbol is free, it is 1.
+
+    Args:
+        model: The model whose inputs declare the symbols.
+        batches: Batch sizes.
+        lengths: Sequence lengths.
+        dims: For some symbols the sizes to try.
+        shapes: For some inputs the shapes to try.
+
+    Returns:
+        The places, batches outermost; and one line for each thing that a reader should be told.
+
+    Raises:
+        UsageError: The model has no symbol for a size given, or the size is given twice.
+    """
+    declared = {
+        value.name or "": declared_dims(value) or ()
+        for value in model.graph.inputs
+        if value.const_value is None
+    }
+    axes: list[tuple[list[str], Sequence[int]]] = [([name], sizes) for name, sizes in dims.items()]
+    notes = []
+    symbols = _batch_symbols(declared)
+    given = {*dims, *_symbols(declared[name] for name in shapes if name in declared)}
+    if batches:
+        axes.insert(0, (_bound("--batch", symbols, dims, declared), batches))
+        notes.append(f"--batch binds {', '.join(symbols)}")
+    elif free := [name for name in symbols if name not in given]:
+        axes.insert(0, (free, (1,)))
+        notes.append(f"batch 1 ({', '.join(free)}) by default: --batch gives others")
+    if lengths:
+        symbols = _length_symbols(declared)
+        axes.insert(1, (_bound("--seq", symbols, dims, declared), lengths))
+        notes.append(f"--seq binds {', '.join(symbols)}")
+    places = []
+    for sizes in itertools.product(*(sizes for _, sizes in axes)):
+        chosen = {n: size for (names, _), size in zip(axes, sizes, strict=True) for n in names}
+        for combination in itertools.product(*shapes.values()):
+            pairs = zip(shapes, combination, strict=True)
+            places.append(Place(chosen, {name: tuple(shape) for name, shape in pairs}))
+    return places, notes
+
+
+def _symbols(shapes: Iterable[Shape]) -> list[str]:
+    """Every symbol that is a dimension; those that only occur in an expression are not."""
+    dims = (dim for shape in shapes for dim in shape if not isinstance(dim, int))
+    return list(dict.fromkeys(str(dim) for dim in dims if free_symbols(dim) == [str(dim)]))
+
+
+def _batch_symbols(declared: Mapping[str, Shape]) -> list[str]:
+    symbols = _symbols(declared.values())
+    named = [name for name in symbols if "batch" in name.lower()]
+    return named or _symbols(shape[:1] for shape in declared.values())
+
+
+def _length_symbols(declared: Mapping[str, Shape]) -> list[str]:
+    return [
+        name
+        for name in _symbols(shape[1:] for shape in declared.values())
+        if any(word in name.lower() for word in _LENGTH)
+        and not any(word in name.lower() for word in _NOT_NEW)
+    ]
+
+
+def _bound(
+    option: str, symbols: list[str], dims: Iterable[str], declared: Mapping[str, Shape]
+) -> list[str]:
+    """``symbols``, where the option can bind them."""
+    if not symbols:
+        inputs = "; ".join(f"{name} [{_text(shape)}]" for name, shape in declared.items())
+        raise UsageError(
+            f"{option}: no symbolic dimension of the inputs is one ({inputs}): "
+            "give --dim NAME=N or --input-shape, or export the model with a dynamic dimension"
+        )
+    for name in symbols:
+        if name in dims:
+            raise UsageError(f"{option} and --dim {name} give the same dimension: leave one out")
+    return symbols
+
+
+def _text(shape: Shape) -> str:
+    return ", ".join(str(dim) for dim in shape)

@@ -1,0 +1,76 @@
+"""Names the machine and the software of a benchmark."""
+
+from __future__ import annotations
+
+__all__ = ["describe", "same_machine"]
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from graphopt.benchmark_result import BenchmarkEnvironment
+from graphopt.environment import processor
+from graphopt.library import instruction_set
+from graphopt.sessions import ort_version
+
+# What two benchmarks must share to be compared, and what each is called.
+_IDENTITY = {
+    "onnxruntime": "ONNX Runtime",
+    "processor": "processor",
+    "cores": "number of cores",
+    "system": "operating system",
+    "gpu": "GPU",
+}
+
+
+def describe(*, library: Path | None, cuda: bool) -> BenchmarkEnvironment:
+    """The environment of sessions with this kernel library.
+
+    Args:
+        library: The library that sessions register, or None.
+        cuda: Whether the GPU takes part.
+
+    Raises:
+        EnvironmentFailure: ONNX Runtime is missing, or the library cannot be loaded.
+    """
+    return BenchmarkEnvironment(
+        processor=processor(),
+        cores=_cores(),
+        system=f"{platform.system()} {platform.machine()}",
+        gpu=_gpu() if cuda else "",
+        onnxruntime=ort_version(),
+        graphopt=importlib.metadata.version("graphopt"),
+        python=platform.python_version(),
+        library=f"{library.name} ({instruction_set(library)})" if library else "",
+    )
+
+
+def same_machine(one: BenchmarkEnvironment, other: BenchmarkEnvironment) -> str:
+    """Why times taken in the two environments cannot be compared, or "" where they can."""
+    for field, name in _IDENTITY.items():
+        first, second = getattr(one, field), getattr(other, field)
+        if first != second:
+            return f"the {name} differs: {first or 'none'} and {second or 'none'}"
+    return ""
+
+
+def _cores() -> int:
+    # Fewer than the machine has where the process is confined to some, as in a container.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _gpu() -> str:
+    """Model and driver of the first visible GPU, as far as NVIDIA's tool says it."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return "a GPU that nvidia-smi does not name"
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0] or "0"
+    query = ["--query-gpu=name,driver_version", "--format=csv,noheader", f"--id={first}"]
+    done = subprocess.run([tool, *query], capture_output=True, text=True, check=False)
+    name, _, driver = done.stdout.strip().partition(", ")
+    return f"{name} (driver {driver})" if done.returncode == 0 and driver else "an unnamed GPU"
