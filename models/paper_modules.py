@@ -1,7 +1,7 @@
 """The Pre-LN ViT and GPT of "Pre-RMSNorm and Pre-CRMSNorm Transformers" in plain PyTorch.
 
 Standard Pre-LN blocks, x + f(LN(x)), with learned position embeddings, a final LayerNorm and a head
-of its own (arXiv 2305.14858, section 3).
+of its own (arXiv 2305.14858, section 3). Sizes are those of the paper's study.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class PaperConfig:
         depth: number of blocks L.
         heads: attention heads.
         outputs: classes, or entries of the vocabulary.
+        head_size: features of a head, 0 for width / heads.
+        hidden: features inside the MLP, 0 for 4 * width.
         positions: the longest sequence of the GPT.
         image_size, patch_size, num_channels: the images of the ViT.
     """
@@ -32,7 +34,9 @@ class PaperConfig:
     depth: int
     heads: int
     outputs: int
-    positions: int = 1024
+    head_size: int = 0
+    hidden: int = 0
+    positions: int = 2048
     image_size: int = 224
     patch_size: int = 16
     num_channels: int = 3
@@ -44,14 +48,14 @@ class _Block(nn.Module):
     def __init__(self, config: PaperConfig, causal: bool) -> None:
         super().__init__()
         width = config.width
+        mixed = config.heads * (config.head_size or width // config.heads)
+        hidden = config.hidden or 4 * width
         self.heads, self.causal = config.heads, causal
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.projection = nn.Linear(width, width)
+        self.query_key_value = nn.Linear(width, 3 * mixed)
+        self.projection = nn.Linear(mixed, width)
         self.mlp_norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
-        )
+        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
 
     def forward(self, stream: Tensor) -> Tensor:
         stream = stream + self._attend(self.attention_norm(stream))
@@ -104,7 +108,7 @@ class PaperGPT(nn.Module):
         self.positions = nn.Embedding(config.positions, config.width)
         self.blocks = nn.ModuleList(_Block(config, causal=True) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, config.outputs, bias=False)
+        self.head = nn.Linear(config.width, config.outputs)
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """Map ids [batch, sequence] to logits [batch, sequence, vocabulary]."""
