@@ -17,6 +17,7 @@ import pytest
 
 from graphopt.evaluation import evaluate
 from graphopt.precision import cast_to_float64
+from tests.versions.conditions import needs_onnxruntime, needs_opset
 
 TOLERANCE = 2e-5  # relative to the largest output; float32 sums of up to a few hundred terms
 RANDOM = np.random.default_rng(0)
@@ -60,6 +61,7 @@ class Case:
     outputs: int = 1
     domain: str = ""
     unread: tuple[int, ...] = ()  # outputs that ONNX Runtime does not fill in
+    since: str = "1.20"  # first ONNX Runtime with a right kernel for this form of the operator
 
     def __str__(self) -> str:
         shapes = "_".join("none" if x is None else "x".join(map(str, x.shape)) for x in self.inputs)
@@ -98,8 +100,9 @@ def ms(
     attributes: dict[str, Any] | None = None,
     outputs: int = 1,
     unread: tuple[int, ...] = (),
+    since: str = "1.20",
 ) -> Case:
-    return Case(op, inputs, attributes or {}, 17, outputs, "com.microsoft", unread)
+    return Case(op, inputs, attributes or {}, 17, outputs, "com.microsoft", unread, since)
 
 
 UNARY = [
@@ -326,7 +329,7 @@ ATTENTION = [
     Case("RotaryEmbedding", [f(2, 5, 24), _COS, _SIN, below(16, 2, 5)],
          {"num_heads": 3, "interleaved": 1}, opset=23),
     Case("RotaryEmbedding", [f(2, 3, 5, 8), f(2, 5, 2), f(2, 5, 2)],
-         {"rotary_embedding_dim": 4}, opset=23),
+         {"rotary_embedding_dim": 4}, opset=23, since="1.24"),
     ms("RotaryEmbedding", [f(2, 5, 24), below(11, 2, 5), _COS, _SIN]),
     ms("RotaryEmbedding", [f(2, 5, 24), i64(3), _COS, _SIN], {"interleaved": 1}),
     ms("RotaryEmbedding", [f(2, 3, 5, 16), below(11, 2, 5), _COS, _SIN],
@@ -358,15 +361,22 @@ ATTENTION = [
     ms("GroupQueryAttention",
        [f(1, 5, 128), None, None, None, None, i32(4), i32(5), _COS8, _SIN8],
        {"num_heads": 4, "kv_num_heads": 2, "do_rotary": 1, "rotary_interleaved": 1,
-        "local_window_size": 2, "softcap": 1.5}, outputs=3),
+        "local_window_size": 2, "softcap": 1.5}, outputs=3, since="1.24"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     "case",
-    [*UNARY, *BINARY, *MOVEMENT, *REDUCTIONS, *LINEAR, *CONVOLUTION, *NORMS, *MICROSOFT,
-     *ATTENTION],
-    ids=str,
+    [
+        pytest.param(
+            case,
+            marks=[needs_onnxruntime(case.since, "a right kernel"), *needs_opset(case.opset)],
+            id=str(case),
+        )
+        for table in (UNARY, BINARY, MOVEMENT, REDUCTIONS, LINEAR, CONVOLUTION, NORMS, MICROSOFT,
+                      ATTENTION)
+        for case in table
+    ],
 )  # fmt: skip
 def test_a_node_gives_what_onnx_runtime_gives(case: Case) -> None:
     model = case.model()

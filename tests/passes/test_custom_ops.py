@@ -19,6 +19,7 @@ from graphopt.library import library_path
 from graphopt.passes.custom_ops import define_operators
 from graphopt.passes.infer_shapes import InferShapes
 from graphopt.precision import cast_to_float64
+from tests.versions.conditions import FUSED_TYPES, opsets
 
 _EPSILONS = (0.3, 0.7)  # far from the 1e-5 that ONNX Runtime assumes where it finds none
 _NUMPY = {"float": np.float32, "float16": np.float16, "double": np.float64}
@@ -174,8 +175,8 @@ def test_the_internal_norm_of_compressed_streams_is_evaluated_and_its_shape_infe
     _assert_close([found], _truth(Call("CRMSNorm"), arrays)[:1], 1e-14)
 
 
-@pytest.mark.parametrize("dtype", ["float", "float16"])
-@pytest.mark.parametrize("opset", _OPSETS[1:])
+@pytest.mark.parametrize("dtype", FUSED_TYPES)
+@pytest.mark.parametrize("opset", opsets(*_OPSETS[1:]))
 @pytest.mark.parametrize("call", RMS_CALLS, ids=str)
 def test_onnx_runtime_fuses_the_body_with_its_epsilon(
     call: Call, opset: int, dtype: str, tmp_path: Path
@@ -189,7 +190,7 @@ def test_onnx_runtime_fuses_the_body_with_its_epsilon(
 
 
 @pytest.mark.parametrize("dtype", ["float", "float16"])
-@pytest.mark.parametrize("opset", _OPSETS)
+@pytest.mark.parametrize("opset", opsets(*_OPSETS))
 @pytest.mark.parametrize("call", CRMS_CALLS, ids=str)
 def test_onnx_runtime_reads_a_row_of_a_crms_norm_four_times(
     call: Call, opset: int, dtype: str, tmp_path: Path
@@ -222,7 +223,7 @@ def library() -> Path:
 
 
 @pytest.mark.parametrize("dtype", ["float", "float16", "double"])
-@pytest.mark.parametrize("opset", [13, 18, 21, 23])
+@pytest.mark.parametrize("opset", opsets(13, 18, 21, 23))
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_the_kernels_take_over_where_they_are_registered(
     call: Call, opset: int, dtype: str, library: Path, tmp_path: Path

@@ -17,6 +17,7 @@ from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.original_spelling import ORIGINAL
 from graphopt.precision import cast_to_float64
+from tests.versions.conditions import FUSED_TYPES, opsets
 
 # more entries than the 8 up to which ONNX Runtime merges equal constants itself
 GAMMA = np.array([0.5, -1.25, 2.0, 0.75, 1.5, -0.25, 1.0, 3.0, -0.75, 1.25, 0.25, 2.5])
@@ -78,8 +79,8 @@ def _x(dtype: str = "float") -> np.ndarray:
     return np.random.default_rng(3).normal(0.5, 1.0, (2, 3, 12)).astype(NUMPY[dtype])
 
 
-@pytest.mark.parametrize("opset", [13, 17, 18, 21, 22])
-@pytest.mark.parametrize("dtype", ["float", "float16"])
+@pytest.mark.parametrize("opset", opsets(13, 17, 18, 21, 22))
+@pytest.mark.parametrize("dtype", FUSED_TYPES)
 def test_primitives_are_fused_to_the_rms_kernel(opset: int, dtype: str, tmp_path: Path) -> None:
     model = _rms_model(opset, dtype)
     lower = LowerNorms(ops="standard")
@@ -106,9 +107,12 @@ def test_float64_keeps_its_epsilon(opset: int, tmp_path: Path) -> None:
         np.testing.assert_allclose(output, truth, rtol=1e-12)
 
 
+@pytest.mark.parametrize("opset", opsets(23))
 @pytest.mark.parametrize("dtype", ["float", "float16", "double"])
-def test_from_opset_23_the_onnx_operator_stays(dtype: str, tmp_path: Path) -> None:
-    model = _rms_model(23, dtype)
+def test_the_onnx_operator_stays_where_the_opset_has_it(
+    dtype: str, opset: int, tmp_path: Path
+) -> None:
+    model = _rms_model(opset, dtype)
     lower = LowerNorms(ops="standard")
     lower(model)
     assert not any(lower.record.values())
@@ -122,7 +126,7 @@ def test_from_opset_23_the_onnx_operator_stays(dtype: str, tmp_path: Path) -> No
         assert np.abs(output.astype(np.float64) - truth).max() <= tolerance * scale
 
 
-@pytest.mark.parametrize("opset", [13, 18, 23])
+@pytest.mark.parametrize("opset", opsets(13, 18, 23))
 @pytest.mark.parametrize("dtype", ["float", "float16"])
 def test_ort_gets_its_own_operator(opset: int, dtype: str, tmp_path: Path) -> None:
     model = _rms_model(opset, dtype)
@@ -137,7 +141,7 @@ def test_ort_gets_its_own_operator(opset: int, dtype: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ops", ["standard", "ort"])
-@pytest.mark.parametrize("opset", [12, 13, 18, 23])
+@pytest.mark.parametrize("opset", opsets(12, 13, 18, 23))
 @pytest.mark.parametrize("dtype", ["float", "float16", "double"])
 def test_a_crms_norm_is_always_written_in_primitives(
     dtype: str, opset: int, ops: str, tmp_path: Path
