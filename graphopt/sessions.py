@@ -41,6 +41,7 @@ def create_session(
     optimization: Optimization = "all",
     library: str | os.PathLike[str] | None = None,
     provider_options: Mapping[str, str] | None = None,
+    profile: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Open a model in ONNX Runtime.
 
@@ -55,6 +56,8 @@ def create_session(
         optimization: Level of ONNX Runtime's own graph optimization.
         library: Library of kernels to register, such as :func:`graphopt.library_path` gives.
         provider_options: Options of the execution provider, by ONNX Runtime's names.
+        profile: How the path of the file begins that the session's ``end_profiling`` writes; None
+            profiles nothing.
 
     Returns:
         An ``onnxruntime.InferenceSession`` that really has the provider.
@@ -76,6 +79,7 @@ def create_session(
                 optimization=optimization,
                 library=library,
                 provider_options=provider_options,
+                profile=profile,
             )
     if provider not in _PROVIDERS:
         raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
@@ -91,6 +95,9 @@ def create_session(
     level = f"ORT_{'DISABLE' if optimization == 'disable' else 'ENABLE'}_"
     level += "ALL" if optimization == "disable" else optimization.upper()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.__members__[level]
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = os.fspath(profile)
     if library is not None:
         _register(runtime, options, library)
     providers: list[Any] = [(name, dict(provider_options or {}))]

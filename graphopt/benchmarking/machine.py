@@ -7,11 +7,10 @@ __all__ = ["describe", "same_machine"]
 import importlib.metadata
 import os
 import platform
-import shutil
-import subprocess
 from pathlib import Path
 
 from graphopt.benchmark_result import BenchmarkEnvironment
+from graphopt.benchmarking.gpu import describe_gpu
 from graphopt.environment import processor
 from graphopt.library import instruction_set
 from graphopt.sessions import ort_version
@@ -40,7 +39,7 @@ def describe(*, library: Path | None, cuda: bool) -> BenchmarkEnvironment:
         processor=processor(),
         cores=_cores(),
         system=f"{platform.system()} {platform.machine()}",
-        gpu=_gpu() if cuda else "",
+        gpu=describe_gpu() if cuda else "",
         onnxruntime=ort_version(),
         graphopt=importlib.metadata.version("graphopt"),
         python=platform.python_version(),
@@ -62,15 +61,3 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _gpu() -> str:
-    """Model and driver of the first visible GPU, as far as NVIDIA's tool says it."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return "a GPU that nvidia-smi does not name"
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0] or "0"
-    query = ["--query-gpu=name,driver_version", "--format=csv,noheader", f"--id={first}"]
-    done = subprocess.run([tool, *query], capture_output=True, text=True, check=False)
-    name, _, driver = done.stdout.strip().partition(", ")
-    return f"{name} (driver {driver})" if done.returncode == 0 and driver else "an unnamed GPU"

@@ -1,0 +1,153 @@
+"""Makes the models that a benchmark sets beside the original, and keeps why one cannot be made."""
+
+from __future__ import annotations
+
+__all__ = ["FLOOR", "ORIGINAL", "Candidate", "Workshop", "make_candidates"]
+
+import dataclasses
+import functools
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphopt.benchmark_result import Failure, ModelInfo
+from graphopt.benchmarking.own_process import ProcessFailed
+from graphopt.benchmarking.peers import PEERS, Peer, run_peer
+from graphopt.errors import ModelError, VerificationFailed
+from graphopt.floor import remove_all_norms
+from graphopt.loading import load
+from graphopt.optimization import optimize
+from graphopt.options import VARIANTS, pipeline_options
+from graphopt.saving import save
+from graphopt.verification import verify
+
+ORIGINAL, FLOOR = "original", "floor"
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A model to time.
+
+    Attributes:
+        info: Its name, kind and origin.
+        path: Its file.
+    """
+
+    info: ModelInfo
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Workshop:
+    """What candidates are made of, and for.
+
+    Attributes:
+        source: The original model.
+        directory: Where they are written.
+        inputs: What they are verified on, one array for each graph input of the original.
+        provider: Execution provider that they are lowered for and verified on.
+        ops: Operators that graphopt may use; None takes its default.
+        model_type: What ``onnxruntime.transformers`` is told that the model is.
+    """
+
+    source: Path
+    directory: Path
+    inputs: Mapping[str, np.ndarray]
+    provider: str = "cpu"
+    ops: str | None = None
+    model_type: str = "bert"
+
+    @property
+    def lowering(self) -> dict[str, Any]:
+        """The options of :func:`graphopt.options.pipeline_options` for every candidate."""
+        return {"provider": self.provider} | ({"ops": self.ops} if self.ops else {})
+
+
+def make_candidates(
+    workshop: Workshop,
+    *,
+    optimized: bool,
+    floor: bool,
+    peers: bool,
+    progress: Callable[[str], None],
+) -> tuple[list[Candidate], list[Failure]]:
+    """Makes each candidate in a directory of its own.
+
+    Args:
+        workshop: What they are made of, and for.
+        optimized: Make what graphopt makes, one model for each variant.
+        floor: Make the norm-free floor.
+        peers: Make what other optimizers make, and verify it.
+        progress: Told the name of what is made next.
+
+    Returns:
+        The candidates, and those that failed or compute something else.
+
+    Raises:
+        EnvironmentFailure: ONNX Runtime is missing, the provider does not start, the disk is full.
+    """
+    jobs: dict[str, Callable[[Path], ModelInfo]] = {}
+    if optimized:
+        jobs |= {name: functools.partial(_optimize, workshop, name) for name in VARIANTS}
+    if floor:
+        jobs[FLOOR] = functools.partial(_remove_norms, workshop)
+    if peers:
+        jobs |= {peer.name: functools.partial(_run_peer, workshop, peer) for peer in PEERS}
+    made, failures = [], []
+    for name, job in jobs.items():
+        progress(name)
+        target = workshop.directory / name / "model.onnx"
+        target.parent.mkdir(parents=True)
+        try:
+            made.append(Candidate(job(target), target))
+        except (ModelError, ProcessFailed, VerificationFailed) as error:
+            failures.append(Failure(name, str(error)))
+    return made, failures
+
+
+def _optimize(workshop: Workshop, variant: str, target: Path) -> ModelInfo:
+    result = optimize(
+        workshop.source, variant, output=target, inputs=workshop.inputs, **workshop.lowering
+    )
+    report = result.report
+    if not report.plan.converted:
+        raise ModelError("no LayerNorm was converted: graphopt inspect says why")
+    checked = report.verification
+    if checked is None or checked.status != "passed":
+        raise ModelError(f"could not be verified: {checked.reason if checked else ''}")
+    converted = f"{report.plan.converted} of {len(report.plan.norms)} LayerNorms converted"
+    return ModelInfo(variant, "optimized", f"{_graphopt()}, --ops {report.ops}, {converted}")
+
+
+def _remove_norms(workshop: Workshop, target: Path) -> ModelInfo:
+    model = load(workshop.source)
+    options = pipeline_options(**workshop.lowering)
+    removed = remove_all_norms(model, workshop.inputs, options)
+    if not removed:
+        raise ModelError("there is no LayerNorm to remove")
+    save(model, target)
+    return ModelInfo(FLOOR, "floor", f"{_graphopt()}, {removed} LayerNorms removed")
+
+
+def _run_peer(workshop: Workshop, peer: Peer, target: Path) -> ModelInfo:
+    run_peer(
+        peer,
+        workshop.source,
+        target,
+        provider=workshop.provider,
+        model_type=workshop.model_type,
+    )
+    checked = verify(workshop.source, target, inputs=workshop.inputs, provider=workshop.provider)
+    if checked.status != "passed":
+        wrong = [output for output in checked.outputs if not output.passed]
+        errors = ", ".join(f"{output.name} by {output.max_abs:.2g}" for output in wrong)
+        raise ModelError(f"its model is wrong: {checked.reason or f'it differs in {errors}'}")
+    detail = f", model type {workshop.model_type}" if peer.name == "ort-transformers" else ""
+    return ModelInfo(peer.name, "peer", f"{peer.source}{detail}")
+
+
+def _graphopt() -> str:
+    return f"graphopt {importlib.metadata.version('graphopt')}"

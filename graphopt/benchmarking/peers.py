@@ -1,0 +1,121 @@
+"""What a user would pick instead: other optimizers, each run in a process of its own.
+
+Plain ONNX Runtime is no entry here. Every session of a benchmark has all of its optimizations, so
+the original model *is* that peer.
+"""
+
+from __future__ import annotations
+
+__all__ = ["PEERS", "Peer", "run_peer"]
+
+import dataclasses
+import importlib
+import importlib.metadata
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from graphopt.benchmarking.own_process import ProcessFailed, report_failure, run_module
+
+_SECONDS = 900.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """Another optimizer.
+
+    Attributes:
+        name: Name in the rows.
+        package: Distribution that it is part of.
+        optimize: Reads the first path, writes the second; the third is ``cpu`` or ``cuda``, the
+            fourth a model type of ``onnxruntime.transformers``.
+    """
+
+    name: str
+    package: str
+    optimize: Callable[[str, str, str, str], None]
+
+    @property
+    def source(self) -> str:
+        """The package with its version.
+
+        Raises:
+            PackageNotFoundError: It is not installed.
+        """
+        return f"{self.package} {importlib.metadata.version(self.package)}"
+
+
+def _transformers(source: str, target: str, provider: str, model_type: str) -> None:
+    from onnxruntime.transformers.optimizer import optimize_model
+
+    model = optimize_model(source, model_type=model_type, use_gpu=provider == "cuda")
+    model.save_model_to_file(target, use_external_data_format=True)
+
+
+def _onnxslim(source: str, target: str, provider: str, model_type: str) -> None:
+    importlib.import_module("onnxslim").slim(source, target, save_as_external_data=True)
+
+
+def _onnxscript(source: str, target: str, provider: str, model_type: str) -> None:
+    import onnx_ir as ir
+    from onnxscript.rewriter.ort_fusions import optimize_for_ort
+
+    model, _ = optimize_for_ort(ir.load(source))
+    ir.save(model, target, external_data=f"{Path(target).name}.data")
+
+
+PEERS = (
+    Peer("ort-transformers", "onnxruntime", _transformers),
+    Peer("onnxslim", "onnxslim", _onnxslim),
+    Peer("optimize_for_ort", "onnxscript", _onnxscript),
+)
+
+
+def run_peer(peer: Peer, source: Path, target: Path, *, provider: str, model_type: str) -> None:
+    """Optimizes a file with a peer.
+
+    Args:
+        peer: The optimizer.
+        source: The model to read.
+        target: The model to write, in a directory of its own.
+        provider: ``cpu`` or ``cuda``.
+        model_type: What ``onnxruntime.transformers`` is told that the model is.
+
+    Raises:
+        ProcessFailed: The package is missing, or the optimizer failed.
+    """
+    try:
+        importlib.metadata.version(peer.package)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ProcessFailed(
+            f'{peer.package} is not installed: pip install "graphopt[bench]"'
+        ) from error
+    arguments = {
+        "peer": peer.name,
+        "source": str(source),
+        "target": str(target),
+        "provider": provider,
+        "model_type": model_type,
+    }
+    run_module("graphopt.benchmarking.peers", arguments, seconds=_SECONDS)
+    if not target.is_file():
+        raise ProcessFailed("it wrote no model")
+
+
+def _main(arguments: dict[str, Any]) -> None:
+    (peer,) = (peer for peer in PEERS if peer.name == arguments["peer"])
+    try:
+        peer.optimize(
+            arguments["source"],
+            arguments["target"],
+            arguments["provider"],
+            arguments["model_type"],
+        )
+    except Exception as error:  # whatever the optimizer raises is its result
+        report_failure(error)
+
+
+if __name__ == "__main__":
+    _main(json.loads(sys.argv[1]))

@@ -1,0 +1,257 @@
+"""Runs a benchmark: makes the models, tries each, and times them point by point."""
+
+from __future__ import annotations
+
+__all__ = ["Progress", "benchmark"]
+
+import datetime
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.benchmark_result import Benchmark, Failure, Method, ModelInfo, Point
+from graphopt.benchmarking import machine
+from graphopt.benchmarking.candidates import FLOOR, ORIGINAL, Candidate, Workshop, make_candidates
+from graphopt.benchmarking.execution import Execution
+from graphopt.benchmarking.grid import Place, build_grid
+from graphopt.benchmarking.half_precision import convert_to_float16, weight_type
+from graphopt.benchmarking.settings import Settings
+from graphopt.benchmarking.timing import CONFIDENCE, RESAMPLES, SETTLE, time_point
+from graphopt.errors import EnvironmentFailure, UsageError
+from graphopt.inputs import generate_inputs
+from graphopt.library import library_path
+from graphopt.loading import load
+from graphopt.sessions import create_session
+
+ModelPath = str | os.PathLike[str]
+
+Progress = Callable[[str, float], None]
+"""Called with what is going on, and with the share of the whole that is done, 0 to 1."""
+
+
+def benchmark(
+    models: ModelPath | Sequence[ModelPath], *, progress: Progress | None = None, **settings: Any
+) -> Benchmark:
+    """Compares models in ONNX Runtime: latency, memory, and the share of the norms' cost saved.
+
+    Args:
+        models: Model files. Of one, the candidates are made: what :func:`graphopt.optimize` makes
+            with each variant. The first of several is the original of the others.
+        progress: Called as the work advances.
+        **settings: The attributes of :class:`graphopt.benchmarking.settings.Settings`.
+
+    Returns:
+        The result, with the raw samples.
+
+    Raises:
+        UsageError: A setting cannot be used, or does not fit the model.
+        ModelError: The first model cannot be read, or ONNX Runtime refuses it.
+        EnvironmentFailure: ONNX Runtime is missing, or a provider does not start.
+    """
+    paths = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(m) for m in models]
+    if not paths:
+        raise UsageError("there is nothing to measure: give at least one model")
+    chosen = Settings(**settings)
+    if chosen.dtypes and len(paths) > 1:
+        raise UsageError(
+            "--dtype converts the one model that candidates are made of: give one MODEL"
+        )
+    with tempfile.TemporaryDirectory(prefix="graphopt-bench-") as directory:
+        return _Run(chosen, paths, Path(directory), progress or _ignore).result()
+
+
+class _Run:
+    """One benchmark while it runs."""
+
+    def __init__(
+        self, settings: Settings, paths: Sequence[Path], directory: Path, progress: Progress
+    ) -> None:
+        self.settings = settings
+        self.paths = paths
+        self.directory = directory
+        self.progress = progress
+        model = load(paths[0])
+        self.dtype = weight_type(model)
+        self.places, self.notes = build_grid(
+            model,
+            batches=settings.batches,
+            lengths=settings.lengths,
+            dims=settings.dims,
+            shapes=settings.shapes,
+        )
+        self.dtypes = tuple(settings.dtypes) or (self.dtype,)
+        self.executions = {provider: self._execution(provider) for provider in settings.providers}
+        self.models: dict[str, ModelInfo] = {}
+        self.done = 0
+
+    def result(self) -> Benchmark:
+        library = next(iter(self.executions.values())).library
+        environment = machine.describe(library=library, cuda="cuda" in self.executions)
+        points = []
+        for dtype in self.dtypes:
+            source = self._source(dtype)
+            for execution in self.executions.values():
+                # An original that does not run here ends the benchmark before any work is done.
+                create_session(source, provider=execution.provider, library=execution.library)
+                points += self._points(source, dtype, execution)
+        return Benchmark(
+            title=self.paths[0].stem,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            environment=environment,
+            method=self._method(),
+            models=tuple(self.models.values()),
+            points=tuple(points),
+            notes=tuple(dict.fromkeys(self.notes)),
+        )
+
+    def _points(self, source: Path, dtype: str, execution: Execution) -> list[Point]:
+        model = load(source)
+        candidates: list[Candidate] = []
+        failures: list[Failure] = []
+        points = []
+        for place in self.places:
+            inputs, dims = self._inputs(model, place)
+            if not candidates:  # made once, and verified on the first place
+                candidates, failures = self._candidates(source, dtype, execution, inputs)
+                self._check_baseline(candidates, failures)
+            point = Point(
+                provider=execution.provider,
+                threads=0,
+                dtype=dtype,
+                batch=_batch(place, self.settings, inputs, dims),
+                dims=dims,
+                shapes={name: array.shape for name, array in inputs.items()},
+                baseline=self.settings.baseline or candidates[0].info.name,
+                rows=(),
+                failures=tuple(failures),
+            )
+            points += time_point(point, candidates, inputs, execution, self.settings, self._advance)
+            self.done += len(self.settings.threads)
+        return points
+
+    def _candidates(
+        self, source: Path, dtype: str, execution: Execution, inputs: Mapping[str, np.ndarray]
+    ) -> tuple[list[Candidate], list[Failure]]:
+        first, *others = _given(self.paths, source)
+        workshop = Workshop(
+            source=source,
+            directory=self.directory / dtype / execution.provider,
+            inputs=inputs,
+            provider=execution.provider,
+            ops=self.settings.ops,
+            model_type=self.settings.model_type,
+        )
+        made, failures = make_candidates(
+            workshop,
+            optimized=not others,
+            floor=self.settings.floor,
+            peers=self.settings.peers,
+            progress=lambda name: self._advance(f"making {name}", 0),
+        )
+        candidates = [first, *others, *made]
+        self.models |= {candidate.info.name: candidate.info for candidate in candidates}
+        return candidates, failures
+
+    def _check_baseline(self, candidates: Sequence[Candidate], failures: Sequence[Failure]) -> None:
+        names = [candidate.info.name for candidate in candidates]
+        baseline = self.settings.baseline
+        if baseline is None or baseline in names:
+            return
+        for failure in failures:
+            if failure.model == baseline:
+                raise UsageError(f"baseline {baseline!r} could not be made: {failure.reason}")
+        raise UsageError(f"there is no model {baseline!r} to compare with: {', '.join(names)}")
+
+    def _source(self, dtype: str) -> Path:
+        """The original in this type."""
+        if dtype == self.dtype:
+            return self.paths[0]
+        if dtype != "float16" or self.dtype != "float32":
+            raise UsageError(f"{self.paths[0]}: its weights are {self.dtype}: leave --dtype out")
+        target = self.directory / dtype / self.paths[0].name
+        target.parent.mkdir(parents=True)
+        self._advance("converting to float16", 0)
+        self.notes.append(convert_to_float16(self.paths[0], target))
+        return target
+
+    def _inputs(
+        self, model: ir.Model, place: Place
+    ) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+        drawn = generate_inputs(
+            model,
+            seed=self.settings.seed,
+            shapes=place.shapes,
+            dims=place.dims,
+            given=self.settings.inputs,
+        )
+        if drawn.defaulted:
+            sizes = ", ".join(f"{name}={size}" for name, size in drawn.defaulted.items())
+            self.notes.append(f"chosen by default: {sizes} (--seq or --dim gives others)")
+        return drawn.arrays, drawn.dims
+
+    def _execution(self, provider: str) -> Execution:
+        library = None
+        if self.settings.library is not False:
+            try:
+                library = library_path(provider)
+            except EnvironmentFailure as error:
+                if self.settings.library:
+                    raise
+                self.notes.append(f"{error}; until then graphopt's operators run as ONNX's")
+        return Execution(
+            provider=provider,
+            library=library,
+            cuda_graph=self.settings.cuda_graph and provider == "cuda",
+            tf32=self.settings.tf32,
+        )
+
+    def _method(self) -> Method:
+        settings = self.settings
+        return Method(
+            clock=settings.clock,
+            openings=settings.openings,
+            settle=SETTLE,
+            confidence=CONFIDENCE,
+            resamples=RESAMPLES,
+            seed=settings.seed,
+            cuda_graph=settings.cuda_graph,
+            tf32=settings.tf32,
+        )
+
+    def _advance(self, what: str, points: float) -> None:
+        """Reports progress; ``points`` is how many points of this place are done."""
+        per_execution = len(self.places) * len(self.settings.threads)
+        total = per_execution * len(self.dtypes) * len(self.executions)
+        self.progress(what, min(1.0, (self.done + points) / total))
+
+
+def _given(paths: Sequence[Path], source: Path) -> list[Candidate]:
+    """The models that the user named; ``source`` stands for the first of them."""
+    if len(paths) == 1:
+        return [Candidate(ModelInfo(ORIGINAL, "original", str(paths[0])), source)]
+    stems = [path.stem for path in paths]
+    taken = {FLOOR, *(stem for stem in stems if stems.count(stem) > 1)}
+    names = [str(path) if path.stem in taken else path.stem for path in paths]
+    infos = [
+        ModelInfo(name, "given" if index else "original", str(path))
+        for index, (name, path) in enumerate(zip(names, paths, strict=True))
+    ]
+    return [Candidate(info, path) for info, path in zip(infos, paths, strict=True)]
+
+
+def _batch(
+    place: Place, settings: Settings, inputs: Mapping[str, np.ndarray], dims: Mapping[str, int]
+) -> int:
+    """Items of a call: the size of the batch symbol, or else the first input's first dimension."""
+    named = [size for name, size in {**dims, **place.dims}.items() if "batch" in name.lower()]
+    shapes = [array.shape for array in inputs.values() if array.ndim]
+    return named[0] if named else (shapes[0][0] if shapes else 1)
+
+
+def _ignore(what: str, share: float) -> None:
+    """Tell nobody."""

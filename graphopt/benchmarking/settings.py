@@ -1,0 +1,116 @@
+"""The choices of a benchmark, checked before any model is read."""
+
+from __future__ import annotations
+
+__all__ = ["Settings"]
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from graphopt.errors import UsageError
+from graphopt.measurement import Clock
+from graphopt.options import OPERATOR_SETS, PROVIDERS
+
+_DTYPES = ("float32", "float16")
+_MIN_OPENINGS = 6  # what a 95% interval needs
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What is measured, and how.
+
+    Attributes:
+        providers: Execution providers: ``cpu``, ``cuda``.
+        threads: Numbers of intra-op threads; 0 means one for each core.
+        dtypes: Types of the weights: ``float32``, ``float16``. Empty takes the model as it is.
+        batches: Batch sizes.
+        lengths: Sequence lengths.
+        dims: For some symbolic dimensions the sizes to try.
+        shapes: For some inputs the shapes to try.
+        inputs: Arrays of some inputs; the others are generated.
+        duration: Seconds to aim at for each point of the grid.
+        iterations: Timed calls of each model at each point, instead of ``duration``.
+        openings: Sessions of each model at each point, one after the other; fewer, but at least 6,
+            where they would exceed ``duration``.
+        warmup: Calls of each model in a warm-up window; windows end when calls get no faster.
+        clock: ``wall``, or ``thread_cpu`` for the CPU time of one thread.
+        seed: Seed of generated inputs, of the order of calls and of the intervals.
+        library: Register the kernel library; None does where it is there.
+        ops: Operators that graphopt may use; None takes its default.
+        baseline: Name of the model that the others are divided by; None is the first.
+        floor: Measure the norm-free floor too.
+        peers: Measure what other optimizers make of the model too.
+        model_type: What ``onnxruntime.transformers`` is told that the model is.
+        profile: Profile each model by operator.
+        cuda_graph: Replay CUDA graphs.
+        tf32: CUDA may multiply float32 in TF32.
+    """
+
+    providers: Sequence[str] = ("cpu",)
+    threads: Sequence[int] = (1,)
+    dtypes: Sequence[str] = ()
+    batches: Sequence[int] = ()
+    lengths: Sequence[int] = ()
+    dims: Mapping[str, Sequence[int]] = dataclasses.field(default_factory=dict)
+    shapes: Mapping[str, Sequence[Sequence[int]]] = dataclasses.field(default_factory=dict)
+    inputs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    duration: float = 20.0
+    iterations: int | None = None
+    openings: int = 20
+    warmup: int = 2
+    clock: Clock = "wall"
+    seed: int = 0
+    library: bool | None = None
+    ops: str | None = None
+    baseline: str | None = None
+    floor: bool = True
+    peers: bool = False
+    model_type: str = "bert"
+    profile: bool = False
+    cuda_graph: bool = False
+    tf32: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises UsageError where a choice does not exist or two do not go together."""
+        _check("provider", self.providers, PROVIDERS)
+        _check("dtype", self.dtypes, _DTYPES)
+        _check("clock", (self.clock,), ("wall", "thread_cpu"))
+        _check("ops", (self.ops,) if self.ops else (), OPERATOR_SETS)
+        if not self.providers or not self.threads:
+            raise UsageError("there is nothing to measure: give a provider and a thread count")
+        if min(self.threads) < 0:
+            raise UsageError(f"threads {min(self.threads)}: 0 is one for each core, or give more")
+        for what, sizes in {"batch": self.batches, "seq": self.lengths, **self.dims}.items():
+            if min(sizes, default=1) < 1:
+                raise UsageError(f"{what} {min(sizes)}: sizes are at least 1")
+        if self.openings < _MIN_OPENINGS:
+            raise UsageError(
+                f"{self.openings} sessions of each model cannot carry a 95% interval: "
+                f"give at least {_MIN_OPENINGS}"
+            )
+        if self.duration <= 0 or self.warmup < 1 or (self.iterations or 1) < 1:
+            raise UsageError("duration, iterations and warmup are positive")
+        if self.clock == "thread_cpu" and (set(self.threads) != {1} or "cuda" in self.providers):
+            raise UsageError(
+                "the clock thread_cpu sees the calling thread alone: with more threads, or on "
+                "CUDA, measure wall time"
+            )
+        if self.cuda_graph and "cuda" not in self.providers:
+            raise UsageError("CUDA graphs need the provider cuda")
+        for name, array in self.inputs.items():
+            # Zeros can take fast paths that real data does not take.
+            if array.size and np.issubdtype(array.dtype, np.floating) and not np.any(array):
+                raise UsageError(f"input {name!r} is all zeros: measure with values like real ones")
+
+    @property
+    def rounds(self) -> int | None:
+        """Timed rounds of each opening, or None for as many as the duration allows."""
+        return None if self.iterations is None else -(-self.iterations // self.openings)
+
+
+def _check(what: str, values: Sequence[str], choices: Sequence[str]) -> None:
+    for value in values:
+        if value not in choices:
+            raise UsageError(f"unknown {what} {value!r}: choose {' or '.join(choices)}")

@@ -1,0 +1,154 @@
+"""Times the models of one place of the grid side by side."""
+
+from __future__ import annotations
+
+__all__ = ["CONFIDENCE", "RESAMPLES", "SETTLE", "time_point"]
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graphopt.benchmark_result import Failure, Point, Profile, Row
+from graphopt.benchmarking.candidates import FLOOR, Candidate
+from graphopt.benchmarking.execution import Execution, open_model
+from graphopt.benchmarking.own_process import ProcessFailed
+from graphopt.benchmarking.settings import Settings
+from graphopt.benchmarking.trial import Trial, try_model
+from graphopt.comparison import captured, compare
+from graphopt.errors import ModelError
+from graphopt.measurement import Samples, measure
+
+CONFIDENCE, RESAMPLES, SETTLE = 0.95, 2000, 1
+
+
+def time_point(
+    point: Point,
+    candidates: Sequence[Candidate],
+    inputs: Mapping[str, np.ndarray],
+    execution: Execution,
+    settings: Settings,
+    progress: Callable[[str, float], None],
+) -> list[Point]:
+    """Times all candidates on the same inputs, once for each number of threads.
+
+    Args:
+        point: The place, without rows; its failures are those of candidates that were not made.
+        candidates: The models.
+        inputs: One array for each graph input.
+        execution: How to run them, but for the threads.
+        settings: The choices of the benchmark.
+        progress: Told what is going on, and how many points are done.
+
+    Returns:
+        One point for each number of threads.
+
+    Raises:
+        ModelError: The baseline does not run on these inputs.
+    """
+    trials: dict[str, Trial] = {}
+    failures = list(point.failures)
+    for candidate in candidates:
+        name = candidate.info.name
+        progress(f"trying {name}", 0)
+        try:
+            trials[name] = try_model(candidate.path, inputs, execution)
+        except ProcessFailed as error:
+            if name == point.baseline:
+                raise ModelError(f"{candidate.path.name}: {error}") from error
+            failures.append(Failure(name, str(error)))
+    paths = {c.info.name: c.path for c in candidates if c.info.name in trials}
+    points = []
+    for number, threads in enumerate(settings.threads):
+        chosen = dataclasses.replace(execution, threads=threads)
+        samples = measure(
+            {
+                name: functools.partial(open_model, path, inputs, chosen)
+                for name, path in paths.items()
+            },
+            openings=settings.openings,
+            rounds=settings.rounds,
+            duration=settings.duration,
+            warmup=settings.warmup,
+            settle=SETTLE,
+            seed=settings.seed,
+            clock=settings.clock,
+            progress=functools.partial(_report, progress, number),
+        )
+        profiles = _profiles(paths, inputs, chosen) if settings.profile else {}
+        timed = dataclasses.replace(point, threads=threads, failures=tuple(failures))
+        points.append(_point(timed, samples, trials, profiles, settings.seed))
+    return points
+
+
+def _report(progress: Callable[[str, float], None], done: int, share: float) -> None:
+    progress("timing", done + share)
+
+
+def _point(
+    point: Point,
+    samples: Samples,
+    trials: Mapping[str, Trial],
+    profiles: Mapping[str, Profile],
+    seed: int,
+) -> Point:
+    compared = compare(
+        samples,
+        point.baseline,
+        items=point.batch,
+        confidence=CONFIDENCE,
+        resamples=RESAMPLES,
+        seed=seed,
+    )
+    rows = []
+    for name, comparison in compared.items():
+        share, reason = None, "there is no floor"
+        if name in (FLOOR, point.baseline):
+            reason = "it is one end of the scale"
+        elif FLOOR in compared:
+            saved = captured(
+                samples,
+                baseline=point.baseline,
+                candidate=name,
+                floor=FLOOR,
+                confidence=CONFIDENCE,
+                resamples=RESAMPLES,
+                seed=seed,
+            )
+            share, reason = saved.share, saved.reason
+        rows.append(
+            Row(
+                model=name,
+                samples=tuple(map(tuple, samples.seconds[name].tolist())),
+                p50=comparison.median,
+                p90=comparison.p90,
+                p99=comparison.p99,
+                throughput=comparison.throughput,
+                ratio=comparison.ratio,
+                captured=share,
+                captured_reason=reason,
+                memory=trials[name].memory,
+                nodes=trials[name].nodes,
+                profile=profiles.get(name),
+            )
+        )
+    return dataclasses.replace(point, rows=tuple(rows), stable=samples.stable)
+
+
+def _profiles(
+    paths: Mapping[str, Path], inputs: Mapping[str, np.ndarray], execution: Execution
+) -> dict[str, Profile]:
+    from graphopt.profiling import profile_model
+
+    return {
+        name: profile_model(
+            path,
+            inputs,
+            provider=execution.provider,
+            threads=execution.threads,
+            library=execution.library,
+        )
+        for name, path in paths.items()
+    }
