@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from graphopt import exit_codes
-from graphopt.options import PROVIDERS, REFERENCES
+from graphopt.benchmarking.arguments import to_dim_lists, to_integers, to_shape_lists
+from graphopt.options import OPERATOR_SETS, PROVIDERS, REFERENCES
 from graphopt.parameters import (
     input_options,
     read_arrays,
@@ -54,10 +55,16 @@ def cli() -> None:
     "--verify/--no-verify",
     default=True,
     show_default=True,
-    help="Compare with the input in ONNX Runtime; write nothing that differs.",
+    help="Compare with the input in ONNX Runtime, without and with the native kernels; write "
+    "nothing that differs.",
 )
 @tolerance_options
 @input_options
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Compare the latency with the input's, and crms with rms; takes about 20 seconds.",
+)
 @click.option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
 @verbosity_options
 def optimize(
@@ -121,6 +128,7 @@ def inspect(model: Path, as_json: bool, **options: Any) -> None:
     show_default=True,
     help="Execution provider to run on.",
 )
+@click.option("--kernels", is_flag=True, help="Run CANDIDATE with graphopt's native kernels.")
 @tolerance_options
 @input_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
@@ -147,6 +155,162 @@ def verify(
         inputs=read_arrays(inputs),
         shapes=to_shapes(shapes),
         dims=to_dims(dims),
+        **options,
+    )
+
+
+@cli.command()
+@click.argument("models", nargs=-1, type=_FILE, metavar="MODEL [CANDIDATE]...")
+@click.option(
+    "--provider",
+    "providers",
+    type=click.Choice(PROVIDERS),
+    multiple=True,
+    default=("cpu",),
+    show_default=True,
+    help="Execution provider to run on. Repeatable.",
+)
+@click.option(
+    "--threads",
+    type=to_integers,
+    default="1",
+    show_default=True,
+    metavar="N[,N...]",
+    help="Threads; 0 is all cores.",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=click.Choice(("float32", "float16")),
+    multiple=True,
+    help="Type of the weights; MODEL is converted to float16 first. Repeatable. [default: MODEL's]",
+)
+@click.option(
+    "--batch",
+    "batches",
+    type=to_integers,
+    default="",
+    metavar="N[,N...]",
+    help="Batch sizes. [default: 1]",
+)
+@click.option(
+    "--seq", "lengths", type=to_integers, default="", metavar="N[,N...]", help="Sequence lengths."
+)
+@click.option(
+    "--dim",
+    "dims",
+    multiple=True,
+    metavar="NAME=N[,N...]",
+    help="Sizes of a symbolic dimension. Repeatable.",
+)
+@click.option(
+    "--input-shape",
+    "shapes",
+    multiple=True,
+    metavar="NAME:1,128",
+    help="Shape of a generated input. Repeatable, for one input too.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME:FILE.npy",
+    help="Array for an input; the others are generated. Repeatable.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all that is random.")
+@click.option(
+    "--duration",
+    type=float,
+    default=20.0,
+    show_default=True,
+    help="Seconds to aim at for each combination of sizes, threads, provider and type.",
+)
+@click.option("--iterations", type=int, help="Timed calls of each model, instead of --duration.")
+@click.option(
+    "--sessions",
+    "openings",
+    type=int,
+    default=20,
+    show_default=True,
+    help="The most sessions of each model, one after the other; at least 6.",
+)
+@click.option(
+    "--warmup",
+    type=int,
+    default=2,
+    show_default=True,
+    help="Calls between two looks at whether they still get faster.",
+)
+@click.option(
+    "--clock",
+    type=click.Choice(("wall", "thread_cpu")),
+    default="wall",
+    show_default=True,
+    help="thread_cpu is steadier, and sees one thread on the CPU.",
+)
+@click.option(
+    "--library/--no-library",
+    default=None,
+    help="Register the native kernels. [default: where they were built]",
+)
+@click.option(
+    "--ops", type=click.Choice(OPERATOR_SETS), help="As for optimize. [default: its default]"
+)
+@click.option("--baseline", metavar="NAME", help="What the others are divided by. [default: MODEL]")
+@click.option(
+    "--floor/--no-floor",
+    default=True,
+    show_default=True,
+    help="Measure MODEL without its norms too: the limit of what can be gained.",
+)
+@click.option("--peers", is_flag=True, help="Measure what other optimizers make of MODEL too.")
+@click.option(
+    "--ort-model-type",
+    "model_type",
+    default="bert",
+    show_default=True,
+    metavar="TYPE",
+    help="What onnxruntime.transformers is told that MODEL is, for --peers.",
+)
+@click.option("--profile", is_flag=True, help="Time by operator, and the share of the norms.")
+@click.option("--cuda-graph", is_flag=True, help="Replay CUDA graphs.")
+@click.option("--tf32/--no-tf32", default=True, show_default=True, help="TF32 on CUDA.")
+@click.option("--json", type=_FILE, metavar="FILE", help="Write everything, samples included.")
+@click.option("--csv", type=_FILE, metavar="FILE", help="Write the rows.")
+@click.option("--html", type=_FILE, metavar="FILE", help="Write a report with plots.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
+@click.option(
+    "--compare",
+    nargs=2,
+    type=_FILE,
+    metavar="A.json B.json",
+    help="Compare two saved benchmarks of one machine instead.",
+)
+def bench(
+    models: Sequence[Path],
+    inputs: Sequence[str],
+    shapes: Sequence[str],
+    dims: Sequence[str],
+    compare: tuple[Path, Path] | None,
+    **options: Any,
+) -> None:
+    """Compare the latency of MODEL and CANDIDATEs in ONNX Runtime.
+
+    Without a CANDIDATE they are made of MODEL: one for each variant of optimize. Models are timed
+    side by side, in interleaved rounds; a ratio whose 95% interval contains 1 is no difference.
+    """
+    from graphopt.benchmarking import command
+
+    if compare is not None:
+        command.compare_files(*compare)
+        return
+    if not models:
+        raise click.UsageError("Missing argument 'MODEL'")
+    command.bench(
+        models,
+        inputs=read_arrays(inputs),
+        shapes=to_shape_lists(shapes),
+        dims=to_dim_lists(dims),
         **options,
     )
 

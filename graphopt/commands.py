@@ -5,13 +5,17 @@ from __future__ import annotations
 __all__ = ["doctor", "export", "inspect", "list_models", "optimize", "passes", "verify"]
 
 import contextlib
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
+
+if TYPE_CHECKING:
+    from graphopt.reporting import Report
 
 
 def optimize(
@@ -22,6 +26,7 @@ def optimize(
     force: bool,
     quiet: bool,
     verbose: bool,
+    measure: bool,
     **options: Any,
 ) -> None:
     """Optimize ``model`` into ``output``, print the report and save it."""
@@ -36,16 +41,38 @@ def optimize(
             result = optimization.optimize(
                 model, output=target, force=force, progress=progress, **options
             )
+            report = result.report
+            if measure:
+                report = _measured(model, target, report, progress, options)
     except optimization.OutputRejected as error:
         if not quiet:
             rendering.print_report(console, error.report, verbose=verbose)
         _write_report(error.report.to_json(), report_path)
         raise
-    _write_report(result.report.to_json(), report_path)
+    _write_report(report.to_json(), report_path)
     if quiet:
         print(target)
     else:
-        rendering.print_report(console, result.report, verbose=verbose)
+        rendering.print_report(console, report, verbose=verbose)
+
+
+def _measured(
+    model: Path, output: Path, report: Report, progress: Any, options: dict[str, Any]
+) -> Report:
+    """The report with the latencies of the output and the input."""
+    from graphopt.options import pipeline_options
+    from graphopt.speedup import measure_speedup
+
+    target = ("variant", "basis", "ops", "provider", "max_growth", "skip")
+    speedup = measure_speedup(
+        model,
+        output,
+        report,
+        pipeline_options(**{name: options[name] for name in target}),
+        **{name: options[name] for name in ("inputs", "input_shapes", "dims", "seed")},
+        progress=progress and (lambda share: progress("measure", int(100 * share), 100)),
+    )
+    return dataclasses.replace(report, speedup=speedup)
 
 
 def inspect(model: Path, *, as_json: bool, **options: Any) -> None:
@@ -59,11 +86,13 @@ def inspect(model: Path, *, as_json: bool, **options: Any) -> None:
         rendering.print_plan(rendering.console(), plan)
 
 
-def verify(base: Path, candidate: Path, *, as_json: bool, **options: Any) -> None:
+def verify(base: Path, candidate: Path, *, kernels: bool, as_json: bool, **options: Any) -> None:
     """Compare two models and print the errors; raise where they differ."""
     from graphopt import rendering, reporting, verification
+    from graphopt.library import library_path
 
-    checked = verification.verify(base, candidate, **options)
+    library = library_path(options["provider"]) if kernels else None
+    checked = verification.verify(base, candidate, library=library, **options)
     if as_json:
         print(
             reporting.to_json({"schema": reporting.VERIFICATION_SCHEMA, "result": checked}), end=""

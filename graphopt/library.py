@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["instruction_set", "library_path"]
+__all__ = ["find_library", "instruction_set", "library_path"]
 
 import ctypes
 from pathlib import Path
@@ -37,6 +37,14 @@ def library_path(provider: str = "cpu") -> Path:
         f"the kernels for {provider} were not built: {advice} "
         f'"python -m graphopt.native.build {provider}"'
     )
+
+
+def find_library(provider: str) -> Path | None:
+    """What :func:`library_path` gives, or None where no library was built."""
+    try:
+        return library_path(provider)
+    except EnvironmentFailure:
+        return None
 
 
 def instruction_set(path: Path) -> str:

@@ -11,16 +11,19 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from graphopt import loading, reporting, saving, verification
-from graphopt.errors import VerificationFailed
+from graphopt.cautions import cautions
+from graphopt.errors import EnvironmentFailure, VerificationFailed
+from graphopt.library import find_library
 from graphopt.options import pipeline_options
 from graphopt.passes import pipeline
 from graphopt.passes.report import PlanSummary
-from graphopt.reporting import ModelFile, Report
+from graphopt.reporting import Report
 from graphopt.verification import Verification
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
@@ -57,7 +60,8 @@ def optimize(
     model: ModelOrPath,
     variant: str = "rms",
     *,
-    ops: str = "standard",
+    basis: str | None = None,
+    ops: str = "custom",
     provider: str = "cpu",
     verify: bool = True,
     output: str | os.PathLike[str] | None = None,
@@ -76,11 +80,14 @@ def optimize(
 
     Args:
         model: Path of an ONNX file, or a model in memory. Neither is changed.
-        variant: What the LayerNorms become: ``rms``.
-        ops: Operators of the result: ``standard`` (ONNX's), ``ort`` (ONNX Runtime's own too) or
-            ``custom`` (graphopt's own too, with bodies in ONNX's).
+        variant: What the LayerNorms become: ``rms``, or ``crms`` on streams of d - 1 features.
+        basis: How crms represents d centred features by d - 1: ``orthonormal`` (the default) or
+            ``drop``, which leaves the last one out.
+        ops: Operators of the result: ``custom`` (graphopt's own too, with bodies in ONNX's),
+            ``standard`` (ONNX's) or ``ort`` (ONNX Runtime's own too).
         provider: Execution provider that the result is lowered for: ``cpu`` or ``cuda``.
-        verify: Run the original and the result in ONNX Runtime on the CPU and compare them.
+        verify: Run the original and the result in ONNX Runtime on the CPU and compare them, without
+            the native kernels and, where they were built and the result has their operators, with.
         output: File to write. None writes none.
         force: Replace an existing output.
         rtol: Relative tolerance of the verification. None takes the one of the output's type.
@@ -104,7 +111,7 @@ def optimize(
         EnvironmentFailure: No ONNX Runtime, a full disk, a missing permission.
     """
     options = pipeline_options(
-        variant, ops=ops, provider=provider, max_growth=max_growth, skip=skip
+        variant, basis=basis, ops=ops, provider=provider, max_growth=max_growth, skip=skip
     )
     advance = progress or _ignore
     clock = _Clock()
@@ -114,21 +121,26 @@ def optimize(
         original = model if isinstance(model, ir.Model) else loading.load(model)
         if output is not None:
             saving.check_target(original, output, force=force)
-        given = _describe(original, loading.source_of(original))
+        given = reporting.describe(original, loading.source_of(original))
         optimized = original.clone() if path is None else original
     with clock.stage("optimize"):
         plan, records = pipeline.run(optimized, options, advance)
         optimized.metadata_props["graphopt.version"] = importlib.metadata.version("graphopt")
         optimized.metadata_props["graphopt.variant"] = variant
+        if variant == "crms":
+            optimized.metadata_props["graphopt.basis"] = options.basis
     report = Report(
         input=given,
-        output=_describe(optimized, None),
+        output=reporting.describe(optimized, None),
         variant=variant,
         ops=ops,
         provider=provider,
         plan=plan,
         passes=records,
         verification=None,
+        verification_with_kernels=None,
+        cautions=cautions(optimized, options, plan),
+        speedup=None,
         environment=reporting.environment(),
         seconds=clock.seconds,
     )
@@ -142,7 +154,8 @@ def optimize(
             with clock.stage("verify"):
                 advance("verify", 0, 1)
                 base = path or files.enter_context(saving.temporary(original))
-                checked = verification.verify(
+                report = _verified(
+                    report,
                     base,
                     candidate,
                     inputs=inputs,
@@ -152,12 +165,9 @@ def optimize(
                     rtol=rtol,
                     atol=atol,
                 )
-            report = dataclasses.replace(report, verification=checked)
-            if checked.status == "failed":
-                raise OutputRejected(_failure(checked), report)
     if output is not None:
         source = loading.Source(Path(output), saving.data_files(optimized, output))
-        report = dataclasses.replace(report, output=_describe(optimized, source))
+        report = dataclasses.replace(report, output=reporting.describe(optimized, source))
     return Result(optimized, report)
 
 
@@ -165,7 +175,8 @@ def inspect(
     model: ModelOrPath,
     variant: str = "rms",
     *,
-    ops: str = "standard",
+    basis: str | None = None,
+    ops: str = "custom",
     provider: str = "cpu",
     max_growth: float | None = None,
     skip: Iterable[str] = (),
@@ -175,6 +186,7 @@ def inspect(
     Args:
         model: Path of an ONNX file, or a model in memory. Neither is changed.
         variant: As in :func:`optimize`.
+        basis: As in :func:`optimize`.
         ops: As in :func:`optimize`.
         provider: As in :func:`optimize`.
         max_growth: As in :func:`optimize`.
@@ -189,7 +201,7 @@ def inspect(
         EnvironmentFailure: The model file cannot be read.
     """
     options = pipeline_options(
-        variant, ops=ops, provider=provider, max_growth=max_growth, skip=skip
+        variant, basis=basis, ops=ops, provider=provider, max_growth=max_growth, skip=skip
     )
     planned = model.clone() if isinstance(model, ir.Model) else loading.load(model)
     return pipeline.analyse(planned, options)
@@ -208,6 +220,26 @@ class _Clock:
         self.seconds[name] = time.perf_counter() - start
 
 
+def _verified(report: Report, base: Path, candidate: Path, **choices: Any) -> Report:
+    """The report with the result of the check, or of both where there are kernels to register.
+
+    Raises:
+        OutputRejected: The candidate failed one.
+    """
+    checked = verification.verify(base, candidate, **choices)
+    report = dataclasses.replace(report, verification=checked)
+    library = find_library("cpu")
+    if report.has_custom_operators and library is not None and checked.status == "passed":
+        try:
+            checked = verification.verify(base, candidate, **choices, library=library)
+        except EnvironmentFailure as error:  # a runtime that is too old for the library
+            checked = Verification("unverified", reason=str(error))
+        report = dataclasses.replace(report, verification_with_kernels=checked)
+    if checked.status == "failed":
+        raise OutputRejected(_failure(checked), report)
+    return report
+
+
 def _ignore(name: str, done: int, total: int) -> None:
     """Tell nobody."""
 
@@ -220,18 +252,6 @@ def _written(
     return saving.staged(model, output, force=force)
 
 
-def _describe(model: ir.Model, source: loading.Source | None) -> ModelFile:
-    tensors = [value.const_value for g in model.graphs() for value in g.initializers.values()]
-    in_memory = sum(tensor.nbytes for tensor in tensors if tensor is not None)
-    return ModelFile(
-        path=None if source is None else str(source.path),
-        bytes=in_memory if source is None else source.size,
-        opset=model.opset_imports[""],
-        ir_version=model.ir_version,
-        nodes=sum(len(graph) for graph in model.graphs()),
-    )
-
-
 def _failure(checked: Verification) -> str:
     wrong = [output for output in checked.outputs if not output.passed]
     worst = max(wrong, key=lambda output: output.max_rel)
@@ -239,4 +259,5 @@ def _failure(checked: Verification) -> str:
         f"{len(wrong)} of {len(checked.outputs)} outputs differ, most of all {worst.name!r} "
         f"by {worst.max_abs:.2g} (rtol {worst.rtol:.2g}, atol {worst.atol:.2g})"
     )
-    return f"verification failed, no output was written: {what}"
+    where = f" in ONNX Runtime {checked.runtime}" if checked.runtime else ""
+    return f"verification failed{where}, no output was written: {what}"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from graphopt.errors import EnvironmentFailure, UsageError
-from graphopt.options import OPERATOR_SETS, PROVIDERS, VARIANTS
+from graphopt.options import BASES, OPERATOR_SETS, PROVIDERS, VARIANTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,15 +36,22 @@ def target_options(command: Function) -> Function:
             type=click.Choice(VARIANTS),
             default="rms",
             show_default=True,
-            help="What LayerNorms become.",
+            help="What LayerNorms become: RMSNorms, or RMSNorms on streams that are compressed to "
+            "d - 1 features.",
+        ),
+        click.option(
+            "--basis",
+            type=click.Choice(BASES),
+            help="How crms represents d centred features by d - 1; drop leaves the last one out, "
+            "and needs CRMSNorms.  [default: orthonormal]",
         ),
         click.option(
             "--ops",
             type=click.Choice(OPERATOR_SETS),
-            default="standard",
+            default="custom",
             show_default=True,
-            help="Operators of the result: ONNX's, ONNX Runtime's own too, or graphopt's own too, "
-            "which have bodies in ONNX's and native kernels.",
+            help="Operators of the result: graphopt's own too, which have bodies in ONNX's and "
+            "native kernels; ONNX's alone; or ONNX Runtime's own too.",
         ),
         click.option(
             "--provider",

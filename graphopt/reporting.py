@@ -8,6 +8,7 @@ __all__ = [
     "VERIFICATION_SCHEMA",
     "ModelFile",
     "Report",
+    "describe",
     "environment",
     "to_json",
 ]
@@ -22,7 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from graphopt.loading import Source
     from graphopt.passes.report import PassRecord, PlanSummary
+    from graphopt.speedup import Speedup
     from graphopt.verification import Verification
 
 # The number is raised with a change that is not a mere addition of fields.
@@ -68,8 +73,13 @@ class Report:
         plan: Every norm with its decision, the recentrings, and the weights held twice.
         passes: What each pass did, in order.
         verification: Result of the check, or None where it was not asked for.
+        verification_with_kernels: The same with the native kernels registered, or None where it was
+            not asked for, the output has none of their operators, or they were not built.
+        cautions: Sentences on what the output is worse at than one may expect.
+        speedup: Latencies beside the input's, or None where they were not asked for.
         environment: Versions of Python and of the packages that had a part.
-        seconds: Wall time of each stage: ``load``, ``optimize``, ``write``, ``verify``.
+        seconds: Wall time of each stage: ``load``, ``optimize``, ``write``, ``verify``,
+            ``measure``.
     """
 
     input: ModelFile
@@ -80,12 +90,33 @@ class Report:
     plan: PlanSummary
     passes: tuple[PassRecord, ...]
     verification: Verification | None
+    verification_with_kernels: Verification | None
+    cautions: tuple[str, ...]
+    speedup: Speedup | None
     environment: Mapping[str, str]
     seconds: Mapping[str, float]
+
+    @property
+    def has_custom_operators(self) -> bool:
+        """True where the output has operators of the domain graphopt."""
+        return any(step.name == "lower-custom-norms" and step.changed for step in self.passes)
 
     def to_json(self) -> str:
         """The report as JSON text; numbers that JSON has not (NaN, infinity) are strings."""
         return to_json({"schema": SCHEMA, **_fields(self)})
+
+
+def describe(model: ir.Model, source: Source | None) -> ModelFile:
+    """Describe a model in memory, or the file that ``source`` names."""
+    tensors = [value.const_value for g in model.graphs() for value in g.initializers.values()]
+    in_memory = sum(tensor.nbytes for tensor in tensors if tensor is not None)
+    return ModelFile(
+        path=None if source is None else str(source.path),
+        bytes=in_memory if source is None else source.size,
+        opset=model.opset_imports[""],
+        ir_version=model.ir_version,
+        nodes=sum(len(graph) for graph in model.graphs()),
+    )
 
 
 def environment() -> dict[str, str]:

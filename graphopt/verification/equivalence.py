@@ -63,6 +63,7 @@ def verify(
     atol: float | None = None,
     reference: Literal["ort", "float64"] = "ort",
     provider: str = "cpu",
+    library: str | os.PathLike[str] | None = None,
 ) -> Verification:
     """Run both models in ONNX Runtime on the same inputs and compare their outputs.
 
@@ -82,6 +83,8 @@ def verify(
         atol: Absolute tolerance; None takes rtol times the mean magnitude of each output.
         reference: ``ort`` or ``float64``.
         provider: ``cpu`` or ``cuda``.
+        library: Library of kernels that the candidate is run with, such as
+            :func:`graphopt.library_path` gives. Without, it runs in ONNX Runtime as it is.
 
     Returns:
         The verdict. A base that ONNX Runtime cannot run, or that gives nothing finite, leaves the
@@ -91,7 +94,8 @@ def verify(
     Raises:
         UsageError: Something given does not fit the base, or the base does not run on it.
         ModelError: A file is missing or the base is no valid model.
-        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
+        EnvironmentFailure: ONNX Runtime is missing, it refuses the library, or the provider does
+            not start.
     """
     if reference not in ("ort", "float64"):
         raise UsageError(f"unknown reference {reference!r}; choose ort or float64")
@@ -103,7 +107,7 @@ def verify(
         "unverified",
         defaulted=drawn.defaulted,
         reference=reference,
-        runtime=f"{sessions.ort_version()} ({provider})",
+        runtime=f"{sessions.ort_version()} ({provider}{', native kernels' if library else ''})",
     )
     try:
         session = sessions.create_session(base, provider=provider, threads=0)
@@ -133,7 +137,7 @@ def verify(
             reason = f"the original cannot be evaluated in float64: {error or 'out of memory'}"
             return dataclasses.replace(unverified, reason=reason)
     try:
-        session = sessions.create_session(candidate, provider=provider, threads=0)
+        session = sessions.create_session(candidate, provider=provider, threads=0, library=library)
         found = sorted(value.name for value in session.get_inputs())
         if found != needed:
             return _failed(unverified, expected, _difference("input", needed, found))

@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphopt import exit_codes, rendering
+from graphopt import exit_codes, plan_rendering, rendering, tables
 from graphopt.cli import cli
+from graphopt.comparison import Comparison
+from graphopt.environment import Environment
 from graphopt.errors import EnvironmentFailure
+from graphopt.intervals import Estimate
+from graphopt.speedup import Speedup
 from graphopt.verification import OutputError, Verification
 from tests.graphopt.model_files import block, save_external, save_inline, snapshot
 
@@ -51,7 +55,7 @@ def test_optimize_names_the_output_after_the_variant(
     assert re.search(r"^y +float32 .* ok\n", out, re.MULTILINE)
     assert "symbolic dimensions were given sizes: batch=" in out
     assert "\nverification: PASSED in ONNX Runtime " in out
-    assert re.search(r"\nwrote \S+/model\.rms\.onnx \([\d.]+ kB; the input has [\d.]+ kB\)\n$", out)
+    assert re.search(r"\nwrote \S+/model\.rms\.onnx \([\d.]+ kB; the input has [\d.]+ kB\)\n", out)
 
 
 def test_each_norm_has_one_row(capsys: pytest.CaptureFixture[str], model: Path) -> None:
@@ -124,12 +128,27 @@ def test_inputs_shapes_and_dims_are_used(
 
 BAD_USAGE = {
     "no such command": (["optimise"], "No such command 'optimise'"),
-    "no such option": (["optimize", "m.onnx", "--fast"], "No such option '--fast'"),
+    "no such option": (["optimize", "m.onnx", "--fast"], "No such option"),
     "no model": (["optimize"], "Missing argument 'MODEL'"),
-    "variant": (["optimize", "m.onnx", "--variant", "batch"], "'batch' is not 'rms'"),
+    "variant": (
+        ["optimize", "m.onnx", "--variant", "batch"],
+        "'batch' is not one of 'rms', 'crms'",
+    ),
     "ops": (
         ["optimize", "m.onnx", "--ops", "all"],
-        "'all' is not one of 'standard', 'ort', 'custom'",
+        "'all' is not one of 'custom', 'standard', 'ort'",
+    ),
+    "basis": (
+        ["optimize", "m.onnx", "--variant", "crms", "--basis", "fourier"],
+        "'fourier' is not one of 'orthonormal', 'drop'",
+    ),
+    "a basis for rms": (
+        ["optimize", "m.onnx", "--basis", "drop"],
+        "basis 'drop' is for the variant crms: leave it out for rms",
+    ),
+    "a basis for the passes of rms": (
+        ["passes", "--basis", "orthonormal"],
+        "basis 'orthonormal' is for the variant crms: leave it out for rms",
     ),
     "shape": (["optimize", "m.onnx", "--input-shape", "x=3"], "write it as NAME:1,128"),
     "negative shape": (["optimize", "m.onnx", "--input-shape", "x:-1"], "write it as NAME:1,128"),
@@ -216,6 +235,23 @@ def test_what_could_not_be_verified_exits_with_0(
         assert "PASSED" not in out
 
 
+def test_verify_with_kernels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    asked = []
+
+    def verify(*_: Path, library: Path | None, **__: object) -> Verification:
+        asked.append(library)
+        return Verification("passed", runtime="1.31.1 (cpu, native kernels)")
+
+    monkeypatch.setattr("graphopt.verification.verify", verify)
+    monkeypatch.setattr("graphopt.library.library_path", lambda provider: Path(f"for {provider}"))
+    run(capsys, "verify", model, model)
+    out = run(capsys, "verify", model, model, "--kernels")[1]
+    assert asked == [None, Path("for cpu")]
+    assert "verification: PASSED in ONNX Runtime 1.31.1 (cpu, native kernels)\n" in out
+
+
 @pytest.mark.parametrize("reference", ["ort", "float64"])
 def test_verify_prints_the_error_of_each_output(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], model: Path, reference: str
@@ -244,25 +280,93 @@ REGISTRATION = {
 
 
 @pytest.mark.parametrize("provider", REGISTRATION)
-def test_optimize_tells_how_to_register_the_kernels_that_were_built(
+@pytest.mark.parametrize("variant", ["rms", "crms"])
+def test_optimize_tells_how_to_register_the_kernels(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     model: Path,
+    variant: str,
     provider: str,
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
-    command = ["optimize", model, "--ops", "custom", "--provider", provider, "--force"]
+    command = ["optimize", model, "--variant", variant, "--provider", provider, "--force"]
     monkeypatch.setattr(rendering, "library_path", lambda provider: Path("library"))
     code, out, _ = run(capsys, *command)
     assert code == 0
-    assert f"native kernels: {REGISTRATION[provider]}\n" in out
-    assert "native kernels" not in run(capsys, "optimize", model, "--force")[1]
+    assert out.endswith(f"\nnative kernels: {REGISTRATION[provider]}\n")
+    assert "native kernels:" not in run(capsys, *command, "--ops", "standard")[1]
 
     def missing(provider: str) -> Path:
-        raise EnvironmentFailure("the kernels were not built")
+        advice = f'run "python -m graphopt.native.build {provider}"'
+        raise EnvironmentFailure(f"the kernels for {provider} were not built: {advice}")
 
     monkeypatch.setattr(rendering, "library_path", missing)
-    assert "native kernels" not in run(capsys, *command)[1]
+    out = run(capsys, *command)[1]
+    assert out.endswith(
+        f"\nnative kernels: for {provider} were not built: run "
+        f'"python -m graphopt.native.build {provider}"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "row", "last"),
+    [
+        ([], "40 to 39 +RMSNorm", "2 of 2 LayerNorms become RMSNorms over d - 1 features"),
+        (["--basis", "drop"], "40 to 39 +CRMSNorm", "2 of 2 LayerNorms become CRMSNorms"),
+    ],
+)
+def test_crms_tells_what_is_compressed(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+    options: list[str],
+    row: str,
+    last: str,
+) -> None:
+    code, out, _ = run(capsys, "optimize", model, "--variant", "crms", *options)
+    assert code == 0
+    assert re.search(row, out)
+    assert f"{last}\n" in out
+    assert "note: crms is seldom faster than rms: --measure compares them\n" in out
+    assert ("basis drop: graphopt's native kernels are fast" in out) == bool(options)
+    assert (tmp_path / "model.crms.onnx").exists()
+
+
+SPEEDUPS = {
+    "slower": (1.05, 1.02, 1.08, "slower"),
+    "no difference": (0.99, 0.97, 1.01, "no faster"),
+    "faster": (0.95, 0.93, 0.97, "faster"),
+}
+
+
+@pytest.mark.parametrize("case", SPEEDUPS.values(), ids=SPEEDUPS)
+def test_measure_says_plainly_whether_crms_pays(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    model: Path,
+    case: tuple[float, float, float, str],
+) -> None:
+    *ratio, word = case
+
+    def row(name: str, *ratio: float) -> Comparison:
+        return Comparison(name, 2e-3, 3e-3, 4e-3, 500.0, Estimate(*ratio))
+
+    environment = Environment("a CPU", 1, "CPUExecutionProvider", "1.31.1", "0.1.0")
+    rows = (row("input", 1, 1, 1), row("crms", 0.9, 0.8, 0.95), row("rms", 0.8, 0.7, 0.9))
+    measured = Speedup(rows, row("crms", *ratio), True, environment)
+    monkeypatch.setattr("graphopt.speedup.measure_speedup", lambda *_, **__: measured)
+    report = tmp_path / "report.json"
+    command = ["optimize", model, "--variant", "crms", "--measure", "--report", report]
+    code, out, _ = run(capsys, *command)
+    assert code == 0
+    interval = "{:.3f} [{:.3f}, {:.3f}]".format(*ratio)
+    verdict = f"crms is {word} than rms for this model and machine: {interval} times its latency\n"
+    assert verdict in out
+    assert "crms is seldom" not in out
+    assert re.search(r"^rms +2 +0\.800 \[0\.700, 0\.900\] +faster\n", out, re.MULTILINE)
+    assert "measured with native kernels on a CPU, 1 thread" in out
+    assert json.loads(report.read_text())["speedup"]["crms_to_rms"]["ratio"]["value"] == ratio[0]
 
 
 def test_passes_marks_what_may_be_skipped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,7 +377,10 @@ def test_passes_marks_what_may_be_skipped(capsys: pytest.CaptureFixture[str]) ->
     assert " yes " not in rows["recentre"]
     assert "fuse-skip-norms" not in rows
     assert "fuse-skip-norms" in run(capsys, "passes", "--ops", "ort", "--provider", "cuda")[1]
-    assert "fuse-custom-norms" in run(capsys, "passes", "--ops", "custom")[1]
+    assert "fuse-custom-norms" in rows
+    assert "fuse-custom-norms" not in run(capsys, "passes", "--ops", "standard")[1]
+    assert "compress" not in rows
+    assert "\ncompress " in run(capsys, "passes", "--variant", "crms", "--basis", "drop")[1]
 
 
 def test_export_list_names_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
@@ -309,7 +416,7 @@ def test_long_names_are_whole_in_a_pipe_and_folded_in_a_terminal(
 
 
 def test_names_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    rendering.console().print(rendering._table("[bold]a[/bold]"), end="")
+    rendering.console().print(tables.table("[bold]a[/bold]"), end="")
     assert "[bold]a[/bold]" in capsys.readouterr().out
 
 
@@ -323,7 +430,7 @@ def test_names_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_weights_of_one_module_share_braces(names: list[str], joined: str) -> None:
-    assert rendering._names(names) == joined
+    assert plan_rendering._names(names) == joined
 
 
 def test_help_imports_nothing_heavy() -> None:

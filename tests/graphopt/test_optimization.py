@@ -64,10 +64,43 @@ def test_the_output_says_what_made_it_and_keeps_the_rest(tmp_path: Path, model: 
         "graphopt.version": graphopt.__version__,
         "graphopt.variant": "rms",
     }
-    for field in ("ir_version", "opset_import", "producer_name", "doc_string"):
+    for field in ("ir_version", "producer_name", "doc_string"):
         assert getattr(made, field) == getattr(given, field)
+    imports = [(entry.domain, entry.version) for entry in given.opset_import]
+    assert [(entry.domain, entry.version) for entry in made.opset_import] == [
+        *imports,
+        ("graphopt", 1),
+    ]
     assert made.graph.input == given.graph.input
     assert made.graph.output == given.graph.output
+
+
+def test_a_compressed_output_says_how(tmp_path: Path, model: Path) -> None:
+    graphopt.optimize(model, "crms", basis="drop", output=tmp_path / "out.onnx")
+    made = onnx.load(tmp_path / "out.onnx")
+    props = {entry.key: entry.value for entry in made.metadata_props}
+    assert (props["graphopt.variant"], props["graphopt.basis"]) == ("crms", "drop")
+    np.testing.assert_allclose(run(tmp_path / "out.onnx"), run(model), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "operators"),
+    [
+        ({}, {"graphopt.RMSNorm", "graphopt.SkipRMSNorm"}),
+        ({"variant": "crms"}, {"graphopt.RMSNorm", "graphopt.SkipRMSNorm"}),
+        ({"variant": "crms", "basis": "drop"}, {"graphopt.CRMSNorm", "graphopt.SkipCRMSNorm"}),
+        ({"variant": "crms", "basis": "drop", "ops": "standard"}, set()),
+        ({"ops": "standard"}, set()),
+        ({"ops": "ort"}, {".SimplifiedLayerNormalization"}),
+    ],
+)
+def test_the_norms_are_written_in_the_operators_asked_for(
+    model: Path, options: dict[str, str], operators: set[str]
+) -> None:
+    result = graphopt.optimize(model, verify=False, **options)
+    found = {f"{node.domain}.{node.op_type}" for node in result.model.graph}
+    assert {name for name in found if name.startswith("graphopt") or "Layer" in name} == operators
+    assert result.report.has_custom_operators == any("graphopt" in name for name in operators)
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path, model: Path) -> None:
@@ -153,17 +186,67 @@ def test_what_could_not_be_verified_is_written_and_said(
 def test_given_inputs_and_tolerances_reach_the_verification(
     monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
-    asked = {}
+    asked = []
 
     def verify(base: Path, candidate: Path, **options: object) -> Verification:
-        asked.update(options)
+        asked.append(options)
         return Verification("passed", (OutputError("y", "float32", 0, 0, 0, 0, True),))
 
     monkeypatch.setattr("graphopt.verification.verify", verify)
+    monkeypatch.setattr("graphopt.optimization.find_library", lambda provider: Path("library"))
     options = {"rtol": 0.1, "atol": 0.2, "seed": 3, "dims": {"batch": 5}}
     shapes, inputs = {"x": (1, 2, 40)}, {"x": np.zeros((1, 2, 40), np.float32)}
     graphopt.optimize(model, input_shapes=shapes, inputs=inputs, **options)
-    assert asked == {**options, "shapes": shapes, "inputs": inputs}
+    expected = {**options, "shapes": shapes, "inputs": inputs}
+    assert asked == [expected, {**expected, "library": Path("library")}]
+    asked.clear()
+    graphopt.optimize(model, ops="standard")
+    assert len(asked) == 1
+
+
+def with_kernels(monkeypatch: pytest.MonkeyPatch, outcome: Verification | Exception) -> None:
+    """Decide what comes of the verification with kernels."""
+
+    def verify(*_: Path, library: Path | None = None, **__: object) -> Verification:
+        if library is None:
+            return Verification("passed")
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr("graphopt.verification.verify", verify)
+    monkeypatch.setattr("graphopt.optimization.find_library", lambda provider: Path("library"))
+
+
+def test_a_result_that_the_kernels_compute_wrongly_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    wrong = OutputError("y", "float32", 3.0, 0.5, 1e-3, 1e-4, passed=False)
+    with_kernels(monkeypatch, Verification("failed", (wrong,), runtime="1.31.1 (cpu, kernels)"))
+    message = r"failed in ONNX Runtime 1\.31\.1 \(cpu, kernels\), no output was written"
+    with pytest.raises(graphopt.OutputRejected, match=message) as caught:
+        graphopt.optimize(model, output=tmp_path / "out.onnx")
+    assert caught.value.report.verification == Verification("passed")
+    assert not (tmp_path / "out.onnx").exists()
+
+
+def test_a_runtime_that_refuses_the_kernels_leaves_them_unverified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    with_kernels(monkeypatch, graphopt.EnvironmentFailure("too old"))
+    report = graphopt.optimize(model, output=tmp_path / "out.onnx").report
+    assert report.verification == Verification("passed")
+    assert report.verification_with_kernels == Verification("unverified", reason="too old")
+    assert (tmp_path / "out.onnx").exists()
+
+
+def test_kernels_that_were_not_built_are_not_verified(
+    monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    monkeypatch.setattr("graphopt.optimization.find_library", lambda provider: None)
+    report = graphopt.optimize(model).report
+    assert report.verification is not None
+    assert report.verification_with_kernels is None
 
 
 def test_inspecting_changes_nothing(tmp_path: Path, model: Path) -> None:
@@ -179,8 +262,10 @@ def test_inspecting_changes_nothing(tmp_path: Path, model: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"variant": "batch"}, "unknown variant 'batch': choose rms"),
-        ({"ops": "all"}, "unknown ops 'all': choose standard or ort"),
+        ({"variant": "batch"}, "unknown variant 'batch': choose rms or crms"),
+        ({"variant": "crms", "basis": "x"}, "unknown basis 'x': choose orthonormal or drop"),
+        ({"basis": "drop"}, "basis 'drop' is for the variant crms: leave it out for rms"),
+        ({"ops": "all"}, "unknown ops 'all': choose custom or standard or ort"),
         ({"provider": "tpu"}, "unknown provider 'tpu': choose cpu or cuda"),
         ({"max_growth": -1.0}, "max_growth -1.0 is negative"),
         ({"skip": ["nothing"]}, "no pass is called 'nothing' here"),
@@ -256,6 +341,9 @@ def test_the_report_is_json(tmp_path: Path, model: Path) -> None:
         "plan",
         "passes",
         "verification",
+        "verification_with_kernels",
+        "cautions",
+        "speedup",
         "environment",
         "seconds",
     ]

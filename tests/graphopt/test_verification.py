@@ -10,7 +10,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from graphopt.errors import ModelError, UsageError
+from graphopt.errors import EnvironmentFailure, ModelError, UsageError
+from graphopt.library import library_path
 from graphopt.verification import prove, verify
 from graphopt.verification.differences import compare, compare_with_truth
 
@@ -65,6 +66,31 @@ def test_files_are_opened_where_they_lie(tmp_path: Path) -> None:
     assert result.status == "passed"
     with pytest.raises(ModelError, match=r"missing\.onnx: there is no such file"):
         verify(tmp_path / "base.onnx", tmp_path / "missing.onnx")
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_library_is_for_the_candidate_alone(factor: int) -> None:
+    """Where a kernel runs the body does not, which here is right or wrong."""
+    try:
+        library = library_path()
+    except EnvironmentFailure as error:
+        pytest.skip(str(error))
+    base = model(
+        """two = Constant <value_float = 2.0> () square = Pow(x, two)
+        moment = ReduceMean <axes = [-1]> (square) root = Sqrt(moment) y = Div(x, root)"""
+    )
+    candidate = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17, "graphopt" : 1]>
+        g (float[batch, 4] x) => (float[batch, 4] y) {{
+          y = graphopt.RMSNorm <epsilon = 0.0> (x) }}
+        <domain: "graphopt", opset_import: ["" : 17]> RMSNorm <epsilon> (X) => (Y) {{
+          f = Constant <value = float {{{factor}.0}}> () s = Mul(X, X)
+          m = ReduceMean <axes = [-1]> (s) r = Sqrt(m) n = Div(X, r) Y = Mul(n, f) }}"""
+    )
+    assert verify(base, candidate).status == ("passed" if factor == 1 else "failed")
+    result = verify(base, candidate, library=library)
+    assert result.status == "passed"
+    assert result.runtime.endswith(" (cpu, native kernels)")
 
 
 SPLIT = "a, b = Split <axis = 1> (x)"

@@ -1,0 +1,48 @@
+"""What a result is worse at than its user may expect."""
+
+from __future__ import annotations
+
+__all__ = ["cautions"]
+
+from collections.abc import Iterator
+
+import onnx_ir as ir
+
+from graphopt.passes.pipeline import Options
+from graphopt.passes.report import PlanSummary
+
+
+def cautions(model: ir.Model, options: Options, plan: PlanSummary) -> tuple[str, ...]:
+    """Sentences on speed, accuracy and runtimes that go with an optimized model.
+
+    Args:
+        model: The optimized model.
+        options: What it was made with.
+        plan: What became of its norms.
+    """
+    weights = {
+        value.const_value.dtype
+        for value in model.graph.initializers.values()
+        if value.const_value is not None
+    }
+    return tuple(_cautions(weights, options, plan))
+
+
+def _cautions(weights: set[ir.DataType], options: Options, plan: PlanSummary) -> Iterator[str]:
+    if plan.compressed and options.basis == "drop":
+        where = "" if options.ops == "custom" else " (ops custom)"
+        yield (
+            f"basis drop: graphopt's native kernels{where} are fast at CRMSNorms; ONNX Runtime by "
+            "itself is as slow as at LayerNorms, on few rows slower (basis orthonormal needs no "
+            "kernels)"
+        )
+        if ir.DataType.FLOAT16 in weights:
+            yield (
+                "basis drop in float16: expect 2 to 5 times the rounding error of the input (the "
+                "basis orthonormal has 1 to 1.5 times)"
+            )
+    if plan.converted and ir.DataType.BFLOAT16 in weights and options.provider == "cpu":
+        yield (
+            "bfloat16: ONNX Runtime has no bfloat16 arithmetic on the CPU, where norms need "
+            "graphopt's native kernels, and so the operators custom"
+        )

@@ -1,0 +1,107 @@
+"""Times a result beside the model that it was made from, on this machine."""
+
+from __future__ import annotations
+
+__all__ = ["Speedup", "measure_speedup"]
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graphopt import loading, saving
+from graphopt.comparison import Comparison, compare
+from graphopt.environment import Environment, describe_environment
+from graphopt.inputs import generate_inputs
+from graphopt.library import find_library
+from graphopt.measurement import Call, Opener, measure
+from graphopt.passes import pipeline
+from graphopt.passes.pipeline import Options
+from graphopt.reporting import Report
+from graphopt.sessions import create_session
+
+
+@dataclasses.dataclass(frozen=True)
+class Speedup:
+    """Latencies of one call on one thread, of models side by side.
+
+    Attributes:
+        rows: Each model beside the input, which is the first: the output by the name of its
+            variant, and for crms the output of rms.
+        crms_to_rms: The crms model beside the rms model, or None where there is none.
+        kernels: True where the native kernels were registered.
+        environment: What it was measured on.
+    """
+
+    rows: tuple[Comparison, ...]
+    crms_to_rms: Comparison | None
+    kernels: bool
+    environment: Environment
+
+
+def measure_speedup(
+    model: Path,
+    output: Path,
+    report: Report,
+    options: Options,
+    *,
+    inputs: Mapping[str, np.ndarray],
+    input_shapes: Mapping[str, Sequence[int]],
+    dims: Mapping[str, int],
+    seed: int,
+    seconds: float = 20.0,
+    progress: Callable[[float], None] | None = None,
+) -> Speedup:
+    """Time the input and the output of an optimization in interleaved rounds of many sessions.
+
+    The native kernels are registered where they were built and the output has their operators.
+
+    Args:
+        model: The input.
+        output: The result.
+        report: The report on it.
+        options: What it was made with. For crms a result of rms is made and timed too.
+        inputs: Arrays to run on, by input name. The others are generated.
+        input_shapes: Shapes of generated inputs, by input name.
+        dims: Sizes of symbolic dimensions, by name.
+        seed: Seed of generated inputs.
+        seconds: Time to aim at.
+        progress: Called with the share that is done, 0 to 1.
+
+    Raises:
+        UsageError: Something given does not fit the model.
+        ModelError: ONNX Runtime cannot run one of the models.
+        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
+    """
+    given = loading.load(model)
+    drawn = generate_inputs(given, seed=seed, shapes=input_shapes, dims=dims, given=inputs)
+    library = find_library(options.provider) if report.has_custom_operators else None
+
+    def opener(path: Path) -> Opener:
+        def open_model() -> Call:
+            session = create_session(path, provider=options.provider, library=library)
+            return lambda: session.run(None, drawn.arrays)
+
+        return open_model
+
+    with contextlib.ExitStack() as files:
+        models = {"input": model, options.variant: output}
+        if options.variant == "crms":
+            pipeline.run(given, dataclasses.replace(options, variant="rms"))
+            models["rms"] = files.enter_context(saving.temporary(given))
+        samples = measure(
+            {name: opener(path) for name, path in models.items()},
+            duration=seconds,
+            # Of one thread the CPU time is steadier than the time on the wall.
+            clock="thread_cpu" if options.provider == "cpu" else "wall",
+            progress=progress,
+        )
+    session = create_session(model, provider=options.provider)
+    return Speedup(
+        rows=tuple(compare(samples, "input").values()),
+        crms_to_rms=compare(samples, "rms")["crms"] if options.variant == "crms" else None,
+        kernels=library is not None,
+        environment=describe_environment(session.get_providers()[0], threads=1),
+    )

@@ -1,0 +1,50 @@
+"""The console and the tables that all commands print with."""
+
+from __future__ import annotations
+
+__all__ = ["console", "size_text", "table"]
+
+import os
+import sys
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+_UNLIMITED = 10_000
+
+
+def console() -> Console:
+    """A console on standard output, as wide as the terminal, or as its text where there is none.
+
+    So names stay whole for who searches the output of a pipe. ``COLUMNS`` sets another width.
+    """
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _UNLIMITED
+    return _Console(width=width, highlight=False, emoji=False, markup=False)
+
+
+class _Console(Console):
+    """Leaves a broken pipe to the caller, where rich would exit with the code of a failed check."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def table(*headings: str) -> Table:
+    """An empty table of plain text, with lines folded where they are too long."""
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+        header_style="bold",
+    )
+    for heading in headings:
+        # Long names are folded: cut off, they could not be found in the graph.
+        made.add_column(heading, overflow="fold", no_wrap=heading == "name")
+    return made
+
+
+def size_text(count: int) -> str:
+    """A number of bytes in kB or MB."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
