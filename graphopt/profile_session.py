@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Recording", "record"]
+__all__ = ["Recording", "check_profiler", "record"]
 
 import dataclasses
 import importlib
@@ -56,15 +56,8 @@ def record(
         EnvironmentFailure: ONNX Runtime is missing, it refuses the library, or the provider does
             not start or cannot be profiled.
     """
-    if provider not in _PROVIDERS:
-        raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
+    check_profiler(provider)
     version = ort_version()
-    if provider == "cuda" and os.environ.get("CUDA_LAUNCH_BLOCKING") != "1":
-        # Kernels run after the launch returns, and the profiler times the launch.
-        raise EnvironmentFailure(
-            "a profile on cuda would show how long kernels take to launch, not to run: set the "
-            "environment variable CUDA_LAUNCH_BLOCKING=1 before Python starts"
-        )
     runtime: Any = importlib.import_module("onnxruntime")
     with tempfile.TemporaryDirectory(prefix="graphopt-profile-") as folder:
         options = _options(runtime, Path(folder), threads=threads, library=library)
@@ -87,6 +80,22 @@ def record(
         proto = onnx.load(_graph_file(Path(folder)), load_external_data=False)
         recorded = read_runs(profile)[warmup:]
     return Recording(recorded, ir.serde.deserialize_model(proto).graph)
+
+
+def check_profiler(provider: str) -> None:
+    """Raise where a profile on ``provider`` would mislead, before any work is done.
+
+    Raises:
+        UsageError: The provider is unknown.
+        EnvironmentFailure: ONNX Runtime would time the launch of CUDA kernels, not their run.
+    """
+    if provider not in _PROVIDERS:
+        raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
+    if provider == "cuda" and os.environ.get("CUDA_LAUNCH_BLOCKING") != "1":
+        raise EnvironmentFailure(
+            "a profile on cuda would show how long kernels take to launch, not to run: set the "
+            "environment variable CUDA_LAUNCH_BLOCKING=1 before Python starts"
+        )
 
 
 def _options(runtime: Any, folder: Path, *, threads: int, library: Path | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["profile_model"]
+__all__ = ["check_profiler", "profile_model"]
 
 import os
 import statistics
@@ -16,7 +16,7 @@ from graphopt.benchmark_result import OperatorTime, Profile
 from graphopt.errors import UsageError
 from graphopt.profile_events import KernelTime, ProfiledRun
 from graphopt.profile_roles import Role, role_of_operator, roles_of
-from graphopt.profile_session import record
+from graphopt.profile_session import check_profiler, record
 from graphopt.sessions import RuntimeRefused
 
 

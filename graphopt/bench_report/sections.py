@@ -1,0 +1,291 @@
+"""The sections of a report, each as HTML; a section without content is empty text."""
+
+from __future__ import annotations
+
+__all__ = ["Sections"]
+
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+
+from matplotlib.figure import Figure
+
+from graphopt.bench_report import wording
+from graphopt.bench_report.distribution_plot import distribution_plot, undrawn
+from graphopt.bench_report.interval_plot import Interval, captured_plot, ratio_plot
+from graphopt.bench_report.model_colours import model_colours
+from graphopt.bench_report.operator_plot import changeable_plot, operator_plot, slices
+from graphopt.bench_report.palette import Colour
+from graphopt.bench_report.svg import inline_svg
+from graphopt.bench_report.tables import (
+    definitions,
+    failure_list,
+    operator_table,
+    result_table,
+)
+from graphopt.benchmark_result import Benchmark
+from graphopt.intervals import Estimate
+
+_ROWS_IN_A_PLOT = 12
+
+
+class Sections:
+    """The sections of the report of one benchmark."""
+
+    def __init__(self, benchmark: Benchmark) -> None:
+        self._benchmark = benchmark
+        self._colours = model_colours(benchmark)
+        self._points = tuple(zip(wording.point_labels(benchmark), benchmark.points, strict=True))
+        self._floors = frozenset(model.name for model in benchmark.models if model.kind == "floor")
+        self._drawings = 0
+
+    def headline(self) -> str:
+        """What was compared, on what, and what came out."""
+        benchmark = self._benchmark
+        items = "".join(
+            f'<li style="--shade: {self._colours[outcome.model].css}">{escape(outcome.model)} '
+            f"<strong>{outcome.figure}</strong>"
+            f'<span class="muted">{escape(outcome.sentence)}</span></li>'
+            for outcome in wording.outcomes(benchmark)
+        )
+        return (
+            f"<h1>{escape(benchmark.title)}: latency</h1>\n"
+            f'<p class="muted">{escape(wording.constant_setting(benchmark))}<br>'
+            f"{escape(str(benchmark.environment))}</p>\n"
+            f'<ul class="outcomes">{items}</ul>'
+        )
+
+    def gains(self) -> str:
+        """The plots of the ratios and of the captured shares."""
+        figures = [*self._ratios(), *self._captured()]
+        reasons = dict.fromkeys(
+            f"{label}: {row.captured_reason}."
+            for label, point in self._points
+            for row in point.rows
+            if row.captured_reason and row.model not in (point.baseline, *self._floors)
+        )
+        notes = "".join(
+            f'<p class="muted">No captured share at {escape(text)}</p>' for text in reasons
+        )
+        return _section("What it gains", "", _grid(figures) + notes) if figures else ""
+
+    def _ratios(self) -> list[str]:
+        intervals = [
+            Interval(label, row.model, row.ratio, row.verdict == "no difference")
+            for label, point in self._points
+            for row in point.rows
+            if row.model != point.baseline
+        ]
+        limits = _limits([interval.estimate for interval in intervals])
+        caption = (
+            f"Left of 1 is faster. Bars are {self._benchmark.method.confidence:.0%} intervals; "
+            "a hollow mark says that one contains 1: no difference."
+        )
+        return [
+            self._figure(
+                ratio_plot(part, self._colours, limits),
+                f"Time relative to the baseline, {_range(part)}",
+                _described(part, wording.ratio_text),
+                heading="Time relative to the baseline",
+                caption="" if number else caption,
+            )
+            for number, part in enumerate(_parts(intervals))
+        ]
+
+    def _captured(self) -> list[str]:
+        intervals = [
+            Interval(label, row.model, row.captured, row.captured.contains(0.0))
+            for label, point in self._points
+            for row in point.rows
+            if row.captured is not None and row.model not in (point.baseline, *self._floors)
+        ]
+        caption = (
+            "Of the cost of normalization: at 0% a model costs what the baseline costs, at 100% "
+            "what the same graph costs without its norms."
+        )
+        return [
+            self._figure(
+                captured_plot(part, self._colours),
+                f"Captured share of the cost of normalization, {_range(part)}",
+                _described(part, wording.percent_text),
+                heading="Captured share",
+                caption="" if number else caption,
+            )
+            for number, part in enumerate(_parts(intervals))
+        ]
+
+    def latencies(self) -> str:
+        """The plot of the distribution of each point."""
+        figures = []
+        for label, point in self._points:
+            if not point.rows:
+                continue
+            left_out = undrawn(point)
+            calls = sum(len(opening) for row in point.rows for opening in row.samples)
+            caption = f"{left_out} of {calls} calls were slower than the axis is long."
+            figures.append(
+                self._figure(
+                    distribution_plot(point, self._colours),
+                    f"Latency of a call, {label}",
+                    "; ".join(
+                        f"{row.model}: p50 {wording.milliseconds(row.p50)} ms, "
+                        f"p90 {wording.milliseconds(row.p90)} ms, "
+                        f"p99 {wording.milliseconds(row.p99)} ms"
+                        for row in point.rows
+                    ),
+                    heading=label,
+                    caption=caption if left_out else "",
+                )
+            )
+        return _section(
+            "Latency",
+            "Histograms of all timed calls. The numbers are p50 / p90 / p99 in milliseconds, the "
+            "lines are where they lie, that of p50 through the full height.",
+            _grid(figures),
+        )
+
+    def operators(self) -> str:
+        """The plots of where time goes, for the points that were profiled."""
+        blocks = []
+        for label, point in self._points:
+            profiles = {row.model: row.profile for row in point.rows if row.profile is not None}
+            if not profiles:
+                continue
+            models = slices(profiles)
+            described = "; ".join(
+                f"{model}: "
+                + ", ".join(
+                    f"{piece.part.label} {wording.milliseconds(piece.seconds)} ms"
+                    for piece in pieces
+                )
+                for model, pieces in models.items()
+            )
+            parts = [piece.part for piece in next(iter(models.values()))]
+            plots = (
+                ("The whole call", operator_plot(models), parts),
+                (
+                    "Normalization and additions alone",
+                    changeable_plot(models),
+                    [part for part in parts if part.changeable],
+                ),
+            )
+            figures = [
+                self._figure(
+                    figure,
+                    f"{heading} by operator, {label}",
+                    described,
+                    heading=f"{heading}, {label}",
+                    legend=[(part.label, part.shade) for part in shown],
+                )
+                for heading, figure, shown in plots
+            ]
+            table = operator_table(profiles)
+            blocks.append(
+                f"{_grid(figures)}<details><summary>All operators, {escape(label)}</summary>"
+                f"{table}</details>"
+            )
+        if not blocks:
+            return ""
+        return _section("Time by operator", "From ONNX Runtime's profiler.", "".join(blocks))
+
+    def tables(self) -> str:
+        """All figures, and what was not timed."""
+        tables = "".join(
+            f"<h3>{escape(label)}</h3>{result_table(point, self._floors)}"
+            for label, point in self._points
+            if point.rows
+        )
+        failures = [(label, failure) for label, point in self._points for failure in point.failures]
+        missing = _section("Not timed", "", failure_list(failures)) if failures else ""
+        return _section("All figures", "", tables) + missing
+
+    def method(self) -> str:
+        """The models, the environment and the method."""
+        benchmark = self._benchmark
+        environment = benchmark.environment
+        cores = "1 core" if environment.cores == 1 else f"{environment.cores} cores"
+        models = definitions(
+            [(f"{model.name} ({model.kind})", model.source) for model in benchmark.models]
+        )
+        machine = definitions(
+            [
+                ("Processor", f"{environment.processor}, {cores}"),
+                ("GPU", environment.gpu),
+                ("System", environment.system),
+                ("ONNX Runtime", environment.onnxruntime),
+                ("Kernel library", environment.library or "none"),
+                ("graphopt", environment.graphopt),
+                ("Python", environment.python),
+                ("Measured", benchmark.created),
+            ]
+        )
+        sentences = (*wording.method_sentences(benchmark), *benchmark.notes)
+        method = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+        return (
+            _section("Models", "", models)
+            + _section("Environment", "", machine)
+            + _section("Method", "", method)
+        )
+
+    def _figure(
+        self,
+        figure: Figure,
+        title: str,
+        description: str,
+        *,
+        heading: str = "",
+        caption: str = "",
+        legend: Sequence[tuple[str, Colour]] = (),
+    ) -> str:
+        self._drawings += 1
+        drawing = inline_svg(figure, f"plot-{self._drawings}", title=title, description=description)
+        head = f"<h3>{escape(heading)}</h3>" if heading else ""
+        entries = "".join(
+            f'<li><span style="--shade: {shade.css}"></span>{escape(label)}</li>'
+            for label, shade in legend
+        )
+        keys = f'<ul class="legend">{entries}</ul>' if legend else ""
+        foot = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+        return f"<figure>{head}{drawing}{keys}{foot}</figure>"
+
+
+def _section(heading: str, introduction: str, content: str) -> str:
+    said = f'<p class="muted">{escape(introduction)}</p>' if introduction else ""
+    return f"<section><h2>{escape(heading)}</h2>{said}{content}</section>"
+
+
+def _grid(figures: Sequence[str]) -> str:
+    return f'<div class="plots">{"".join(figures)}</div>' if figures else ""
+
+
+def _parts(intervals: Sequence[Interval]) -> Iterator[list[Interval]]:
+    """The intervals for each plot: whole points, and no more rows than one can take in."""
+    part: list[Interval] = []
+    for interval in intervals:
+        begins = not part or interval.point != part[-1].point
+        rows = sum(other.point == interval.point for other in intervals)
+        if part and begins and len(part) + rows > _ROWS_IN_A_PLOT:
+            yield part
+            part = []
+        part.append(interval)
+    if part:
+        yield part
+
+
+def _limits(ratios: Sequence[Estimate]) -> tuple[float, float]:
+    """An axis with room for all intervals and for 1."""
+    low = min((ratio.low for ratio in ratios), default=1.0)
+    high = max((ratio.high for ratio in ratios), default=1.0)
+    low, high = min(low, 1.0), max(high, 1.0)
+    margin = 0.05 * ((high - low) or 1.0)
+    return low - margin, high + margin
+
+
+def _described(intervals: Sequence[Interval], text: Callable[[Estimate], str]) -> str:
+    return "; ".join(
+        f"{interval.model} at {interval.point}: {text(interval.estimate)}" for interval in intervals
+    )
+
+
+def _range(intervals: Sequence[Interval]) -> str:
+    points = list(dict.fromkeys(interval.point for interval in intervals))
+    return points[0] if len(points) == 1 else f"{points[0]} to {points[-1]}"

@@ -1,0 +1,188 @@
+"""The words of a report: what a point is called, what came out, how it was measured."""
+
+from __future__ import annotations
+
+__all__ = [
+    "Outcome",
+    "constant_setting",
+    "memory_text",
+    "method_sentences",
+    "milliseconds",
+    "nodes_text",
+    "outcomes",
+    "percent_text",
+    "point_labels",
+    "ratio_text",
+]
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+from graphopt.benchmark_result import Benchmark, Point, Row
+from graphopt.intervals import Estimate
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one model, over all points.
+
+    Attributes:
+        model: Name of the model.
+        figure: The ratio, or the range of the ratios.
+        sentence: The verdict in words.
+        verdict: ``faster``, ``slower``, ``no difference`` or, where points differ, ``mixed``.
+    """
+
+    model: str
+    figure: str
+    sentence: str
+    verdict: str
+
+
+def point_labels(benchmark: Benchmark) -> tuple[str, ...]:
+    """For each point what tells it from the others; of a single point the batch."""
+    facts = [_facts(point) for point in benchmark.points]
+    varying = [key for key in _keys(facts) if len({fact.get(key) for fact in facts}) > 1]
+    return tuple(
+        ", ".join(fact[key] for key in varying or ["batch"] if key in fact) for fact in facts
+    )
+
+
+def constant_setting(benchmark: Benchmark) -> str:
+    """What all points share, for example ``cpu, 1 thread, float32, sequence 128``."""
+    facts = [_facts(point) for point in benchmark.points]
+    return ", ".join(
+        facts[0][key] for key in _keys(facts) if len({fact.get(key) for fact in facts}) == 1
+    )
+
+
+def _facts(point: Point) -> dict[str, str]:
+    threads = "1 thread" if point.threads == 1 else f"{point.threads} threads"
+    facts = {
+        "provider": {"cpu": "CPU", "cuda": "CUDA"}.get(point.provider, point.provider),
+        "threads": threads if point.threads else "a thread for each core",
+        "dtype": point.dtype,
+        "batch": f"batch {point.batch}",
+    }
+    sizes = {name: size for name, size in point.dims.items() if name.lower() != "batch"}
+    return facts | {f"dim {name}": f"{name} {size}" for name, size in sizes.items()}
+
+
+def _keys(facts: Sequence[dict[str, str]]) -> list[str]:
+    return list(dict.fromkeys(key for fact in facts for key in fact))
+
+
+def outcomes(benchmark: Benchmark) -> tuple[Outcome, ...]:
+    """What became of each model that is neither a baseline nor the norm-free floor."""
+    found = []
+    for model in benchmark.models:
+        if model.kind == "floor":
+            continue
+        rows = [
+            (point, row)
+            for point in benchmark.points
+            for row in point.rows
+            if row.model == model.name != point.baseline
+        ]
+        if len(rows) == 1:
+            found.append(_single(*rows[0]))
+        elif rows:
+            found.append(_several(model.name, rows))
+    return tuple(found)
+
+
+def _single(point: Point, row: Row) -> Outcome:
+    ratio = row.ratio
+    sentence = f"of the time of {point.baseline} [{ratio.low:.3f}, {ratio.high:.3f}]: {row.verdict}"
+    if row.captured is not None:
+        sentence += f"; {row.captured.value:.0%} of the cost of normalization captured"
+    return Outcome(row.model, f"{ratio.value:.3f}", sentence, row.verdict)
+
+
+def _several(model: str, rows: Sequence[tuple[Point, Row]]) -> Outcome:
+    values = [row.ratio.value for _, row in rows]
+    verdicts = [row.verdict for _, row in rows]
+    counts = {
+        verdict: verdicts.count(verdict)
+        for verdict in ("faster", "no difference", "slower")
+        if verdict in verdicts
+    }
+    baselines = " or ".join(dict.fromkeys(point.baseline for point, _ in rows))
+    said = ", ".join(f"{verdict} at {count}" for verdict, count in counts.items())
+    sentence = f"of the time of {baselines}: {said} of {len(rows)} points"
+    verdict = verdicts[0] if len(counts) == 1 else "mixed"
+    low, high = f"{min(values):.3f}", f"{max(values):.3f}"
+    return Outcome(model, low if low == high else f"{low} to {high}", sentence, verdict)
+
+
+def method_sentences(benchmark: Benchmark) -> tuple[str, ...]:
+    """How the figures came about, a sentence each."""
+    method = benchmark.method
+    clock = "CPU time of the calling thread" if method.clock == "thread_cpu" else "wall time"
+    calls = [len(row.samples[0]) for point in benchmark.points for row in point.rows]
+    least, most = min(calls, default=0), max(calls, default=0)
+    rounds = f"{least}" if least == most else f"{least} to {most}"
+    sentences = [
+        f"Times are {clock}.",
+        f"All models of a point were opened {method.openings} times. Each opening was warmed up, "
+        f"then timed in {rounds} rounds. In a round every model was called once, in random order, "
+        "so that a change of the machine's speed meets all of them alike. "
+        f"{_times(method.settle)} before each timed call the model was called untimed. "
+        "Idle sessions do not spin.",
+        "A ratio is the median over the openings of the median over their rounds of the ratio in a "
+        f"round. Its {method.confidence:.0%} interval is a percentile bootstrap over the openings "
+        f"({method.resamples} resamples). An interval that contains 1 is called no difference.",
+        "Captured is (baseline - model) / (baseline - floor). The floor is the same graph without "
+        "its norms: not the same function, only the limit of what removing them could gain.",
+    ]
+    if any(row.profile is not None for point in benchmark.points for row in point.rows):
+        sentences.append(
+            "Times by operator are from ONNX Runtime's profiler, which slows a call down: they "
+            "tell shares, not latencies. A fused operator counts as what it is named for: a "
+            "residual added inside SkipLayerNormalization counts as normalization."
+        )
+    if any(point.provider == "cuda" for point in benchmark.points):
+        sentences.append(
+            f"On CUDA, graphs were {'' if method.cuda_graph else 'not '}replayed and TF32 was "
+            f"{'' if method.tf32 else 'not '}allowed."
+        )
+    unstable = sum(not point.stable for point in benchmark.points)
+    if unstable:
+        count = f"{unstable} of {len(benchmark.points)} points"
+        sentences.append(f"At {count} a warm-up ended while a model was still becoming faster.")
+    return (*sentences, f"Seed {method.seed}.")
+
+
+def _times(count: int) -> str:
+    return {1: "Once", 2: "Twice"}.get(count, f"{count} times")
+
+
+def milliseconds(seconds: float) -> str:
+    """Milliseconds in four significant digits, and never an exponent."""
+    value = 1e3 * seconds
+    digits = 3 - math.floor(math.log10(value)) if value > 0 else 0
+    return f"{value:.{max(0, digits)}f}"
+
+
+def ratio_text(ratio: Estimate) -> str:
+    """For example ``0.953 [0.948, 0.957]``."""
+    return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+
+
+def percent_text(share: Estimate) -> str:
+    """For example ``83% [71%, 92%]``."""
+    value, low, high = (f"{100 * part:z.0f}%" for part in (share.value, share.low, share.high))
+    return f"{value} [{low}, {high}]"
+
+
+def nodes_text(nodes: Mapping[str, int]) -> str:
+    """Nodes on each execution provider, for example ``CPU 240``."""
+    return ", ".join(
+        f"{provider.removesuffix('ExecutionProvider')} {count}" for provider, count in nodes.items()
+    )
+
+
+def memory_text(count: int) -> str:
+    """Bytes in MB, or in GB from 10 GB on."""
+    return f"{count / 1e9:.1f} GB" if count >= 10e9 else f"{count / 1e6:.0f} MB"
