@@ -55,10 +55,16 @@ def cli() -> None:
     "--verify/--no-verify",
     default=True,
     show_default=True,
-    help="Compare with the input in ONNX Runtime; write nothing that differs.",
+    help="Compare with the input in ONNX Runtime, without and with the native kernels; write "
+    "nothing that differs.",
 )
 @tolerance_options
 @input_options
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Compare the latency with the input's, and crms with rms; takes about 20 seconds.",
+)
 @click.option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
 @verbosity_options
 def optimize(
@@ -122,6 +128,7 @@ def inspect(model: Path, as_json: bool, **options: Any) -> None:
     show_default=True,
     help="Execution provider to run on.",
 )
+@click.option("--kernels", is_flag=True, help="Run CANDIDATE with graphopt's native kernels.")
 @tolerance_options
 @input_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
