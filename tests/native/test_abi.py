@@ -6,8 +6,6 @@ thread pool for kernels, those before 1.18 no reuse of memory.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,34 +22,13 @@ from tests.native.operator_models import (
     model,
     random_values,
 )
+from tests.versions.environments import needs_python_of, run_models
 
-ROOT = Path(__file__).parents[2]
-# Releases at which what the kernels use of the API changes, and later ones, each with the last
-# minor version of Python that it was built for.
+# Releases at which what the kernels use of the API changes, and later ones.
 RELEASES = [
-    release
-    for release, last_python in {
-        "1.16.3": 11,
-        "1.17.3": 12,
-        "1.18.1": 12,
-        "1.20.1": 13,
-        "1.25.1": 14,
-    }.items()
-    if sys.version_info.minor <= last_python
+    pytest.param(release, marks=needs_python_of(release))
+    for release in ("1.16.3", "1.17.3", "1.18.1", "1.20.1", "1.25.1")
 ]
-
-
-def interpreter(release: str) -> Path:
-    """Python of an environment that has the release, kept for later runs."""
-    home = ROOT / ".model-cache" / f"onnxruntime-{release}-py{sys.version_info.minor}"
-    python = home / "bin" / "python"
-    if not (home / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        # numpy 2 came after the first of these releases, which were built for numpy 1.
-        subprocess.run([*install, f"onnxruntime=={release}", "numpy<2"], check=True)
-        (home / "complete").touch()
-    return python
 
 
 @pytest.mark.slow
@@ -77,10 +54,7 @@ def test_the_library_works_in(release: str, library: Path, tmp_path: Path) -> No
     )
     (tmp_path / "invalid.onnx").write_bytes(model(RMS_WITHOUT_GAMMA, "float32", epsilon=None))
 
-    script = Path(__file__).with_name("run_cases.py")
-    command = [interpreter(release), script, library, tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, release), done.stderr
+    run_models(release, tmp_path, library)
 
     for name, (form, dtype, values) in cases.items():
         assert not (tmp_path / f"{name}.error").exists(), (tmp_path / f"{name}.error").read_text()

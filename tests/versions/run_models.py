@@ -1,7 +1,8 @@
 """Runs the models of a directory, in an environment with another release of ONNX Runtime.
 
-python run_cases.py LIBRARY DIRECTORY: each NAME.onnx is run on NAME.in.npz; the outputs go to
-NAME.out.npz, the message of an error to NAME.error. Needs ONNX Runtime and numpy alone.
+python run_models.py DIRECTORY [LIBRARY]: each NAME.onnx is run on NAME.in.npz; the outputs go to
+NAME.out.npz, the graph that ONNX Runtime made of it to NAME.optimized, the message of an error to
+NAME.error. LIBRARY has kernels to register. Needs ONNX Runtime and numpy alone.
 """
 
 import pathlib
@@ -11,13 +12,15 @@ import numpy as np
 import onnxruntime
 
 
-def main(library: str, directory: str) -> None:
+def main(directory: str, library: str | None = None) -> None:
     """Runs every model there."""
     for path in sorted(pathlib.Path(directory).glob("*.onnx")):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 2
         options.log_severity_level = 4
-        options.register_custom_ops_library(library)
+        options.optimized_model_filepath = str(path.with_suffix(".optimized"))
+        if library is not None:
+            options.register_custom_ops_library(library)
         try:
             session = onnxruntime.InferenceSession(
                 path.read_bytes(), options, providers=["CPUExecutionProvider"]
