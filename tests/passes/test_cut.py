@@ -40,25 +40,27 @@ def _random_body(seed: int) -> tuple[str, str]:
         name, one, two = f"x{index}", pick.choice(values), pick.choice(values)
         norm = f"n{index} = LayerNormalization({one}, g, c)"
         weight = pick.choice(["m0", "m1"])
-        lines += pick.choice(
-            [
-                *[[f"{name} = Add({one}, {two})"]] * 3,
-                [f"{name} = Sub({one}, b)"],
-                [f"{name} = Reshape({one}, sizes)"],
-                [f"{name} = Softmax<axis = -1>({one})"],
-                [f"{name} = Relu({one})"],
-                [f"{name} = MatMul(a, {pick.choice(['w0', 'w1'])})"],
-                [f"d{index} = ReduceMean<axes = [2]>({one})", f"{name} = Sub({one}, d{index})"],
-                [
-                    f"d{index}, e{index} = Split<axis = 1>({one})",
-                    f"{name} = Concat<axis = 1>(e{index}, {pick.choice('de')}{index})",
-                ],
-                *[[norm, f"{name} = MatMul(n{index}, {weight})"]] * 3,
-                [norm, f"p{index} = MatMul(n{index}, {weight})", f"{name} = Add(p{index}, b)"],
-                [norm, f"{name} = Relu(n{index})"],
-            ]
-        )
+        mean, halves = f"d{index} = ReduceMean<axes = [2]>({one})", f"d{index}, e{index}"
+        written = {
+            (f"{name} = Add({one}, {two})",): 3,
+            (f"{name} = Sub({one}, b)",): 1,
+            (f"{name} = Reshape({one}, sizes)",): 1,
+            (f"{name} = Softmax<axis = -1>({one})",): 1,
+            (f"{name} = Relu({one})",): 1,
+            (f"{name} = MatMul(a, {pick.choice(['w0', 'w1'])})",): 1,
+            (mean, f"{name} = Sub({one}, d{index})"): 2,
+            (
+                f"{halves} = Split<axis = 1>({one})",
+                f"{name} = Concat<axis = 1>(e{index}, {pick.choice('de')}{index})",
+                *[f"z{index} = LayerNormalization(d{index}, g)"] * pick.randint(0, 1),
+            ): 2,
+            (norm, f"{name} = MatMul(n{index}, {weight})"): 3,
+            (norm, f"p{index} = MatMul(n{index}, {weight})", f"{name} = Add(p{index}, b)"): 1,
+            (norm, f"{name} = Relu(n{index})"): 1,
+        }
+        lines += pick.choices(list(written), written.values())[0]
         values.append(name)
+        results += [f"z{index}"] * lines[-1].startswith("z")
     for index, value in enumerate(pick.sample(values[1:], min(3, len(values) - 1))):
         lines += pick.choice(
             [
@@ -220,7 +222,9 @@ def _forms(choices: _Choices, made: Plan) -> np.ndarray:
     return np.array([[(s in made.made) + (s in made.compressed) for s in choices.streams]])
 
 
-_SEEDS = [seed for seed in range(70) if _random_body(seed)[0].count("LayerNormalization") > 1]
+# Seeds 97 and 100 ask what is rare: it would pay to compress one half of a Split alone, and a sum
+# with a centred addend, were it not for the other half and for the encoder of the addend.
+_SEEDS = [s for s in (*range(56), 97, 100) if _random_body(s)[0].count("LayerNormalization") > 1]
 
 
 @pytest.mark.parametrize("seed", _SEEDS)
@@ -274,8 +278,14 @@ def test_the_random_graphs_ask_every_kind_of_question() -> None:
             "recentring and encoder": made.recentred & made.encoded.keys(),
             "encoder of what is made centred": made.made & made.encoded.keys(),
             "encoder of what is centred already": made.trace.centred & made.encoded.keys(),
+            "decoder for a sibling": {
+                other
+                for stream in made.compressed
+                for other in made.trace.streams[stream].siblings
+                if other in made.decoded
+            },
             "decoder": made.decoded,
         }
         asked |= {name for name, streams in behind.items() if streams}
     assert asked >= {*behind, (WHOLE,), (CENTRED,), (COMPRESSED,)}
-    assert asked >= set(itertools.combinations_with_replacement(range(3), 2)) - {(WHOLE, WHOLE)}
+    assert asked >= {(CENTRED, CENTRED), (CENTRED, COMPRESSED), (COMPRESSED, COMPRESSED)}
