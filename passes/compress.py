@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from graphopt.passes import constants, sizes
 from graphopt.passes.algebra import Carries
-from graphopt.passes.axes import FeatureAxis, Stream
+from graphopt.passes.axes import FeatureAxis, Stream, dimension, rank
 from graphopt.passes.basis import Absorb, Basis, Encode
 from graphopt.passes.change_basis import insert_decoder, insert_encoder
 from graphopt.passes.fold_affine import BIASED
@@ -79,7 +79,7 @@ class _Compression:
         for value, axis in (*self.compressed.items(), *self.between.items()):
             self._restore_shapes(value, axis)
         inner = {s.value: s.axis for s in self.streams}
-        for value, axis in (*inner.items(), *self.compressed.items(), *self.between.items()):
+        for value, axis in {**inner, **self.compressed, **self.between}.items():
             self._shrink(value, axis)
         self.record["streams compressed"] = len(self.compressed)
 
@@ -114,11 +114,12 @@ class _Compression:
             if node is None or roles is None or node in done:
                 continue
             done.add(node)
-            for index, role in enumerate(roles):
-                if isinstance(role, Carries) and node.inputs[index] is not None:
+            for index, operand in enumerate(node.inputs):
+                role = roles[index] if index < len(roles) else None
+                if isinstance(role, Carries) and operand is not None:
                     yield node, index, role.axis
-            if len(node.inputs) > len(roles):  # affine folding gave it a bias
-                yield node, len(roles), FeatureAxis(0, stream.axis.size)
+                elif operand is not None and _is_new_bias(node, index, operand, stream.axis.size):
+                    yield node, index, FeatureAxis((rank(operand) or 1) - 1, stream.axis.size)
             total = _current(stream.value)
             if total is not stream.value:
                 add = total.producer()
@@ -197,6 +198,12 @@ def _current(value: ir.Value) -> ir.Value:
     found = value.meta.get(BIASED, value)
     assert isinstance(found, ir.Value)
     return found
+
+
+def _is_new_bias(node: ir.Node, index: int, operand: ir.Value, size: int) -> bool:
+    """True for a bias that affine folding gave to a linear map that had none, or a scalar one."""
+    is_bias = index == 2 and node.op_type in ("Gemm", "FusedGemm", "Conv", "ConvTranspose")
+    return is_bias and dimension(operand, (rank(operand) or 1) - 1) == size
 
 
 def _is_shape(node: ir.Node) -> bool:

@@ -58,13 +58,15 @@ class FoldLayerScale(ir.passes.InPlacePass):
                 names.edit(weight.value, [constants.Scale(weight.axis.axis, factors)])
             replace_outputs = node.outputs[0].is_graph_output()
             assert node.graph is not None
-            name = node.outputs[0].name
+            result = node.outputs[0]
+            name = result.name
             ir.convenience.replace_all_uses_with(
-                node.outputs[0], scaled, replace_graph_outputs=replace_outputs
+                result, scaled, replace_graph_outputs=replace_outputs
             )
             node.graph.remove(node, safe=True)
             if replace_outputs:
-                scaled.name = name
+                scaled.name, scaled.type, scaled.shape = name, result.type, result.shape
+                scaled.meta.update(result.meta)
             return True
         return False
 

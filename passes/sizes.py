@@ -86,7 +86,10 @@ def restore_shape(names: Names, node: ir.Node, axis: int, size: int) -> bool:
     for use in uses:
         use.node.replace_input_with(use.idx, restored)
     if shape.is_graph_output():
-        ir.convenience.replace_all_uses_with(shape, restored, replace_graph_outputs=True)
+        assert isinstance(node.graph, ir.Graph)
+        outputs = node.graph.outputs
+        outputs[:] = [restored if value is shape else value for value in outputs]
+        restored.meta.update(shape.meta)
         name = shape.name
         shape.name, restored.name = names.fresh(f"{name}.compressed"), name
     return True

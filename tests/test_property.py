@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from unittest import mock
 
 import numpy as np
 import onnx
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from onnx_ir.passes import common
 
 from graphopt.evaluation import evaluate
-from graphopt.passes import pipeline
+from graphopt.passes import compression, pipeline
 from graphopt.passes.report import PassRecord, PlanSummary
 from tests.random_graphs import RandomGraph, random_graphs
 
@@ -23,6 +24,8 @@ _OPTIONS = st.sampled_from(
         pipeline.Options(),
         pipeline.Options(ops="ort"),
         pipeline.Options(ops="ort", provider="cuda"),
+        pipeline.Options(variant="crms"),
+        pipeline.Options(variant="crms", basis="drop"),
         pipeline.Options(max_growth=0.0),
         pipeline.Options(skip=frozenset({"fold-affine"})),
         pipeline.Options(skip=frozenset({"fold-layer-scale", "fold-transposes", "merge-twins"})),
@@ -46,6 +49,16 @@ def test_optimizing_ten_thousand_random_graphs_keeps_what_they_compute(
     graph: RandomGraph, options: pipeline.Options
 ) -> None:
     _check(graph, options)
+
+
+@given(random_graphs(), st.sampled_from(["orthonormal", "drop"]))
+@settings(_SETTINGS, max_examples=200)
+def test_compressing_at_any_price_keeps_what_a_graph_computes(
+    graph: RandomGraph, basis: str
+) -> None:
+    """Encoders and decoders wherever one norm can be had for them."""
+    with mock.patch.object(compression, "_SHARE_OF_DECODER", 50.0):
+        _check(graph, pipeline.Options(variant="crms", basis=basis))
 
 
 def _check(graph: RandomGraph, options: pipeline.Options) -> None:
@@ -83,6 +96,8 @@ def _check_counts(
         done.update(record.detail)
     assert done["norms converted"] == summary.converted
     assert done["recentrings"] == len(summary.recentrings)
+    kinds = Counter(f"{change.kind}s" for change in summary.basis_changes)
+    assert {kind: done[kind] for kind in ("encoders", "decoders") if done[kind]} == kinds
     common.RemoveUnusedNodesPass()(original)
     kept = {norm.name for norm in summary.norms if not norm.converted}
     kept &= {n.name for n in original.graph.all_nodes() if n.op_type == "LayerNormalization"}

@@ -115,9 +115,11 @@ def test_a_weight_that_is_a_graph_output_takes_no_factor() -> None:
     assert optimized(model).counts["layer scales folded"] == 0
 
 
-def test_a_graph_output_keeps_its_name() -> None:
-    outcome = optimized(_model("p = MatMul(a, w) y = Mul(p, k)"))
+def test_a_graph_output_keeps_its_name_and_shape() -> None:
+    body = "p = MatMul(a, w) y = Mul(p, k)"
+    outcome = optimized(graph(body, WEIGHTS, inputs="float[B,S,6] a", outputs="float[B,S,8] y"))
     assert [value.name for value in outcome.after.graph.outputs] == ["y"]
+    assert list(outcome.after.graph.outputs[0].shape or ()) == ["B", "S", 8]
     assert [node.op_type for node in outcome.after.graph] == ["MatMul"]
 
 
