@@ -11,7 +11,7 @@ from collections import deque
 
 import onnx_ir as ir
 
-from graphopt.passes import affine, constants, trace
+from graphopt.passes import affine, axes, constants, trace
 from graphopt.passes.affine import Affine
 from graphopt.passes.axes import Stream
 from graphopt.passes.compression import Compression, compression
@@ -97,11 +97,41 @@ def make_plan(
         plan = _read_off(found, affines, prices, chosen)
         if squeezed is not None:
             plan = _compressed(plan, basis, squeezed, chosen)
+        misread = _misread_betas(plan)
+        if misread:
+            affines.update(misread)
+            continue
         copied = sum(_bytes(stream) for stream in plan.recentred if _is_constant(stream))
         copied += sum(squeezed.copied[norm] for norm in plan.compressed_norms) if squeezed else 0
         if limit is None or copied <= limit:
             return plan
         rate = rate * 8 if rate < 1e6 else float("inf")
+
+
+def _misread_betas(plan: Plan) -> dict[Norm, Affine]:
+    """Norms whose beta a linear map would add to a result that is centred over another axis.
+
+    W beta is the same for all tokens; what is centred over the tokens has no room for it.
+    """
+    made = {stream.value: stream for stream in plan.made}
+    found = {}
+    for norm in plan.converted:
+        if plan.affine[norm].beta != "folds":
+            continue
+        for reader in plan.affine[norm].linear or ():
+            for node in {reader.node, reader.bias_node or reader.node}:
+                stream = made.get(node.outputs[0])
+                if stream is not None and stream.axis.axis != _output_axis(reader.node, stream):
+                    obstacle = f"{stream.value.name} is centred over another axis"
+                    found[norm] = Affine(None, "stays", 0, obstacle)
+    return found
+
+
+def _output_axis(reader: ir.Node, stream: Stream) -> int:
+    """The axis of a linear map's result that holds its output features."""
+    if reader.op_type in ("Gemm", "FusedGemm", "Conv"):
+        return 1
+    return (axes.rank(stream.value) or 0) - 1
 
 
 def _constant_bytes(model: ir.Model) -> int:

@@ -228,3 +228,19 @@ def test_other_betas(beta: str, options: dict, words: str) -> None:
 def test_an_unread_beta_costs_nothing() -> None:
     body = "x = MatMul(a, w) n = LayerNormalization(x, g, c) h = Shape(n) y = Cast<to = 1>(h)"
     assert optimized(graph(body, WEIGHTS, outputs="float y")).counts["betas kept"] == 0
+
+
+@pytest.mark.parametrize("variant", ["rms", "crms"])
+def test_beta_stays_where_the_result_is_centred_over_the_tokens(variant: str) -> None:
+    """A mixer: behind a map over the features, norms over the tokens. There W beta has no place."""
+    body = """x = MatMul(a, w) n = LayerNormalization(x, g, c) p = MatMul(n, k8) o = Add(p, b8)
+        t = Transpose<perm = [0,2,1]>(o)
+        m = LayerNormalization(t, g, c) q = MatMul(m, k) r = LayerNormalization(t, h, c)
+        s = MatMul(r, k) l = LayerNormalization(t, h2, c) z = MatMul(l, k)
+        y = Sum(q, s, z)"""
+    weights = "w[4,6] g[8] c[8] k[8,6] k8[6,6] b8[6] h[8] h2[8]"
+    body = body.replace("(x, g, c)", "(x, g6, c6)")
+    model = graph(body, weights + " g6[6] c6[6]", inputs="float[B,8,4] a", outputs="float y")
+    outcome = optimized(model, variant=variant)
+    assert outcome.converted == {"n", "m", "r", "l"}
+    assert outcome.affine("n") == "beta kept: o is centred over another axis"
