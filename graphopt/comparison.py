@@ -97,7 +97,12 @@ def compare(
             p90=float(p90),
             p99=float(p99),
             throughput=items / float(median),
-            ratio=estimate(float(np.median(ratios[index])), resampled[index], confidence),
+            ratio=estimate(
+                float(np.median(ratios[index])),
+                resampled[index],
+                units=ratios.shape[1],
+                confidence=confidence,
+            ),
         )
     return result
 
@@ -123,12 +128,14 @@ def captured(
     ratios = _ratios(samples, [candidate, floor], baseline, confidence)
     resampled = bootstrap_medians(ratios, resamples=resamples, seed=seed)
     ratio, floor_ratio = np.median(ratios, axis=1)
-    if estimate(floor_ratio, resampled[1], confidence).high >= 1:
+    units = ratios.shape[1]
+    if estimate(floor_ratio, resampled[1], units=units, confidence=confidence).high >= 1:
         return Captured(None, f"{floor} is not significantly faster than {baseline}")
     # The few resampled floors that are no faster stand for a cost next to nothing, not below it.
     cost = np.maximum(1 - resampled[1], np.finfo(float).eps)
     share = (1 - ratio) / (1 - floor_ratio)
-    return Captured(estimate(share, (1 - resampled[0]) / cost, confidence))
+    shares = (1 - resampled[0]) / cost
+    return Captured(estimate(share, shares, units=units, confidence=confidence))
 
 
 def _ratios(samples: Samples, names: list[str], baseline: str, confidence: float) -> Array:

@@ -6,15 +6,20 @@ of the same sessions only repeat that difference. So candidates are opened many 
 gives one value, and the openings are resampled (the level at which a benchmark must be repeated:
 Kalibera and Jones, "Rigorous benchmarking in reasonable time", ISMM 2013). Limits are percentiles
 of the bootstrap distribution (Efron, "Bootstrap methods: another look at the jackknife", Annals of
-Statistics 7, 1979).
+Statistics 7, 1979), at levels that are widened for the number of units as Student's t widens those
+of the normal distribution: without that, the limits of few units are too narrow ("expanded
+percentiles": Hesterberg, "What teachers should know about the bootstrap", The American Statistician
+69, 2015, section 4).
 
-In simulations with normal and heavy-tailed units, 95% limits covered the median of 10 units in 92%
-to 95% and of 20 units in 93% to 95% of the cases.
+In simulations with normal and heavy-tailed units, 95% limits covered the median of 6 units in 96%
+to 97%, of 7 and 8 units in 98% to 99% and of 9 to 20 units in 96% to 98% of the cases.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -64,8 +69,32 @@ def bootstrap_medians(units: Array, *, resamples: int = 2000, seed: int = 0) -> 
     return np.asarray(np.median(units[:, chosen], axis=-1))
 
 
-def estimate(value: float, resampled: Array, confidence: float = 0.95) -> Estimate:
-    """``value`` with the percentile interval of its bootstrap distribution, shape [resamples]."""
-    tail = (1 - confidence) / 2
+def estimate(value: float, resampled: Array, *, units: int, confidence: float = 0.95) -> Estimate:
+    """``value`` with the expanded percentile interval of its bootstrap distribution.
+
+    Args:
+        value: The estimate from all units.
+        resampled: The estimates from resampled units, shape [resamples].
+        units: Number of units that were resampled.
+        confidence: Coverage of the interval.
+    """
+    tail = _expanded_tail((1 - confidence) / 2, units)
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return Estimate(float(value), float(low), float(high))
+
+
+def _expanded_tail(tail: float, units: int) -> float:
+    """The level at which to cut so that the limits of this many units are wide enough.
+
+    The normal probability of sqrt(units / (units - 1)) times the quantile of Student's t with
+    units - 1 degrees of freedom. That quantile is expanded in powers of 1 / degrees about the
+    normal one (Abramowitz and Stegun, 26.7.5), to 0.2% from 5 degrees on.
+    """
+    if units < 2:
+        return 0.0
+    normal = NormalDist()
+    z, degrees = normal.inv_cdf(tail), units - 1
+    student = z + (z**3 + z) / (4 * degrees)
+    student += (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+    student += (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
+    return normal.cdf(math.sqrt(units / degrees) * student)

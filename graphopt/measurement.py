@@ -109,7 +109,11 @@ def measure(
             if rounds is None:
                 spent = time.perf_counter() - begin
                 openings, rounds = _fit(
-                    duration, openings, spent, round_seconds * (1 + untimed), 1 if slow else None
+                    duration,
+                    openings,
+                    spent,
+                    round_seconds * (1 + untimed),
+                    1 if slow else _MIN_ROUNDS,
                 )
             done = len(seconds)
             seconds.append([])
@@ -123,7 +127,7 @@ def measure(
 
 
 def _fit(
-    duration: float, openings: int, spent: float, round_seconds: float, least: int | None
+    duration: float, openings: int, spent: float, round_seconds: float, least: int
 ) -> tuple[int, int]:
     """Openings and rounds of each that take about ``duration`` seconds.
 
@@ -132,9 +136,8 @@ def _fit(
         openings: The most openings.
         spent: Seconds that an opening takes before its first round.
         round_seconds: Seconds of a round, untimed calls included.
-        least: The fewest rounds of an opening; None is the usual number.
+        least: The fewest rounds of an opening.
     """
-    least = least or _MIN_ROUNDS
     affordable = int(duration / max(spent + least * round_seconds, 1e-9))
     openings = min(openings, max(_MIN_OPENINGS, affordable))
     left = duration / openings - spent

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from graphopt.intervals import Estimate, bootstrap_medians, estimate
 def test_equal_units_have_an_interval_of_no_width() -> None:
     medians = bootstrap_medians(np.full((2, 30), 0.25), resamples=50)
     assert medians.shape == (2, 50)
-    assert estimate(0.25, medians[0]) == Estimate(0.25, 0.25, 0.25)
+    assert estimate(0.25, medians[0], units=30) == Estimate(0.25, 0.25, 0.25)
 
 
 def test_all_series_are_resampled_by_the_same_units() -> None:
@@ -27,15 +29,25 @@ def test_the_seed_decides_the_resampling() -> None:
     assert np.any(first != other)
 
 
-def test_the_limits_are_percentiles() -> None:
+def test_the_limits_of_many_units_are_percentiles() -> None:
     resampled = np.arange(1001.0)
-    assert (wide := estimate(500.0, resampled)).value == 500.0
-    assert (wide.low, wide.high) == pytest.approx((25.0, 975.0))
-    narrow = estimate(500.0, resampled, confidence=0.5)
-    assert (narrow.low, narrow.high) == pytest.approx((250.0, 750.0))
+    wide = estimate(500.0, resampled, units=10**6)
+    assert wide.value == 500.0
+    assert (wide.low, wide.high) == pytest.approx((25.0, 975.0), abs=0.01)
+    narrow = estimate(500.0, resampled, units=10**6, confidence=0.5)
+    assert (narrow.low, narrow.high) == pytest.approx((250.0, 750.0), abs=0.01)
 
 
-@pytest.mark.parametrize("units", [10, 20, 50])
+# sqrt(n / (n - 1)) t(0.025; n - 1) with the quantiles 2.5706, 2.2622 and 2.0930 of the tables.
+@pytest.mark.parametrize(("units", "z"), [(6, 2.8160), (10, 2.3845), (20, 2.1474)])
+def test_the_limits_of_few_units_are_wider_as_students_t_is(units: int, z: float) -> None:
+    resampled = np.arange(10001.0)
+    limits = estimate(5000.0, resampled, units=units)
+    assert limits.low / 10000 == pytest.approx(NormalDist().cdf(-z), rel=0.02)
+    assert limits.low + limits.high == pytest.approx(10000.0)
+
+
+@pytest.mark.parametrize("units", [6, 7, 8, 10, 20])
 @pytest.mark.parametrize("shape", ["normal", "heavy-tailed"])
 def test_the_interval_covers_the_median_at_its_stated_rate(shape: str, units: int) -> None:
     rng = np.random.default_rng(7)
@@ -43,9 +55,9 @@ def test_the_interval_covers_the_median_at_its_stated_rate(shape: str, units: in
     draws = rng.normal if shape == "normal" else lambda size: rng.standard_t(3, size)
     covered = 0
     for row in draws(size=(repetitions, units)):
-        medians = bootstrap_medians(row[None], resamples=300)
-        covered += estimate(float(np.median(row)), medians[0]).contains(0.0)
-    assert 0.90 <= covered / repetitions <= 0.98
+        medians = bootstrap_medians(row[None], resamples=500)
+        covered += estimate(float(np.median(row)), medians[0], units=units).contains(0.0)
+    assert covered / repetitions >= 0.94
 
 
 def test_no_units_are_refused() -> None:

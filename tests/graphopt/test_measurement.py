@@ -120,6 +120,28 @@ def test_a_duration_is_kept_but_for_three_rounds_an_opening() -> None:
     assert time.perf_counter() - begin < 4
 
 
+@pytest.mark.parametrize(("duration", "openings"), [(0.05, 6), (1.0, 20)])
+def test_few_openings_are_made_where_many_would_take_too_long(
+    duration: float, openings: int
+) -> None:
+    def open_slowly() -> Call:
+        time.sleep(0.015)
+        return lambda: None
+
+    samples = measure({"a": open_slowly}, openings=20, duration=duration)
+    assert samples.seconds["a"].shape[0] == openings
+
+
+def test_a_slow_call_is_neither_settled_nor_repeated_much(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurement, "_SLOW_SECONDS", -1.0)
+    candidates = {"a": machine.candidate("a", 1)}
+    samples = measure(candidates, openings=20, duration=0.0, warmup=5, settle=3)
+    assert samples.seconds["a"].shape == (6, 1)
+    assert machine.called.count("a") == 6 * (2 + 1)
+
+
 def test_an_opening_ends_before_the_next_begins() -> None:
     """Memory holds one session of each model at a time."""
     alive: set[int] = set()
