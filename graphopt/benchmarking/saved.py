@@ -4,14 +4,13 @@ from __future__ import annotations
 
 __all__ = ["print_comparison", "refusal"]
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from graphopt.benchmark_result import Benchmark, Point
 from graphopt.benchmarking.machine import same_machine
 from graphopt.benchmarking.wording import environment_line, number, point_title, ratio_text
 from graphopt.errors import UsageError
+from graphopt.tables import table
 
 
 def print_comparison(
@@ -38,16 +37,15 @@ def print_comparison(
         )
     for a, b, rows in pairs:
         out.print(point_title(a), style="bold")
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-        table.add_column("model")
+        made = table("model")
         for file in files:
-            table.add_column(f"{file}: p50 ms", justify="right")
-            table.add_column(f"ratio to {a.baseline}", justify="right", no_wrap=True)
-        table.add_column("")
+            made.add_column(f"{file}: p50 ms", justify="right")
+            made.add_column(f"ratio to {a.baseline}", justify="right", no_wrap=True)
+        made.add_column("")
         for name in rows:
             first, second = (next(r for r in p.rows if r.model == name) for p in (a, b))
             apart = first.ratio.high < second.ratio.low or second.ratio.high < first.ratio.low
-            table.add_row(
+            made.add_row(
                 name,
                 *(
                     cell
@@ -56,7 +54,7 @@ def print_comparison(
                 ),
                 "ratios differ" if apart else "intervals overlap",
             )
-        out.print(table)
+        out.print(made)
     for file, benchmark in zip(files, (one, other), strict=True):
         out.print(f"{file}: {environment_line(benchmark)}", soft_wrap=True)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["point_table", "print_benchmark"]
+__all__ = ["point_table", "print_benchmark", "profile_table"]
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from graphopt.benchmark_result import Benchmark, Point, Profile, Row
+from graphopt.benchmark_result import Benchmark, Point, Row
+from graphopt.benchmarking.candidates import FLOOR
 from graphopt.benchmarking.wording import (
     captured_text,
     environment_line,
@@ -19,9 +19,10 @@ from graphopt.benchmarking.wording import (
     provider_text,
     ratio_text,
 )
+from graphopt.tables import table
 
 _STYLES = {"faster": "green", "slower": "yellow", "no difference": ""}
-_OPERATORS = 8
+_OPERATORS = 10
 
 
 def print_benchmark(out: Console, benchmark: Benchmark) -> None:
@@ -32,13 +33,13 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
         for row in point.rows:
             if placed := provider_text(row.nodes):
                 out.print(f"{row.model}: {placed}")
-            if row.captured is None and "significantly" in row.captured_reason:
-                out.print(f"{row.model}: nothing captured to speak of: {row.captured_reason}")
+        if any("significantly" in row.captured_reason for row in point.rows):
+            out.print(f"nothing to capture: {FLOOR} is not significantly faster than the baseline")
         for failure in point.failures:
             out.print(Text(f"{failure.model}: not timed: {failure.reason}", "yellow"))
-        for row in point.rows:
-            if row.profile is not None:
-                out.print(_profile_table(row.model, row.profile))
+        if any(row.profile for row in point.rows):
+            out.print()
+            out.print(profile_table(point))
         out.print()
     for model in benchmark.models:
         out.print(f"{model.name}: {model.source}")
@@ -48,15 +49,15 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
 
 def point_table(point: Point) -> Table:
     """The rows of a point as a table: milliseconds, items a second, MB, ratio, captured share."""
-    table = _table("model")
-    headings = ("p50 ms", "p90 ms", "p99 ms", "per s", "MB", f"ratio to {point.baseline}", "", "")
-    for heading in headings[:-1]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.columns[-1].justify = "left"
-    table.add_column("captured", justify="right", no_wrap=True)
+    made = table("model")
+    for heading in ("p50 ms", "p90 ms", "p99 ms", "per s", "MB", f"ratio to {point.baseline}"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    made.add_column("", no_wrap=True)
+    if any(row.captured for row in point.rows):
+        made.add_column("captured", justify="right", no_wrap=True)
     for row in point.rows:
-        table.add_row(*_cells(row, point))
-    return table
+        made.add_row(*_cells(row, point)[: len(made.columns)])
+    return made
 
 
 def _cells(row: Row, point: Point) -> list[str | Text]:
@@ -72,40 +73,39 @@ def _cells(row: Row, point: Point) -> list[str | Text]:
     ]
 
 
-def _profile_table(model: str, profile: Profile) -> Table:
-    """Time by operator: the longest ones, and the shares of norms, residuals and biases."""
-    table = _table(f"{model}: operator", "nodes", "ms", "share")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    longest, rest = profile.operators[:_OPERATORS], profile.operators[_OPERATORS:]
-    for operator in longest:
-        table.add_row(
-            operator.operator, str(operator.nodes), *_time(operator.seconds, profile.seconds)
+def profile_table(point: Point) -> Table:
+    """Milliseconds of a call by operator, a column a model; at the end what they were spent on."""
+    profiles = {row.model: row.profile for row in point.rows if row.profile is not None}
+    times = {
+        model: {operator.operator: operator.seconds for operator in profile.operators}
+        for model, profile in profiles.items()
+    }
+    longest: dict[str, float] = {}
+    for seconds in times.values():
+        for operator, value in seconds.items():
+            longest[operator] = max(value, longest.get(operator, 0.0))
+    made = table("ms by operator")
+    for model in profiles:
+        made.add_column(model, justify="right")
+    ordered = sorted(longest, key=lambda operator: -longest[operator])
+    for operator in ordered[:_OPERATORS]:
+        made.add_row(
+            operator.removeprefix("com.microsoft."),
+            *(_time(times[model].get(operator, 0.0)) for model in profiles),
         )
-    if rest:
-        table.add_row(
-            f"{len(rest)} others",
-            str(sum(operator.nodes for operator in rest)),
-            *_time(sum(operator.seconds for operator in rest), profile.seconds),
-        )
-    table.add_section()
+    if others := ordered[_OPERATORS:]:
+        sums = (sum(times[model].get(name, 0.0) for name in others) for model in profiles)
+        made.add_row(f"{len(others)} others", *map(_time, sums))
+    made.add_section()
     for what in ("normalization", "residual", "bias"):
-        table.add_row(f"all {what}", "", *_time(getattr(profile, what), profile.seconds))
-    return table
+        spent = ((getattr(profile, what), profile.seconds) for profile in profiles.values())
+        made.add_row(what, *(_share(seconds, total) for seconds, total in spent))
+    return made
 
 
-def _time(seconds: float, total: float) -> tuple[str, str]:
-    return number(1e3 * seconds), f"{seconds / total:.1%}" if total else "-"
+def _time(seconds: float) -> str:
+    return number(1e3 * seconds) if seconds else "-"
 
 
-def _table(*headings: str) -> Table:
-    table = Table(
-        *headings,
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        collapse_padding=True,
-        header_style="bold",
-    )
-    table.columns[0].overflow = "fold"
-    return table
+def _share(seconds: float, total: float) -> str:
+    return f"{seconds / total:.1%}" if total else "-"
