@@ -90,6 +90,19 @@ def full_constant(g: Builder, x: Tensor) -> Tensor:
     return g.binary(op, x, g.constant(g.normal(shape)), flip=g.chance(40))
 
 
+def counted(g: Builder, x: Tensor) -> Tensor:
+    """Divides by the number of entries on some axis, which a Shape tells."""
+    one = Dim.static(1)
+    shape = g.node("Shape", [x], [Dim.static(x.rank)])
+    picked = g.below(x.rank)
+    if g.chance(50):
+        size = g.node("Gather", [shape, g.constant([picked])], [one])
+    else:
+        size = g.node("ReduceProd", [shape], [one], keepdims=1)
+    number = g.node("Cast", [size], [one], to=ir.DataType.DOUBLE)
+    return g.binary("Div", x, number)
+
+
 def self_centred(g: Builder, x: Tensor) -> Tensor:
     return g.binary("Sub", x, g.reduce("ReduceMean", x, x.axis))
 
@@ -116,6 +129,7 @@ MOVERS: list[Mover] = [
     cast,
     self_centred,
     layer_scale,
+    counted,
     *LAYOUTS,
     *PARTS,
 ]

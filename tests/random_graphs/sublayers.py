@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 from tests.random_graphs.builder import Builder
@@ -30,6 +31,8 @@ def sublayer(g: Builder, x: Tensor, memory: Tensor | None = None) -> Tensor:
     kinds: list[Callable[[Builder, Tensor], Tensor]] = [_linear, _perceptron, _gated]
     if x.is_last and x.rank in (2, 3) and x.dims[-2].least >= 2:
         kinds += [lambda g, x: _attention(g, x, memory or x)] * (5 if memory else 2)
+    if x.is_last and x.rank > 1 and x.dims[-2].is_static and x.dims[-2].least >= 3:
+        kinds.append(_mixer)
     y = g.pick(kinds)(g, x)
     if g.chance(12):
         shape = [x.size] + [1] * (x.rank - 1 - x.axis)
@@ -49,6 +52,18 @@ def _gated(g: Builder, x: Tensor) -> Tensor:
     size = 2 + g.below(4)
     gate = activation(g, linear(g, x, size))
     return linear(g, g.binary("Mul", gate, linear(g, x, size)), x.size)
+
+
+def _mixer(g: Builder, x: Tensor) -> Tensor:
+    """Maps over the features, then norms and maps over the tokens."""
+    y = linear(g, x, x.size)
+    swapped = [*range(x.rank - 2), x.rank - 1, x.rank - 2]
+    tokens = dataclasses.replace(g.transpose(y, swapped), axis=x.rank - 1)
+    mixed = [
+        linear(g, layer_norm(g, tokens, fused=True), tokens.size) for _ in range(1 + g.below(3))
+    ]
+    total = g.node("Sum", list(mixed), tokens.dims, tokens.axis)
+    return dataclasses.replace(g.transpose(total, swapped), axis=x.axis)
 
 
 def _heads(g: Builder, x: Tensor, heads: int, size: int) -> Tensor | None:
