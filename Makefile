@@ -74,7 +74,7 @@ $(VENV)/.demo: pyproject.toml constraints-dev.txt | $(BIN)/python
 
 # What development adds: test tools, linters, types.
 $(VENV)/.dev: $(VENV)/.demo
-	$(PIP) --editable '.[cpu,export,test,dev]'
+	$(PIP) --editable '.[cpu,export,bench,test,dev]'
 	@touch $@
 
 # The oldest versions; they are older than Python 3.13.

@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from graphopt.benchmark_result import Benchmark
+    from graphopt.benchmarking.running import benchmark
     from graphopt.errors import (
         EnvironmentFailure,
         GraphoptError,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from graphopt.verification import Verification, verify
 
 __all__ = [
+    "Benchmark",
     "EnvironmentFailure",
     "GraphoptError",
     "ModelError",
@@ -35,6 +38,7 @@ __all__ = [
     "UsageError",
     "Verification",
     "VerificationFailed",
+    "benchmark",
     "inspect",
     "library_path",
     "load",
@@ -44,6 +48,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Benchmark": "graphopt.benchmark_result",
     "EnvironmentFailure": "graphopt.errors",
     "GraphoptError": "graphopt.errors",
     "ModelError": "graphopt.errors",
@@ -54,6 +59,7 @@ _MODULES = {
     "UsageError": "graphopt.errors",
     "Verification": "graphopt.verification",
     "VerificationFailed": "graphopt.errors",
+    "benchmark": "graphopt.benchmarking.running",
     "inspect": "graphopt.optimization",
     "library_path": "graphopt.library",
     "load": "graphopt.loading",
