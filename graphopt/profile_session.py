@@ -59,9 +59,14 @@ def record(
     check_profiler(provider)
     version = ort_version()
     runtime: Any = importlib.import_module("onnxruntime")
+    name = _PROVIDERS[provider]
+    not_started = EnvironmentFailure(
+        f"{name} does not start in ONNX Runtime {version}: graphopt doctor says more"
+    )
+    if name not in runtime.get_available_providers():
+        raise not_started
     with tempfile.TemporaryDirectory(prefix="graphopt-profile-") as folder:
         options = _options(runtime, Path(folder), threads=threads, library=library)
-        name = _PROVIDERS[provider]
         try:
             session = runtime.InferenceSession(os.fspath(path), options, providers=[name])
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
@@ -69,9 +74,7 @@ def record(
                 f"ONNX Runtime {version} cannot load {path.name}: {_line(error)}"
             ) from error
         if session.get_providers()[0] != name:  # it falls back to the CPU with a warning
-            raise EnvironmentFailure(
-                f"{name} does not start in ONNX Runtime {version}: graphopt doctor says more"
-            )
+            raise not_started
         try:
             for _ in range(warmup + runs):
                 run(session, inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["distribution_plot", "latency_limits", "undrawn"]
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,7 +17,7 @@ from graphopt.bench_report.wording import milliseconds
 from graphopt.benchmark_result import Point
 from graphopt.benchmark_result import Row as Result
 
-_BINS = 64
+_FEWEST_BINS, _MOST_BINS = 12, 64
 _MARGIN = 0.04
 _TAIL = 0.6
 
@@ -31,7 +32,7 @@ def distribution_plot(point: Point, colours: Mapping[str, Colour]) -> Figure:
     canvas = Canvas(
         entries, limits=(1e3 * low, 1e3 * high), axis_label="milliseconds of a call", mark=30
     )
-    edges = np.linspace(low, high, _BINS + 1)
+    edges = np.linspace(low, high, _bins(point) + 1)
     for row, centre in zip(point.rows, canvas.centres, strict=True):
         _histogram(canvas, row, centre + canvas.mark / 2, edges, colours[row.model])
     return canvas.figure
@@ -47,6 +48,12 @@ def latency_limits(point: Point) -> tuple[float, float]:
     high = min(slow + _TAIL * (slow - low), max(row.p99 for row in point.rows))
     margin = _MARGIN * ((high - low) or high)
     return low - margin, high + margin
+
+
+def _bins(point: Point) -> int:
+    """Fewer bins for few calls, which would else stand alone like teeth."""
+    calls = min(sum(map(len, row.samples)) for row in point.rows)
+    return min(max(2 * math.isqrt(calls), _FEWEST_BINS), _MOST_BINS)
 
 
 def undrawn(point: Point) -> int:

@@ -12,10 +12,8 @@ from matplotlib.figure import Figure
 from graphopt.bench_report.canvas import Canvas, Heading, Row
 from graphopt.bench_report.palette import Colour, colour
 from graphopt.bench_report.svg import TIP
-from graphopt.bench_report.wording import percent_text, ratio_text
+from graphopt.benchmarking.wording import captured_text, ratio_text
 from graphopt.intervals import Estimate
-
-_WIDEST_SHARE = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,16 +42,11 @@ def ratio_plot(
     return canvas.figure
 
 
-def captured_plot(intervals: Sequence[Interval], colours: Mapping[str, Colour]) -> Figure:
-    """Captured shares with their intervals, and lines at 0 and at 100%.
-
-    Where the floor is hardly faster than the baseline, intervals are wider than the plot: an arrow
-    says that one goes on.
-    """
-    low = min(0.0, *(interval.estimate.low for interval in intervals))
-    high = max(1.0, *(interval.estimate.high for interval in intervals))
-    limits = (max(low, -_WIDEST_SHARE / 2) - 0.05, min(high, _WIDEST_SHARE) + 0.05)
-    canvas = _plot(intervals, colours, limits, "share of the cost of normalization", percent_text)
+def captured_plot(
+    intervals: Sequence[Interval], colours: Mapping[str, Colour], limits: tuple[float, float]
+) -> Figure:
+    """Captured shares with their intervals, and lines at 0 and at 100%."""
+    canvas = _plot(intervals, colours, limits, "share of the cost of normalization", captured_text)
     canvas.axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     for edge in (0, 1):
         canvas.rule(edge)
@@ -89,6 +82,7 @@ def _mark(
     limits: tuple[float, float],
     tip: str,
 ) -> None:
+    """Draw an interval; an arrow says that it goes on beyond the axis."""
     low, high = limits
     estimate = interval.estimate
     ends = (max(estimate.low, low), min(estimate.high, high))

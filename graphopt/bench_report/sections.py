@@ -4,13 +4,20 @@ from __future__ import annotations
 
 __all__ = ["Sections"]
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from matplotlib.figure import Figure
 
 from graphopt.bench_report import wording
 from graphopt.bench_report.distribution_plot import distribution_plot, undrawn
+from graphopt.bench_report.interval_groups import (
+    described,
+    plotfuls,
+    ratio_limits,
+    share_limits,
+    span,
+)
 from graphopt.bench_report.interval_plot import Interval, captured_plot, ratio_plot
 from graphopt.bench_report.model_colours import model_colours
 from graphopt.bench_report.operator_plot import changeable_plot, operator_plot, slices
@@ -23,9 +30,7 @@ from graphopt.bench_report.tables import (
     result_table,
 )
 from graphopt.benchmark_result import Benchmark
-from graphopt.intervals import Estimate
-
-_ROWS_IN_A_PLOT = 12
+from graphopt.benchmarking.wording import captured_text, ratio_text
 
 
 class Sections:
@@ -47,10 +52,12 @@ class Sections:
             f'<span class="muted">{escape(outcome.sentence)}</span></li>'
             for outcome in wording.outcomes(benchmark)
         )
+        warning = wording.warning(benchmark)
+        said = f'<p class="bad">{escape(warning)}</p>\n' if warning else ""
         return (
             f"<h1>{escape(benchmark.title)}: latency</h1>\n"
             f'<p class="muted">{escape(wording.constant_setting(benchmark))}<br>'
-            f"{escape(str(benchmark.environment))}</p>\n"
+            f"{escape(str(benchmark.environment))}</p>\n{said}"
             f'<ul class="outcomes">{items}</ul>'
         )
 
@@ -75,7 +82,7 @@ class Sections:
             for row in point.rows
             if row.model != point.baseline
         ]
-        limits = _limits([interval.estimate for interval in intervals])
+        limits = ratio_limits([interval.estimate for interval in intervals])
         caption = (
             f"Left of 1 is faster. Bars are {self._benchmark.method.confidence:.0%} intervals; "
             "a hollow mark says that one contains 1: no difference."
@@ -83,12 +90,12 @@ class Sections:
         return [
             self._figure(
                 ratio_plot(part, self._colours, limits),
-                f"Time relative to the baseline, {_range(part)}",
-                _described(part, wording.ratio_text),
+                f"Time relative to the baseline, {span(part)}",
+                described(part, ratio_text),
                 heading="Time relative to the baseline",
                 caption="" if number else caption,
             )
-            for number, part in enumerate(_parts(intervals))
+            for number, part in enumerate(plotfuls(intervals))
         ]
 
     def _captured(self) -> list[str]:
@@ -98,19 +105,20 @@ class Sections:
             for row in point.rows
             if row.captured is not None and row.model not in (point.baseline, *self._floors)
         ]
+        limits = share_limits([interval.estimate for interval in intervals])
         caption = (
             "Of the cost of normalization: at 0% a model costs what the baseline costs, at 100% "
             "what the same graph costs without its norms."
         )
         return [
             self._figure(
-                captured_plot(part, self._colours),
-                f"Captured share of the cost of normalization, {_range(part)}",
-                _described(part, wording.percent_text),
+                captured_plot(part, self._colours, limits),
+                f"Captured share of the cost of normalization, {span(part)}",
+                described(part, captured_text),
                 heading="Captured share",
                 caption="" if number else caption,
             )
-            for number, part in enumerate(_parts(intervals))
+            for number, part in enumerate(plotfuls(intervals))
         ]
 
     def latencies(self) -> str:
@@ -255,37 +263,3 @@ def _section(heading: str, introduction: str, content: str) -> str:
 
 def _grid(figures: Sequence[str]) -> str:
     return f'<div class="plots">{"".join(figures)}</div>' if figures else ""
-
-
-def _parts(intervals: Sequence[Interval]) -> Iterator[list[Interval]]:
-    """The intervals for each plot: whole points, and no more rows than one can take in."""
-    part: list[Interval] = []
-    for interval in intervals:
-        begins = not part or interval.point != part[-1].point
-        rows = sum(other.point == interval.point for other in intervals)
-        if part and begins and len(part) + rows > _ROWS_IN_A_PLOT:
-            yield part
-            part = []
-        part.append(interval)
-    if part:
-        yield part
-
-
-def _limits(ratios: Sequence[Estimate]) -> tuple[float, float]:
-    """An axis with room for all intervals and for 1."""
-    low = min((ratio.low for ratio in ratios), default=1.0)
-    high = max((ratio.high for ratio in ratios), default=1.0)
-    low, high = min(low, 1.0), max(high, 1.0)
-    margin = 0.05 * ((high - low) or 1.0)
-    return low - margin, high + margin
-
-
-def _described(intervals: Sequence[Interval], text: Callable[[Estimate], str]) -> str:
-    return "; ".join(
-        f"{interval.model} at {interval.point}: {text(interval.estimate)}" for interval in intervals
-    )
-
-
-def _range(intervals: Sequence[Interval]) -> str:
-    points = list(dict.fromkeys(interval.point for interval in intervals))
-    return points[0] if len(points) == 1 else f"{points[0]} to {points[-1]}"

@@ -9,6 +9,7 @@ from html import escape
 
 from graphopt.bench_report import wording
 from graphopt.benchmark_result import Failure, Point, Profile, Row
+from graphopt.benchmarking.wording import captured_text, number, ratio_text
 
 _TONES = {"faster": "good", "slower": "bad"}
 
@@ -23,7 +24,7 @@ def result_table(point: Point, floors: frozenset[str]) -> str:
     body = []
     for row in point.rows:
         cells = [wording.milliseconds(seconds) for seconds in (row.p50, row.p90, row.p99)]
-        cells.append(f"{row.throughput:,.1f}")
+        cells.append(number(row.throughput))
         cells.append(_ratio(row, point.baseline))
         cells.append("" if row.model in (point.baseline, *floors) else _captured(row))
         cells.append("" if row.memory is None else wording.memory_text(row.memory))
@@ -36,14 +37,13 @@ def _ratio(row: Row, baseline: str) -> str:
     if row.model == baseline:
         return "1"
     tone = _TONES.get(row.verdict, "none")
-    return f'{wording.ratio_text(row.ratio)} <span class="{tone}">{row.verdict}</span>'
+    return f'{ratio_text(row.ratio)} <span class="{tone}">{row.verdict}</span>'
 
 
 def _captured(row: Row) -> str:
     if row.captured is not None:
-        return wording.percent_text(row.captured)
-    reason = escape(row.captured_reason)
-    return f'<span class="none">{reason}</span>' if reason else ""
+        return captured_text(row.captured)
+    return "-" if row.captured_reason else ""
 
 
 def operator_table(profiles: Mapping[str, Profile]) -> str:

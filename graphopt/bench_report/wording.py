@@ -10,17 +10,15 @@ __all__ = [
     "milliseconds",
     "nodes_text",
     "outcomes",
-    "percent_text",
     "point_labels",
-    "ratio_text",
+    "warning",
 ]
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 
 from graphopt.benchmark_result import Benchmark, Point, Row
-from graphopt.intervals import Estimate
+from graphopt.benchmarking.wording import captured_text, number, ratio_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,13 +29,11 @@ class Outcome:
         model: Name of the model.
         figure: The ratio, or the range of the ratios.
         sentence: The verdict in words.
-        verdict: ``faster``, ``slower``, ``no difference`` or, where points differ, ``mixed``.
     """
 
     model: str
     figure: str
     sentence: str
-    verdict: str
 
 
 def point_labels(benchmark: Benchmark) -> tuple[str, ...]:
@@ -93,11 +89,11 @@ def outcomes(benchmark: Benchmark) -> tuple[Outcome, ...]:
 
 
 def _single(point: Point, row: Row) -> Outcome:
-    ratio = row.ratio
-    sentence = f"of the time of {point.baseline} [{ratio.low:.3f}, {ratio.high:.3f}]: {row.verdict}"
+    figure, interval = ratio_text(row.ratio).split(" ", 1)
+    sentence = f"of the time of {point.baseline} {interval}: {row.verdict}"
     if row.captured is not None:
-        sentence += f"; {row.captured.value:.0%} of the cost of normalization captured"
-    return Outcome(row.model, f"{ratio.value:.3f}", sentence, row.verdict)
+        sentence += f"; captured {captured_text(row.captured)} of the cost of normalization"
+    return Outcome(row.model, figure, sentence)
 
 
 def _several(model: str, rows: Sequence[tuple[Point, Row]]) -> Outcome:
@@ -111,47 +107,60 @@ def _several(model: str, rows: Sequence[tuple[Point, Row]]) -> Outcome:
     baselines = " or ".join(dict.fromkeys(point.baseline for point, _ in rows))
     said = ", ".join(f"{verdict} at {count}" for verdict, count in counts.items())
     sentence = f"of the time of {baselines}: {said} of {len(rows)} points"
-    verdict = verdicts[0] if len(counts) == 1 else "mixed"
     low, high = f"{min(values):.3f}", f"{max(values):.3f}"
-    return Outcome(model, low if low == high else f"{low} to {high}", sentence, verdict)
+    return Outcome(model, low if low == high else f"{low} to {high}", sentence)
 
 
 def method_sentences(benchmark: Benchmark) -> tuple[str, ...]:
     """How the figures came about, a sentence each."""
     method = benchmark.method
     clock = "CPU time of the calling thread" if method.clock == "thread_cpu" else "wall time"
-    calls = [len(row.samples[0]) for point in benchmark.points for row in point.rows]
-    least, most = min(calls, default=0), max(calls, default=0)
-    rounds = f"{least}" if least == most else f"{least} to {most}"
+    rows = [row for point in benchmark.points for row in point.rows]
+    openings = _span([len(row.samples) for row in rows])
+    rounds = _span([len(row.samples[0]) for row in rows])
     sentences = [
         f"Times are {clock}.",
-        f"All models of a point were opened {method.openings} times. Each opening was warmed up, "
-        f"then timed in {rounds} rounds. In a round every model was called once, in random order, "
+        f"Openings of all models at a point: {openings}. Each opening was warmed up, then timed; "
+        f"rounds in an opening: {rounds}. In a round every model was called once, in random order, "
         "so that a change of the machine's speed meets all of them alike. "
         f"{_times(method.settle)} before each timed call the model was called untimed. "
         "Idle sessions do not spin.",
         "A ratio is the median over the openings of the median over their rounds of the ratio in a "
         f"round. Its {method.confidence:.0%} interval is a percentile bootstrap over the openings "
-        f"({method.resamples} resamples). An interval that contains 1 is called no difference.",
+        f"({method.resamples} resamples), widened where they are few. An interval that contains 1 "
+        "is called no difference.",
         "Captured is (baseline - model) / (baseline - floor). The floor is the same graph without "
         "its norms: not the same function, only the limit of what removing them could gain.",
     ]
-    if any(row.profile is not None for point in benchmark.points for row in point.rows):
+    if any(row.profile is not None for row in rows):
         sentences.append(
-            "Times by operator are from ONNX Runtime's profiler, which slows a call down: they "
-            "tell shares, not latencies. A fused operator counts as what it is named for: a "
-            "residual added inside SkipLayerNormalization counts as normalization."
+            "Times by operator are from ONNX Runtime's profiler, which slows a call down, and one "
+            "model was profiled after the other: they tell shares, not latencies. A fused operator "
+            "counts as what it is named for: a residual added inside SkipLayerNormalization counts "
+            "as normalization."
         )
     if any(point.provider == "cuda" for point in benchmark.points):
         sentences.append(
             f"On CUDA, graphs were {'' if method.cuda_graph else 'not '}replayed and TF32 was "
             f"{'' if method.tf32 else 'not '}allowed."
         )
-    unstable = sum(not point.stable for point in benchmark.points)
-    if unstable:
-        count = f"{unstable} of {len(benchmark.points)} points"
-        sentences.append(f"At {count} a warm-up ended while a model was still becoming faster.")
     return (*sentences, f"Seed {method.seed}.")
+
+
+def warning(benchmark: Benchmark) -> str:
+    """What makes the figures doubtful, or "" where nothing does."""
+    unstable = sum(not point.stable for point in benchmark.points)
+    if not unstable:
+        return ""
+    return (
+        f"At {unstable} of {len(benchmark.points)} points a model was still becoming faster when "
+        "its warm-up ended: measure on a quieter machine."
+    )
+
+
+def _span(counts: Sequence[int]) -> str:
+    least, most = min(counts, default=0), max(counts, default=0)
+    return f"{least}" if least == most else f"{least} to {most}"
 
 
 def _times(count: int) -> str:
@@ -159,21 +168,8 @@ def _times(count: int) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    """Milliseconds in four significant digits, and never an exponent."""
-    value = 1e3 * seconds
-    digits = 3 - math.floor(math.log10(value)) if value > 0 else 0
-    return f"{value:.{max(0, digits)}f}"
-
-
-def ratio_text(ratio: Estimate) -> str:
-    """For example ``0.953 [0.948, 0.957]``."""
-    return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
-
-
-def percent_text(share: Estimate) -> str:
-    """For example ``83% [71%, 92%]``."""
-    value, low, high = (f"{100 * part:z.0f}%" for part in (share.value, share.low, share.high))
-    return f"{value} [{low}, {high}]"
+    """Seconds in milliseconds, with four significant digits."""
+    return number(1e3 * seconds)
 
 
 def nodes_text(nodes: Mapping[str, int]) -> str:

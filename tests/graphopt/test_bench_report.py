@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from graphopt.bench_report import render_html, write_html
+from graphopt.bench_report.interval_groups import share_limits
 from graphopt.bench_report.operator_plot import slices
 from graphopt.bench_report.palette import COLOURS
 from graphopt.bench_report.wording import (
@@ -19,8 +20,10 @@ from graphopt.bench_report.wording import (
     milliseconds,
     outcomes,
     point_labels,
+    warning,
 )
 from graphopt.benchmark_result import Benchmark, ModelInfo
+from graphopt.benchmarking.wording import number
 from graphopt.errors import EnvironmentFailure
 from graphopt.intervals import Estimate
 from tests.graphopt.benchmark_values import MODELS, benchmark, point, profile
@@ -129,7 +132,7 @@ def test_the_figures_are_those_of_the_benchmark(page: Page) -> None:
     for row in benchmark().points[0].rows:
         for seconds in (row.p50, row.p90, row.p99):
             assert milliseconds(seconds) in cells
-        assert f"{row.throughput:,.1f}" in cells
+        assert number(row.throughput) in cells
     assert "0.953 [0.948, 0.957] faster" in cells
     assert "0.998 [0.991, 1.004] no difference" in cells
     assert "3% [-4%, 12%]" in cells
@@ -221,7 +224,8 @@ def test_outcomes_of_one_point_and_of_several() -> None:
     assert list(single) == ["rms", "crms"]
     assert single["rms"].figure == "0.953"
     assert single["rms"].sentence == (
-        "of the time of original [0.948, 0.957]: faster; 59% of the cost of normalization captured"
+        "of the time of original [0.948, 0.957]: faster; "
+        "captured 59% [51%, 66%] of the cost of normalization"
     )
     slower = tuple(
         dataclasses.replace(row, ratio=Estimate(1.1, 1.05, 1.2)) if row.model == "rms" else row
@@ -235,13 +239,23 @@ def test_outcomes_of_one_point_and_of_several() -> None:
     assert several["crms"].figure == "0.998"
 
 
-def test_the_method_says_what_was_not_settled() -> None:
-    text = " ".join(method_sentences(benchmark(point(), point(8, stable=False))))
-    assert "At 1 of 2 points a warm-up ended while a model was still becoming faster." in text
-    assert "timed in 5 rounds" in text
+def test_the_method_is_told_as_it_was() -> None:
+    few = dataclasses.replace(
+        point(), rows=tuple(dataclasses.replace(r, samples=r.samples[:6]) for r in point().rows)
+    )
+    text = " ".join(method_sentences(benchmark(few, point(8))))
+    assert "Openings of all models at a point: 6 to 8." in text
+    assert "rounds in an opening: 5." in text
     assert "Once before each timed call" in text
     assert "CUDA" not in text
     assert "TF32 was not allowed" in " ".join(method_sentences(benchmark(point(provider="cuda"))))
+
+
+def test_an_unstable_warm_up_is_said_first(page: Page) -> None:
+    result = benchmark(point(), point(8, stable=False))
+    assert warning(result).startswith("At 1 of 2 points a model was still becoming faster")
+    assert warning(result) in Page(render_html(result)).texts["p"]
+    assert not [text for text in page.texts["p"] if "warm-up ended" in text]
 
 
 def test_the_parts_of_a_call_add_up() -> None:
@@ -259,6 +273,22 @@ def test_the_parts_of_a_call_add_up() -> None:
     for name, pieces in models.items():
         assert sum(piece.seconds for piece in pieces) == pytest.approx(profile(name).seconds)
         assert pieces[-1].seconds == pytest.approx(1.5e-3)  # an Add of another kind
+
+
+@pytest.mark.parametrize(
+    ("shares", "limits"),
+    [
+        ([Estimate(0.5, 0.4, 0.6)], (-0.05, 1.05)),
+        ([Estimate(0.5, -0.2, 0.6), Estimate(0.9, 0.8, 1.3)], (-0.275, 1.375)),
+        ([Estimate(0.5, -9.0, 40.0)], (-1.15, 2.15)),
+    ],
+)
+def test_the_axis_of_shares_is_no_longer_than_makes_sense(
+    shares: list[Estimate], limits: tuple[float, float]
+) -> None:
+    assert share_limits(shares) == pytest.approx(limits)
+    row = dataclasses.replace(point().rows[1], captured=shares[0])
+    assert "rms, batch 1" in render_html(benchmark(point(rows=(point().rows[0], row))))
 
 
 @pytest.mark.parametrize("dark", [False, True])

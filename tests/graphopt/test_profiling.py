@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from graphopt.errors import EnvironmentFailure, UsageError
@@ -98,6 +99,10 @@ def test_what_cannot_be_profiled_is_refused(
     monkeypatch.delenv("CUDA_LAUNCH_BLOCKING", raising=False)
     with pytest.raises(EnvironmentFailure, match="set the environment variable"):
         profile_model(path, {"x": X}, provider="cuda")
+    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(EnvironmentFailure, match="CUDAExecutionProvider does not start"):
+            profile_model(path, {"x": X}, provider="cuda")
     with pytest.raises(UsageError, match="unknown execution provider 'tpu'"):
         profile_model(path, {"x": X}, provider="tpu")
     (tmp_path / "empty.onnx").write_bytes(onnx.ModelProto().SerializeToString())
