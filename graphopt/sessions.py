@@ -7,12 +7,14 @@ __all__ = ["RuntimeRefused", "create_session", "ort_version", "run"]
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import onnx_ir as ir
 
 from graphopt.errors import EnvironmentFailure, ModelError, UsageError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir  # slow to import, and a process that measures one model needs it not
 
 Optimization = Literal["disable", "basic", "extended", "all"]
 
@@ -68,7 +70,7 @@ def create_session(
         EnvironmentFailure: ONNX Runtime is missing, it refuses the library, or the provider does
             not start.
     """
-    if isinstance(model, ir.Model):
+    if not isinstance(model, str | os.PathLike):
         from graphopt import saving  # not needed, so not imported, where there is a file
 
         with saving.temporary(model) as path:

@@ -92,12 +92,13 @@ class _Run:
     def result(self) -> Benchmark:
         library = next(iter(self.executions.values())).library
         environment = machine.describe(library=library, cuda="cuda" in self.executions)
+        for execution in self.executions.values():
+            # What does not start ends the benchmark before any work is done.
+            create_session(self.paths[0], provider=execution.provider, library=execution.library)
         points = []
         for dtype in self.dtypes:
             source = self._source(dtype)
             for execution in self.executions.values():
-                # An original that does not run here ends the benchmark before any work is done.
-                create_session(source, provider=execution.provider, library=execution.library)
                 points += self._points(source, dtype, execution)
         return Benchmark(
             title=self.paths[0].stem,

@@ -90,7 +90,8 @@ class Settings:
                 f"{self.openings} sessions of each model cannot carry a 95% interval: "
                 f"give at least {_MIN_OPENINGS}"
             )
-        if self.duration <= 0 or self.warmup < 1 or (self.iterations or 1) < 1:
+        iterations = 1 if self.iterations is None else self.iterations
+        if self.duration <= 0 or min(self.warmup, iterations) < 1:
             raise UsageError("duration, iterations and warmup are positive")
         if self.clock == "thread_cpu" and (set(self.threads) != {1} or "cuda" in self.providers):
             raise UsageError(
