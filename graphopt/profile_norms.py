@@ -14,31 +14,35 @@ from graphopt.passes.moments import scalar
 _MOMENTS = ("ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2")
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Reciprocal", "Neg", "Cast")
 _APPLIED_BY = ("Add", "Sub", "Mul", "Div")
+_SIZES = ("Shape", "Size")
+_OF_SIZES = ("Concat", "Gather", "ReduceProd", "Slice", "Squeeze", "Unsqueeze")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Statistic:
-    """A value computed from moments alone, such as a mean or a reciprocal deviation.
+    """A value computed from moments and sizes alone, such as a mean or a reciprocal deviation.
 
     Attributes:
         nodes: What computes it, the squares before the moments included.
         is_mean: True for a mean, or a multiple of one.
-        is_deviation: True where a root was taken on the way.
+        is_deviation: True where a root of moments was taken on the way.
+        is_size: True where no moment is among what it is computed from, but sizes alone.
     """
 
     nodes: frozenset[ir.Node]
-    is_mean: bool
-    is_deviation: bool
+    is_mean: bool = False
+    is_deviation: bool = False
+    is_size: bool = False
 
 
 def spelled_out_norms(graph: ir.Graph) -> set[ir.Node]:
     """The nodes of decomposed norms: of LayerNorm, RMSNorm, CRMSNorm and explicit recentring.
 
-    1. A statistic is a moment (ReduceMean, ReduceSum and their like), or an elementwise operator
-       of statistics and constants alone.
+    1. A statistic is a moment (ReduceMean, ReduceSum and their like), the size of an axis, or an
+       elementwise operator of statistics and constants alone.
     2. A norm applies a statistic to a value that is none: it subtracts a mean, or multiplies or
-       divides by something that a root was taken of. Thus a softmax (no root) and pooling (applied
-       to nothing) are no norms.
+       divides by a root of moments. Thus a softmax (no root), pooling (applied to nothing) and
+       attention's division by the root of a size are no norms.
     3. The norm is what computes the statistic, what applies it, and the elementwise operators with
        per-feature constants (gamma, beta) and Casts that follow.
 
@@ -54,9 +58,15 @@ def spelled_out_norms(graph: ir.Graph) -> set[ir.Node]:
             squares = frozenset(_squares(node.inputs[0]))
             rooted = node.op_type == "ReduceL2"
             statistics[result] = _Statistic(squares | {node}, not squares, rooted)
+            continue
+        operands = [value for value in node.inputs if value and not is_constant(value)]
+        known = [statistics[value] for value in operands if value in statistics]
+        if node.op_type in _SIZES:
+            statistics[result] = _Statistic(frozenset({node}), is_size=True)
+        elif node.op_type in _OF_SIZES:
+            if known and len(known) == len(operands) and all(part.is_size for part in known):
+                statistics[result] = _combined(node, known)
         elif node.op_type in _ELEMENTWISE:
-            operands = [value for value in node.inputs if value and not is_constant(value)]
-            known = [statistics[value] for value in operands if value in statistics]
             if known and len(known) == len(operands):
                 statistics[result] = _combined(node, known)
             elif known and node.op_type in _APPLIED_BY:
@@ -96,10 +106,14 @@ def _squares(value: ir.Value | None) -> Iterable[ir.Node]:
 
 
 def _combined(node: ir.Node, parts: list[_Statistic]) -> _Statistic:
+    moments = [part for part in parts if not part.is_size]
+    means = all(part.is_mean for part in moments) and node.op_type not in ("Sqrt", "Pow")
     return _Statistic(
         nodes=frozenset({node}).union(*(part.nodes for part in parts)),
-        is_mean=all(part.is_mean for part in parts) and node.op_type not in ("Sqrt", "Pow"),
-        is_deviation=_takes_a_root(node) or any(part.is_deviation for part in parts),
+        is_mean=bool(moments) and means,
+        is_deviation=bool(moments)
+        and (_takes_a_root(node) or any(part.is_deviation for part in moments)),
+        is_size=not moments,
     )
 
 

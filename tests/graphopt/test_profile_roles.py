@@ -26,7 +26,9 @@ def roles(body: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dic
             "bias": (1, 1, 4),
         }.items()
     )
-    scalars = "float epsilon = {1e-5}, float two = {2.0}, float minus_half = {-0.5}"
+    scalars = (
+        "float epsilon = {1e-5}, float two = {2.0}, float minus_half = {-0.5}, int64 last = {-1}"
+    )
     last = body.strip().splitlines()[-1].split("=")[0].strip()
     model = ir.from_onnx_text(
         '<ir_version: 10, opset_import: ["" : 17, "com.microsoft" : 1, "graphopt" : 1]> '
@@ -185,6 +187,36 @@ def test_a_broadcast_sum_is_no_residual() -> None:
             """,
             {},
             id="CRMSNorm",
+        ),
+        pytest.param(
+            """
+            shape = Shape (x)
+            length = Gather (shape, last)
+            size = Cast <to = 1> (length)
+            d = Add (size, epsilon)
+            total = ReduceSum (x)
+            square = Mul (total, total)
+            q = Mul (x, x)
+            squares = ReduceSum (q)
+            energy = Add (squares, square)
+            v = Div (energy, d)
+            r = Sqrt (v)
+            f = Reciprocal (r)
+            y = Mul (x, f)
+            """,
+            {},
+            id="CRMSNorm that reads its size",
+        ),
+        pytest.param(
+            """
+            shape = Shape (x)
+            length = Gather (shape, last)
+            size = Cast <to = 1> (length)
+            r = Sqrt (size)
+            y = Div (x, r)
+            """,
+            dict.fromkeys(("shape", "length", "size", "r", "y"), "other"),
+            id="the root of a size is no norm",
         ),
         pytest.param(
             """
