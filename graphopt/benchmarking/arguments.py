@@ -7,7 +7,7 @@ __all__ = ["to_dim_lists", "to_integers", "to_shape_lists"]
 from collections.abc import Sequence
 
 from graphopt.errors import UsageError
-from graphopt.parameters import to_dims, to_shapes
+from graphopt.parameters import to_shapes
 
 
 def to_integers(text: str) -> tuple[int, ...]:
@@ -33,7 +33,10 @@ def to_dim_lists(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         name, _, sizes = text.rpartition("=")
         if name in lists:
             raise UsageError(f"--dim {text!r}: give all sizes of {name!r} at once: NAME=1,8,32")
-        lists[name] = tuple(to_dims([f"{name}={size}"])[name] for size in sizes.split(","))
+        parts = [part.strip() for part in sizes.split(",")]
+        if not name or not all(part.isdecimal() and int(part) for part in parts):
+            raise UsageError(f"--dim {text!r}: write it as NAME=N or NAME=N,N with N at least 1")
+        lists[name] = tuple(int(part) for part in parts)
     return lists
 
 

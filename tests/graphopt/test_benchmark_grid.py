@@ -96,7 +96,7 @@ def test_lists_are_read() -> None:
         (to_integers, "1,x", "'1,x' is no list of numbers: write it as 1,8,32"),
         (to_integers, "1,,2", "is no list of numbers"),
         (to_integers, "-1", "is no list of numbers"),
-        (to_dim_lists, ["n=1,0"], "--dim 'n=0'"),
+        (to_dim_lists, ["n=1,0"], "--dim 'n=1,0': write it as NAME=N"),
         (to_dim_lists, ["n=1", "n=2"], "give all sizes of 'n' at once"),
         (to_shape_lists, ["x:1,-2"], "--input-shape 'x:1,-2'"),
     ],
