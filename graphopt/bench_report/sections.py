@@ -58,7 +58,7 @@ class Sections:
             f"<h1>{escape(benchmark.title)}: latency</h1>\n"
             f'<p class="muted">{escape(wording.constant_setting(benchmark))}<br>'
             f"{escape(str(benchmark.environment))}</p>\n{said}"
-            f'<ul class="outcomes">{items}</ul>'
+            + (f'<ul class="outcomes">{items}</ul>' if items else "")
         )
 
     def gains(self) -> str:
