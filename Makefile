@@ -51,7 +51,7 @@ format: $(VENV)/.dev  ## Format the code and apply the lint fixes that are safe
 
 bench: $(VENV)/.dev  ## Print what optimizing costs and what it gains (best on a quiet machine)
 	$(BIN)/python benchmarks/optimize_cost.py
-	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/kernels.py
 
 clean:  ## Remove everything that these tasks created, the virtual environment too

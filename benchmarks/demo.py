@@ -14,18 +14,9 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
-
-from graphopt.floor import remove_all_norms
-from graphopt.inputs import generate_inputs
-from graphopt.latency import latency_table, measure_models, method_text
-from graphopt.loading import load
-from graphopt.saving import save
 
 DIRECTORY = Path("demo")
 ORIGINAL = DIRECTORY / "vit-ti-16.onnx"
-OPTIMIZED = DIRECTORY / "vit-ti-16.rms.onnx"
-FLOOR = DIRECTORY / "vit-ti-16.floor.onnx"
 SECONDS = 60
 
 
@@ -38,22 +29,7 @@ def main() -> None:
     run(console, "optimize", str(ORIGINAL), "--variant", "rms", "--force")
 
     console.print("\nLatency of one image on one thread, with the norm-free floor beside it:")
-    inputs = generate_inputs(load(ORIGINAL), dims={"batch": 1}).arrays
-    floor = load(ORIGINAL)
-    remove_all_norms(floor, inputs)
-    save(floor, FLOOR, force=True)
-    models = {"original": ORIGINAL, "rms": OPTIMIZED, "floor": FLOOR}
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("measuring", total=1.0)
-        samples, environment = measure_models(
-            models,
-            inputs,
-            duration=SECONDS,
-            clock="thread_cpu",
-            progress=lambda share: progress.update(task, completed=share),
-        )
-    console.print(latency_table(samples, baseline="original", floor="floor"))
-    console.print(f"\n{method_text(samples)}\n{environment}", highlight=False)
+    run(console, "bench", str(ORIGINAL), "--clock", "thread_cpu", "--duration", str(SECONDS))
 
 
 def run(console: Console, *arguments: str) -> None:

@@ -20,9 +20,9 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from graphopt.benchmarking.wording import ratio_text
 from graphopt.comparison import compare
 from graphopt.environment import describe_environment
-from graphopt.latency import method_text, ratio_text
 from graphopt.library import instruction_set, library_path
 from graphopt.measurement import Call, Samples, measure
 
@@ -96,7 +96,8 @@ def main() -> None:
         print(f"| {d} | {' | '.join(cells(samples))} |", flush=True)
     environment = describe_environment("CPUExecutionProvider", threads=1)
     print(f"\n{options.rows} rows, float32, {instruction_set(library_path())}; {environment}")
-    print(method_text(samples))
+    openings, rounds = next(iter(samples.seconds.values())).shape
+    print(f"{openings} sessions x {rounds} interleaved rounds, 95% bootstrap intervals")
 
 
 def cells(samples: Samples) -> list[str]:
