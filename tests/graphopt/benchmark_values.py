@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 
 from graphopt.benchmark_result import (
@@ -50,7 +53,7 @@ def profile(model: str) -> Profile:
     return Profile(operators, 40e-3 + seconds, seconds, residual=2e-3, bias=1.5e-3, calls=20)
 
 
-def point(batch: int = 1, *, profiled: bool = True, **changes: object) -> Point:
+def point(batch: int = 1, *, profiled: bool = True, **changes: Any) -> Point:
     """A point of all four models, of which ``rms`` is faster and ``crms`` is not."""
     noise = np.random.default_rng(batch).gamma(2.0, 0.005, size=(8, 5))
     rows = []
@@ -73,17 +76,17 @@ def point(batch: int = 1, *, profiled: bool = True, **changes: object) -> Point:
                 profile=profile(model.name) if profiled else None,
             )
         )
-    fields: dict[str, object] = {
-        "provider": "cpu",
-        "threads": 1,
-        "dtype": "float32",
-        "batch": batch,
-        "dims": {"batch": batch},
-        "shapes": {"pixels": (batch, 3, 224, 224)},
-        "baseline": "original",
-        "rows": tuple(rows),
-    }
-    return Point(**(fields | changes))  # type: ignore[arg-type]
+    whole = Point(
+        provider="cpu",
+        threads=1,
+        dtype="float32",
+        batch=batch,
+        dims={"batch": batch},
+        shapes={"pixels": (batch, 3, 224, 224)},
+        baseline="original",
+        rows=tuple(rows),
+    )
+    return dataclasses.replace(whole, **changes)
 
 
 def benchmark(*points: Point, models: tuple[ModelInfo, ...] = MODELS) -> Benchmark:
