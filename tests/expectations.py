@@ -98,22 +98,20 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Compressed:
-    """What crms achieves, the same in both bases, and how `--ops custom` writes each variant.
+    """What crms achieves, the same in both bases, and how `--ops custom` writes it.
 
     Attributes:
         norms: compressed norms.
         encoders: explicit encoders.
         decoders: explicit decoders.
-        rms: RMSNorm and SkipRMSNorm under rms, twins merged.
-        whole: of the RMSNorms and SkipRMSNorms those that crms leaves at d features.
-        small: the operators over d - 1 features.
+        whole: operators over d features, twins merged.
+        small: operators over d - 1 features.
         whole_for: how the reasons begin for which other converted norms are not compressed.
     """
 
     norms: int
     encoders: int
     decoders: int
-    rms: Pair
     whole: Pair
     small: Pair
     whole_for: tuple[str, ...] = ()
@@ -125,48 +123,47 @@ PRICE = "an encoder or decoder would cost more"
 """The one reason that names no node."""
 
 _COMPRESSED = {
-    "vit-ti-16-tiny": Compressed(5, 0, 0, (1, 4), (0, 0), (1, 4)),
-    "paper-vit-ti-16-tiny": Compressed(5, 0, 0, (1, 4), (0, 0), (1, 4)),
-    "paper-gpt-s-tiny": Compressed(5, 0, 0, (1, 4), (0, 0), (1, 4)),
-    "dinov2-small-tiny": Compressed(4, 0, 1, (1, 4), (1, 0), (1, 3), _OUTPUT),
-    "clip-vit-b-32-text-tiny": Compressed(4, 0, 1, (1, 4), (1, 0), (1, 3), _OUTPUT),
-    "clip-vit-b-32-vision-tiny": Compressed(5, 1, 0, (3, 3), (1, 0), (2, 3), ("Add",)),
-    "gpt2-tiny": Compressed(4, 0, 1, (1, 4), (1, 0), (1, 3), _BETA),
-    "gpt2-with-past-tiny": Compressed(4, 0, 1, (1, 4), (1, 0), (1, 3), _BETA),
-    "gpt2-hidden-tiny": Compressed(4, 1, 1, (1, 4), (1, 0), (1, 3), _BETA),
-    "opt-125m-tiny": Compressed(4, 0, 1, (4, 1), (1, 0), (3, 1), _BETA),
-    "pythia-160m-tiny": Compressed(4, 0, 1, (1, 2), (1, 0), (1, 1), _BETA),
-    "phi-1-tiny": Compressed(3, 0, 0, (1, 2), (0, 0), (1, 2)),
-    "whisper-tiny-encoder-tiny": Compressed(4, 1, 1, (1, 4), (1, 0), (1, 3), _OUTPUT),
-    "whisper-tiny-decoder-tiny": Compressed(6, 0, 1, (1, 6), (1, 0), (1, 5), _BETA),
-    "m2m100-tiny": Compressed(11, 0, 1, (2, 10), (1, 0), (2, 9), _BETA),
-    "bert-base-tiny": Compressed(0, 0, 0, (1, 0), (1, 0), (0, 0), ("Add",)),
-    "convnext-t-tiny": Compressed(0, 0, 0, (1, 0), (1, 0), (0, 0), ("Conv",)),
-    "swin-t-tiny": Compressed(0, 0, 0, (2, 4), (2, 4), (0, 0), ("Add", "Pad", "Reshape", PRICE)),
-    "llama-160m-tiny": Compressed(0, 0, 0, (0, 0), (0, 0), (0, 0)),
-    "deit-b-16-tiny": Compressed(5, 0, 0, (1, 4), (0, 0), (1, 4)),
-    "beit-b-16-tiny": Compressed(5, 0, 0, (2, 3), (0, 0), (2, 3)),
-    "gptj-6b-tiny": Compressed(0, 0, 0, (1, 2), (1, 2), (0, 0), (*_BETA, PRICE)),
-    "codegen-350m-tiny": Compressed(0, 0, 0, (1, 2), (1, 2), (0, 0), (*_BETA, PRICE)),
-    "bloom-560m-tiny": Compressed(6, 1, 1, (2, 6), (2, 0), (1, 5), (*_BETA, "Add")),
-    "falcon-7b-tiny": Compressed(0, 0, 0, (1, 2), (1, 2), (0, 0), _BETA),
-    "mpt-1b-tiny": Compressed(5, 0, 0, (1, 4), (0, 0), (1, 4)),
-    "stablelm-2-1.6b-tiny": Compressed(0, 0, 0, (9, 4), (9, 4), (0, 0), (*_BETA, "Slice")),
-    "starcoder2-3b-tiny": Compressed(4, 0, 1, (1, 4), (1, 0), (1, 3), _BETA),
-    "nemotron-4b-tiny": Compressed(0, 0, 0, (1, 4), (1, 4), (0, 0), _BETA),
-    "xglm-564m-tiny": Compressed(4, 0, 1, (1, 4), (1, 0), (1, 3), _BETA),
-    "modernbert-base-tiny": Compressed(5, 1, 1, (1, 6), (2, 0), (0, 5), ("Add", *_OUTPUT)),
-    "esm2-t12-35m-tiny": Compressed(6, 0, 1, (1, 6), (1, 0), (1, 5), _OUTPUT),
-    "pegasus-large-tiny": Compressed(12, 0, 0, (2, 10), (0, 0), (2, 10)),
-    "siglip-b-16-vision-tiny": Compressed(6, 0, 1, (1, 6), (1, 0), (1, 5), ("MatMul",)),
-    "videomae-b-tiny": Compressed(5, 0, 0, (2, 3), (0, 0), (2, 3)),
-    "ast-b-tiny": Compressed(6, 0, 1, (1, 6), (1, 0), (1, 5), ("Add",)),
-    "wav2vec2-large-tiny": Compressed(5, 1, 0, (4, 4), (3, 0), (1, 4), ("Gelu",)),
+    "vit-ti-16-tiny": Compressed(5, 0, 0, (0, 0), (1, 4)),
+    "paper-vit-ti-16-tiny": Compressed(5, 0, 0, (0, 0), (1, 4)),
+    "paper-gpt-s-tiny": Compressed(5, 0, 0, (0, 0), (1, 4)),
+    "dinov2-small-tiny": Compressed(4, 0, 1, (1, 0), (1, 3), _OUTPUT),
+    "clip-vit-b-32-text-tiny": Compressed(4, 0, 1, (1, 0), (1, 3), _OUTPUT),
+    "clip-vit-b-32-vision-tiny": Compressed(5, 1, 0, (1, 0), (2, 3), ("Add",)),
+    "gpt2-tiny": Compressed(4, 0, 1, (1, 0), (1, 3), _BETA),
+    "gpt2-with-past-tiny": Compressed(4, 0, 1, (1, 0), (1, 3), _BETA),
+    "gpt2-hidden-tiny": Compressed(4, 1, 1, (1, 0), (1, 3), _BETA),
+    "opt-125m-tiny": Compressed(4, 0, 1, (1, 0), (3, 1), _BETA),
+    "pythia-160m-tiny": Compressed(4, 0, 1, (1, 0), (1, 1), _BETA),
+    "phi-1-tiny": Compressed(3, 0, 0, (0, 0), (1, 2)),
+    "whisper-tiny-encoder-tiny": Compressed(4, 1, 1, (1, 0), (1, 3), _OUTPUT),
+    "whisper-tiny-decoder-tiny": Compressed(6, 0, 1, (1, 0), (1, 5), _BETA),
+    "m2m100-tiny": Compressed(11, 0, 1, (1, 0), (2, 9), _BETA),
+    "bert-base-tiny": Compressed(0, 0, 0, (1, 0), (0, 0), ("Add",)),
+    "convnext-t-tiny": Compressed(0, 0, 0, (1, 0), (0, 0), ("Conv",)),
+    "swin-t-tiny": Compressed(0, 0, 0, (2, 4), (0, 0), ("Add", "Pad", "Reshape", PRICE)),
+    "llama-160m-tiny": Compressed(0, 0, 0, (0, 0), (0, 0)),
+    "deit-b-16-tiny": Compressed(5, 0, 0, (0, 0), (1, 4)),
+    "beit-b-16-tiny": Compressed(5, 0, 0, (0, 0), (2, 3)),
+    "gptj-6b-tiny": Compressed(0, 0, 0, (1, 2), (0, 0), (*_BETA, PRICE)),
+    "codegen-350m-tiny": Compressed(0, 0, 0, (1, 2), (0, 0), (*_BETA, PRICE)),
+    "bloom-560m-tiny": Compressed(6, 1, 1, (2, 0), (1, 5), (*_BETA, "Add")),
+    "falcon-7b-tiny": Compressed(0, 0, 0, (1, 2), (0, 0), _BETA),
+    "mpt-1b-tiny": Compressed(5, 0, 0, (0, 0), (1, 4)),
+    "stablelm-2-1.6b-tiny": Compressed(0, 0, 0, (9, 4), (0, 0), (*_BETA, "Slice")),
+    "starcoder2-3b-tiny": Compressed(4, 0, 1, (1, 0), (1, 3), _BETA),
+    "nemotron-4b-tiny": Compressed(0, 0, 0, (1, 4), (0, 0), _BETA),
+    "xglm-564m-tiny": Compressed(4, 0, 1, (1, 0), (1, 3), _BETA),
+    "modernbert-base-tiny": Compressed(5, 1, 1, (2, 0), (0, 5), ("Add", *_OUTPUT)),
+    "esm2-t12-35m-tiny": Compressed(6, 0, 1, (1, 0), (1, 5), _OUTPUT),
+    "pegasus-large-tiny": Compressed(12, 0, 0, (0, 0), (2, 10)),
+    "siglip-b-16-vision-tiny": Compressed(6, 0, 1, (1, 0), (1, 5), ("MatMul",)),
+    "videomae-b-tiny": Compressed(5, 0, 0, (0, 0), (2, 3)),
+    "ast-b-tiny": Compressed(6, 0, 1, (1, 0), (1, 5), ("Add",)),
+    "wav2vec2-large-tiny": Compressed(5, 1, 0, (3, 0), (1, 4), ("Gelu",)),
 }
 _BY_EXPORTER = {
     ("swin-t-tiny", "torchscript"): replace(
         _COMPRESSED["swin-t-tiny"],
-        rms=(4, 2),
         whole=(4, 2),
         whole_for=("Add", "Pad", "GlobalAveragePool", PRICE),
     ),

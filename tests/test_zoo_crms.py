@@ -1,4 +1,4 @@
-"""The zoo compressed to d - 1 features in both bases, and every variant in custom operators."""
+"""The zoo compressed to d - 1 features, in both bases, in standard and in custom operators."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ from tests.expectations import EXPECTED, PRICE, compressed
 
 _EXPORTERS = {row.name: row.exporters for row in describe()}
 _BASES = ("orthonormal", "drop")
-_CUSTOM = ("rms", "orthonormal", "drop")
 
 
-def _cases(choices: tuple[str, ...]) -> list[object]:
-    """Every model, exporter and choice; of each model one is fast, another from row to row."""
+def _cases() -> list[object]:
+    """Every model, exporter and basis; of each model one is fast, another from row to row."""
     found: list[object] = []
     for row, name in enumerate(EXPECTED):
-        every = list(itertools.product(_EXPORTERS[name], choices))
-        for place, (exporter, choice) in enumerate(every):
+        every = list(itertools.product(_EXPORTERS[name], _BASES))
+        for place, case in enumerate(every):
             marks = () if place == row % len(every) else (pytest.mark.slow,)
-            found.append(pytest.param(name, exporter, choice, marks=marks))
+            found.append(pytest.param(name, *case, marks=marks))
     return found
 
 
-@pytest.mark.parametrize(("name", "exporter", "basis"), _cases(_BASES))
+_CASES = _cases()
+
+
+@pytest.mark.parametrize(("name", "exporter", "basis"), _CASES)
 def test_compresses_what_it_should_and_stays_the_same_function(
     name: str, exporter: str, basis: str, zoo_model: ZooModel
 ) -> None:
@@ -127,33 +129,25 @@ def _assert_sizes(model: ir.Model, axes: dict[str | None, FeatureAxis]) -> None:
     assert static == {name: axes[name].size - 1 for name in static}
 
 
-@pytest.mark.parametrize(("name", "exporter", "variant"), _cases(_CUSTOM))
+@pytest.mark.parametrize(("name", "exporter", "basis"), _CASES)
 def test_runs_alike_in_custom_operators(
-    name: str, exporter: str, variant: str, zoo_model: ZooModel
+    name: str, exporter: str, basis: str, zoo_model: ZooModel
 ) -> None:
     path = zoo_model(name, exporter=exporter)
     model = ir.load(path)
-    options = {"variant": "rms"} if variant == "rms" else {"variant": "crms", "basis": variant}
-    pipeline.run(model, pipeline.Options(ops="custom", **options))
-    found = collections.Counter(
-        n.op_type for n in model.graph.all_nodes() if n.domain == "graphopt"
-    )
-    assert found == _operators(name, exporter, variant)
+    pipeline.run(model, pipeline.Options(variant="crms", basis=basis, ops="custom"))
+    nodes = [node for node in model.graph.all_nodes() if node.domain == "graphopt"]
+    assert collections.Counter(node.op_type for node in nodes) == _operators(name, exporter, basis)
     for library in {None, find_library("cpu")}:
         result = verify(path, model, library=library)
         assert result.status == "passed", (library, result.reason, result.outputs)
 
 
-def _operators(name: str, exporter: str, variant: str) -> collections.Counter[str]:
+def _operators(name: str, exporter: str, basis: str) -> collections.Counter[str]:
     """How many of each custom operator there are."""
     row = compressed(name, exporter)
-    if variant == "rms":
-        pairs = {"RMSNorm": row.rms}
-    elif variant == "orthonormal":
-        pairs = {"RMSNorm": (row.whole[0] + row.small[0], row.whole[1] + row.small[1])}
-    else:
-        pairs = {"RMSNorm": row.whole, "CRMSNorm": row.small}
-    counts = {}
-    for operator, (plain, fused) in pairs.items():
-        counts |= {operator: plain, f"Skip{operator}": fused}
-    return collections.Counter(counts)
+    small = "CRMSNorm" if basis == "drop" else "RMSNorm"
+    found: collections.Counter[str] = collections.Counter()
+    for operator, (plain, fused) in (("RMSNorm", row.whole), (small, row.small)):
+        found += {operator: plain, f"Skip{operator}": fused}
+    return found
