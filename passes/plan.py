@@ -210,7 +210,8 @@ def _compressed(plan: Plan, basis: str | None, squeezed: Compression, chosen: se
     found = plan.trace
     norms = frozenset(norm for norm in plan.converted if ("compresses", norm) in chosen)
     streams = frozenset(s for s in found.streams if ("compressed", s) in chosen)
-    runtime = [s for s in (*found.streams, *found.centred) if not _is_constant(s)]
+    ordered = (*found.streams, *sorted(found.centred, key=str))  # a set has no order of its own
+    runtime = [stream for stream in ordered if not _is_constant(stream)]
     encoded = [s for s in runtime if ("encoded", s) in chosen and s not in streams]
     decoded = [s for s in found.streams if s in streams and ("unread", s) not in chosen]
     return dataclasses.replace(

@@ -615,6 +615,21 @@ def test_the_variant_rms_compresses_nothing() -> None:
     assert not any(norm.uncompressed for norm in summary.norms)
 
 
+def test_the_plan_has_one_order() -> None:
+    """Encoders of values that are centred already come in one order, run after run."""
+    names = [f"s{i}" for i in range(8)]
+    body = "r = ReduceMean<axes=[-1]>(a) " + " ".join(
+        f"{s} = Sub(a, r) n{s} = LayerNormalization({s}, g, c) p{s} = MatMul(n{s}, v) "
+        f"m{s} = LayerNormalization<epsilon=0.1>({s}, g, c) q{s} = MatMul(m{s}, v) "
+        f"y{s} = Add(p{s}, q{s})"
+        for s in names
+    )
+    outputs = ", ".join(f"float[B,S,6] y{s}" for s in names)
+    model = graph(body, "g[8] c[8] v[8,6]", inputs="float[B,S,8] a", outputs=outputs)
+    summary = optimized(model, variant="crms").summary
+    assert [change.value for change in summary.basis_changes] == names
+
+
 def _shape_of(model: ir.Model, name: str) -> list[object]:
     return list(model.graph.initializers[name].shape)
 
