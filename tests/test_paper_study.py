@@ -27,7 +27,14 @@ def scripts() -> Iterator[dict[str, ModuleType]]:
     """The modules of the study, with the size vit-demo beside the paper's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(SCRIPTS)
-        names = ("paper_variants", "paper_tables", "paper_limits", "paper_points", "paper")
+        names = (
+            "paper_variants",
+            "paper_tables",
+            "paper_limits",
+            "paper_points",
+            "paper_study",
+            "paper",
+        )
         modules = {name: importlib.import_module(name) for name in names}
         patch.setitem(modules["paper_variants"].SIZES, "vit-demo", "paper-vit-demo")
         yield modules
@@ -253,8 +260,8 @@ def test_runs_in_small(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(scripts["paper"], "export_pair", lambda size, dtype, folder: pair)
-    monkeypatch.setattr(scripts["paper"], "DRAFTS", tmp_path / "drafts")
+    monkeypatch.setattr(scripts["paper_study"], "export_pair", lambda size, dtype, folder: pair)
+    monkeypatch.setattr(scripts["paper_study"], "DRAFTS", tmp_path / "drafts")
     arguments = ["--sizes", "vit-demo", "--batches", "1,3", "--duration", "1"]
     scripts["paper"].main([*arguments, "--providers", "cpu", "--json", str(tmp_path / "json")])
     printed = capsys.readouterr().out
