@@ -11,9 +11,9 @@ a 95% bootstrap interval. Below stand the mean ratios beside the paper's, and wh
 with the reason: memory, time, or what this machine does not have. Run it on a quiet machine.
 
 The paper's mixed precision is PyTorch's autocast, which leaves norms in float32; here float16 is
-the type of all weights and activations. On the CPU, where ONNX Runtime is slow in it, it is run
-only if --dtypes asks for it. pre-crms is in graphopt's orthonormal basis, or with --basis drop in
-the paper's.
+the type of all weights and activations. On the CPU, where ONNX Runtime computes most of it in
+float32 between casts, it is run only if --dtypes asks for it. pre-crms is in graphopt's orthonormal
+basis, or with --basis drop in the paper's.
 """
 
 from __future__ import annotations
