@@ -79,7 +79,8 @@ class _Compression:
         for value, axis in (*self.compressed.items(), *self.between.items()):
             self._restore_shapes(value, axis)
         inner = {s.value: s.axis for s in self.streams}
-        for value, axis in {**inner, **self.compressed, **self.between}.items():
+        dead = {value: s.axis for s in self.streams for value in _dead_results(s.value)}
+        for value, axis in {**dead, **inner, **self.compressed, **self.between}.items():
             self._shrink(value, axis)
         self.record["streams compressed"] = len(self.compressed)
 
@@ -198,6 +199,13 @@ def _current(value: ir.Value) -> ir.Value:
     found = value.meta.get(BIASED, value)
     assert isinstance(found, ir.Value)
     return found
+
+
+def _dead_results(value: ir.Value) -> list[ir.Value]:
+    """Results that nobody reads, beside ``value``: their declared shapes shrink, too."""
+    node = value.producer()
+    results = () if node is None else node.outputs
+    return [other for other in results if not other.uses() and not other.is_graph_output()]
 
 
 def _is_new_bias(node: ir.Node, index: int, operand: ir.Value, size: int) -> bool:

@@ -78,7 +78,7 @@ def compression(
             continue
         worth = _SHARE_OF_DECODER * _price(norm.stream, costs.decoding, 4, costs, rows)
         copied[norm] = _shared_bytes(part)
-        gains[norm] = worth - rate * copied[norm]
+        gains[norm] = worth - (rate * copied[norm] if copied[norm] else 0.0)
     norms = {norm.node: norm for norm in found.norms}
     writes = model.opset_imports.get("", 1) >= _MINIMUM_OPSET
     everything = {*found.streams, *found.centred}

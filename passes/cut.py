@@ -27,7 +27,13 @@ whole); and each norm one more, ``compresses``:
     not unread(v)                            something else reads v, or its size
 
 An encoder costs where v is encoded and not compressed, a decoder where it is compressed and not
-unread.
+unread. A constant w has two more, ``compressed_by_one`` and ``compressed_by_all`` of the streams
+that carry it, and costs a copy where the first holds and not the second: that is one copy for each
+step from its lowest form to its highest, an upper bound where a raw and a compressed use meet,
+because the exact number is not submodular.
+
+    compressed(p) => compressed_by_one(w)    p carries w
+    compressed_by_all(w) => compressed(p)    p carries w
 """
 
 from __future__ import annotations
@@ -86,13 +92,17 @@ def minimum_cut(
             if other not in found.centred:
                 graph.add_edge(moves, ("moves", other))
     if compression is not None:
-        _compress(graph, found, gains, compression)
+        _compress(graph, found, gains, copies, compression)
     _, (chosen, _) = nx.minimum_cut(graph, "source", "sink")
     return set(_reachable(graph, chosen))
 
 
 def _compress(
-    graph: nx.DiGraph, found: Trace, gains: dict[Norm, float], compression: Compression
+    graph: nx.DiGraph,
+    found: Trace,
+    gains: dict[Norm, float],
+    copies: dict[Stream, float],
+    compression: Compression,
 ) -> None:
     """Add the variables of compression."""
     compressing = {norm for norm, gain in compression.gains.items() if gain > 0 and gains[norm] > 0}
@@ -106,6 +116,12 @@ def _compress(
     for stream, facts in found.streams.items():
         if facts.constant:
             graph.add_edge(("encoded", stream), ("at_hand", stream))
+            by_one, by_all = ("compressed_by_one", stream), ("compressed_by_all", stream)
+            _add_edge(graph, by_one, by_all, copies[stream])
+            for other in facts.carriers:
+                if other in found.streams:
+                    graph.add_edge(("compressed", other), by_one)
+                graph.add_edge(by_all, ("compressed", other) if other in found.streams else "sink")
             continue
         compressed, encoded = ("compressed", stream), ("encoded", stream)
         unread = ("unread", stream)

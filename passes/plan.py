@@ -41,6 +41,7 @@ class Plan:
         compressed_norms: Converted norms that read and write d - 1 features.
         encoded: Streams of which a compressed copy is made, with its price in nanoseconds.
         decoded: Compressed streams of which a whole copy is made, with its price.
+        twofold: Constants that are held compressed for some of their uses, and otherwise too.
         uncompressed: Why each other converted norm is not compressed, in words; for rms empty.
     """
 
@@ -57,6 +58,7 @@ class Plan:
     compressed_norms: frozenset[Norm] = frozenset()
     encoded: dict[Stream, float] = dataclasses.field(default_factory=dict)
     decoded: dict[Stream, float] = dataclasses.field(default_factory=dict)
+    twofold: tuple[Stream, ...] = ()
     uncompressed: dict[Norm, str] = dataclasses.field(default_factory=dict)
 
 
@@ -103,6 +105,7 @@ def make_plan(
             continue
         copied = sum(_bytes(stream) for stream in plan.recentred if _is_constant(stream))
         copied += sum(squeezed.copied[norm] for norm in plan.compressed_norms) if squeezed else 0
+        copied += sum(_bytes(stream) for stream in plan.twofold)
         if limit is None or copied <= limit:
             return plan
         rate = rate * 8 if rate < 1e6 else float("inf")
@@ -132,6 +135,11 @@ def _output_axis(reader: ir.Node, stream: Stream) -> int:
     if reader.op_type in ("Gemm", "FusedGemm", "Conv"):
         return 1
     return (axes.rank(stream.value) or 0) - 1
+
+
+def _has_two_forms(stream: Stream, chosen: set[object]) -> bool:
+    """True for a constant that is compressed for some of its uses only."""
+    return ("compressed_by_one", stream) in chosen and ("compressed_by_all", stream) not in chosen
 
 
 def _constant_bytes(model: ir.Model) -> int:
@@ -221,6 +229,7 @@ def _compressed(plan: Plan, basis: str | None, squeezed: Compression, chosen: se
         compressed_norms=norms,
         encoded={s: squeezed.encoding[s] for s in encoded},
         decoded={s: squeezed.decoding[s] for s in decoded},
+        twofold=tuple(s for s in found.streams if _has_two_forms(s, chosen)),
         uncompressed={
             norm: _why_whole(found, squeezed, norm) for norm in plan.converted if norm not in norms
         },
@@ -246,7 +255,7 @@ def _why_whole(found: Trace, squeezed: Compression, norm: Norm) -> str:
         following = (*facts.operands, *facts.siblings, *facts.carriers)
         queue.extend(other for other in following if other not in seen)
         seen.update(following)
-    return "an encoder or decoder would cost more than it gains"
+    return "an encoder, a decoder or a copy would cost more than it gains"
 
 
 def upstream(found: Trace, start: Stream, made: frozenset[Stream]) -> list[Stream]:

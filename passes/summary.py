@@ -127,4 +127,29 @@ def _copies(plan: Plan) -> tuple[Copy, ...]:
         readers = [*facts.raw_readers, *(f"{node.op_type} {node.name}" for node in raw if node)]
         reader = readers[0] if readers else "another use"
         found.append(Copy(stream.value.name or "", tensor.nbytes, f"{reader} reads it raw"))
+    found += [
+        Copy(stream.value.name or "", tensor.nbytes, "another use needs it whole")
+        for stream in plan.twofold
+        if (tensor := constants.constant_tensor(stream.value)) is not None
+    ]
+    found += _copies_of_readers(plan)
     return tuple(sorted(found, key=lambda copy: (copy.tensor, copy.reason)))
+
+
+def _copies_of_readers(plan: Plan) -> list[Copy]:
+    """Weights that absorb a basis and gamma for a compressed norm, and serve others as they are."""
+    found = []
+    for norm in plan.converted:
+        if norm not in plan.compressed_norms:
+            continue
+        weights = {
+            reader.node.inputs[1]: None
+            for reader in plan.affine[norm].linear or ()
+            if not reader.owns_weight
+        }
+        for weight in weights:
+            tensor = constants.constant_tensor(weight)
+            if weight is not None and tensor is not None:
+                reason = f"{reported_name(norm.node)} is compressed and has a form of its own"
+                found.append(Copy(weight.name or "", tensor.nbytes, reason))
+    return found

@@ -119,7 +119,7 @@ class Compressed:
 
 _BETA = ("its beta stays: MatMul",)  # a vocabulary head, or projections without bias
 _OUTPUT = ("graph output last_hidden_state",)
-PRICE = "an encoder or decoder would cost more"
+PRICE = "an encoder, a decoder or a copy would cost more"
 """The one reason that names no node."""
 
 _COMPRESSED = {

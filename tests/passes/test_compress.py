@@ -600,12 +600,43 @@ def test_copies_of_readers_count_against_the_growth() -> None:
         z = MatMul(a2, v) y = Add(p, z)"""
     inputs = "float[B,S,4] a, float[B,S,8] a2"
     model = graph(body, "w[4,8] g[8] v[8,6]", inputs=inputs)
-    assert optimized(model, variant="crms").summary.compressed == 1
+    outcome = optimized(model, variant="crms")
+    assert outcome.summary.compressed == 1
+    assert outcome.copied == {"v": 8 * 8 * 6}
     bounded = optimized(model, variant="crms", max_growth=0.0)
     assert bounded.summary.compressed == 0
     assert bounded.summary.converted == 1
     reasons = [norm.uncompressed for norm in bounded.summary.norms]
     assert reasons == ["the copies of its readers' weights would cost more than it gains"]
+
+
+def test_a_constant_in_two_forms_counts_against_the_growth() -> None:
+    """One map writes a compressed stream, and by the same weight one that stays whole."""
+    body = """x = MatMul(a, w) n = LayerNormalization(x, g) y = Relu(n)
+        x2 = MatMul(a2, w) o = LayerNormalization(x2, g) q = MatMul(o, m)"""
+    inputs, outputs = "float[B,S,64] a, float[B,S,64] a2", "float y, float q"
+    model = graph(body, "w[64,8] g[8] m[8,5]", inputs=inputs, outputs=outputs)
+    outcome = optimized(model, variant="crms")
+    assert (outcome.summary.compressed, outcome.copied) == (1, {"w": 8 * 64 * 8})
+    bounded = optimized(model, variant="crms", max_growth=0.0)
+    assert (bounded.summary.compressed, bounded.copied) == (0, {})
+    assert bounded.summary.converted == 2
+
+
+def test_a_result_that_nobody_reads_shrinks_too() -> None:
+    """Its declared shape is saved, and checked."""
+    body = """d, e = Split<axis=1>(x0) n = LayerNormalization(e, g) y = MatMul(n, m)"""
+    model = graph(
+        "x0 = MatMul(a, w) " + body,
+        "w[4,8] g[8] m[8,5]",
+        inputs="float[B,6,4] a",
+        outputs="float y",
+        declared="float[B,3,8] d, float[B,3,8] e",
+    )
+    outcome = optimized(model, variant="crms")
+    assert outcome.summary.compressed == 1
+    shapes = {v.name: v.shape for node in outcome.after.graph for v in node.outputs}
+    assert [list(shapes[name]) for name in "de"] == [["B", 3, 7]] * 2
 
 
 def test_the_variant_rms_compresses_nothing() -> None:
