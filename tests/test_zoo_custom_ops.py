@@ -65,8 +65,8 @@ OPERATORS = {
 }
 # The other exporter adds biases elsewhere.
 OPERATORS_BY_EXPORTER = {("swin-t-tiny", "torchscript"): (4, 2, True)}
-# Norms that stand between Transposes. ONNX Runtime lets these cancel, and so moves the primitives of
-# the body to another axis, for which it has no kernel.
+# Norms that stand between Transposes. ONNX Runtime lets these cancel, and so moves the primitives
+# of the body to another axis, for which it has no kernel.
 UNFUSED = {"convnext-t-tiny": 1, "wav2vec2-large-tiny": 3}
 
 _EXPORTERS = {row.name: row.exporters for row in describe()}
