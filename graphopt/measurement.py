@@ -33,7 +33,7 @@ _CLOCKS: dict[Clock, Callable[[], int]] = {
 }
 _MIN_ROUNDS = 3
 _MIN_OPENINGS = 6  # what a 95% interval needs
-_MAX_WARMUP_WINDOWS = 10
+_MAX_WARMUP_WINDOWS, _MAX_SLOW_WINDOWS = 10, 4
 _SLOW_SECONDS = 0.2
 _STABLE_WITHIN = 0.05
 
@@ -76,8 +76,8 @@ def measure(
             or 1 where a call takes more than 0.2 s.
         duration: Seconds to aim at for the whole, where ``rounds`` is left out.
         warmup: Rounds of a warm-up window. Windows are run until no candidate's fastest call is
-            more than 5% below that of its previous window, 10 windows at most. A window is one
-            round where a call takes more than 0.2 s.
+            more than 5% below that of its previous window, 10 windows at most. Where a call takes
+            more than 0.2 s, a window is one round, and 4 are the most.
         settle: Untimed calls of a candidate before its timed call in a round, so that caches hold
             its weights as in a server that runs one model, not those of the candidate before. None
             are made where a call takes more than 0.2 s, to which that is nothing.
@@ -184,7 +184,7 @@ class _Opened:
             rounds += [self.run(settle=0) for _ in range(window - 1)]
         previous = np.min(rounds, axis=0)
         size = 1 if slow else window
-        for _ in range(_MAX_WARMUP_WINDOWS - 1):
+        for _ in range((_MAX_SLOW_WINDOWS if slow else _MAX_WARMUP_WINDOWS) - 1):
             begin = time.perf_counter()
             fastest = np.min([self.run(settle=0) for _ in range(size)], axis=0)
             seconds = (time.perf_counter() - begin) / size

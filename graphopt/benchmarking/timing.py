@@ -63,6 +63,7 @@ def time_point(
     points = []
     for number, threads in enumerate(settings.threads):
         chosen = dataclasses.replace(execution, threads=threads)
+        progress("timing", number)
         samples = measure(
             {
                 name: functools.partial(open_model, path, inputs, chosen)
