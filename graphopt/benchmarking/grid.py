@@ -39,6 +39,7 @@ def build_grid(
     lengths: Sequence[int] = (),
     dims: Mapping[str, Sequence[int]] = {},
     shapes: Mapping[str, Sequence[Sequence[int]]] = {},
+    arrays: Iterable[str] = (),
 ) -> tuple[list[Place], list[str]]:
     """All combinations of the sizes given.
 
@@ -53,6 +54,7 @@ def build_grid(
         lengths: Sequence lengths.
         dims: For some symbols the sizes to try.
         shapes: For some inputs the shapes to try.
+        arrays: Names of the inputs that are given as arrays, which have their sizes.
 
     Returns:
         The places, batches outermost; and one line for each thing that a reader should be told.
@@ -68,7 +70,7 @@ def build_grid(
     axes: list[tuple[list[str], Sequence[int]]] = [([name], sizes) for name, sizes in dims.items()]
     notes = []
     symbols = _batch_symbols(declared)
-    given = {*dims, *_symbols(declared[name] for name in shapes if name in declared)}
+    given = {*dims, *_symbols(declared[name] for name in (*shapes, *arrays) if name in declared)}
     if batches:
         axes.insert(0, (_bound("--batch", symbols, dims, declared), batches))
         notes.append(f"--batch binds {', '.join(symbols)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["read_json"]
+__all__ = ["read_json", "read_value"]
 
 import dataclasses
 import json
@@ -31,6 +31,11 @@ def read_json(text: str) -> Benchmark:
         raise UsageError(f"no benchmark of this version: its schema is {schema!r}, not {SCHEMA!r}")
     result: Benchmark = _read(Benchmark, data, "benchmark")
     return result
+
+
+def read_value(kind: Any, text: str) -> Any:
+    """Reads the JSON text of a value that is annotated as ``kind``."""
+    return _read(kind, json.loads(text), getattr(kind, "__name__", "value").lower())
 
 
 def _read(kind: Any, data: Any, where: str) -> Any:

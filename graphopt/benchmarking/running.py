@@ -83,6 +83,7 @@ class _Run:
             lengths=settings.lengths,
             dims=settings.dims,
             shapes=settings.shapes,
+            arrays=settings.inputs,
         )
         self.dtypes = tuple(settings.dtypes) or (self.dtype,)
         self.executions = {provider: self._execution(provider) for provider in settings.providers}
@@ -188,11 +189,11 @@ class _Run:
             seed=self.settings.seed,
             shapes=place.shapes,
             dims=place.dims,
-            given=self.settings.inputs,
+            given=_cast(self.settings.inputs, model),
         )
         if drawn.defaulted:
             sizes = ", ".join(f"{name}={size}" for name, size in drawn.defaulted.items())
-            self.notes.append(f"chosen by default: {sizes} (--seq or --dim gives others)")
+            self.notes.append(f"chosen by default: {sizes} (--dim gives others)")
         return drawn.arrays, drawn.dims
 
     def _execution(self, provider: str) -> Execution:
@@ -243,6 +244,15 @@ def _given(paths: Sequence[Path], source: Path) -> list[Candidate]:
         for index, (name, path) in enumerate(zip(names, paths, strict=True))
     ]
     return [Candidate(info, path) for info, path in zip(infos, paths, strict=True)]
+
+
+def _cast(inputs: Mapping[str, np.ndarray], model: ir.Model) -> dict[str, np.ndarray]:
+    """Float32 in float16 where the float16 form of a model declares it."""
+    halves = {value.name for value in model.graph.inputs if value.dtype == ir.DataType.FLOAT16}
+    return {
+        name: array.astype(np.float16) if name in halves and array.dtype == np.float32 else array
+        for name, array in inputs.items()
+    }
 
 
 def _batch(

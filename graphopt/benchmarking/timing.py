@@ -7,7 +7,6 @@ __all__ = ["CONFIDENCE", "RESAMPLES", "SETTLE", "time_point"]
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from graphopt.benchmark_result import Failure, Point, Profile, Row
 from graphopt.benchmarking.candidates import FLOOR, Candidate
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.own_process import ProcessFailed
+from graphopt.benchmarking.profiles import profile_apart
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.trial import Trial, try_model
 from graphopt.comparison import captured, compare
@@ -47,6 +47,7 @@ def time_point(
 
     Raises:
         ModelError: The baseline does not run on these inputs.
+        ProcessFailed: A model cannot be profiled.
     """
     trials: dict[str, Trial] = {}
     failures = list(point.failures)
@@ -63,6 +64,10 @@ def time_point(
     points = []
     for number, threads in enumerate(settings.threads):
         chosen = dataclasses.replace(execution, threads=threads)
+        profiles = {}
+        for name in paths if settings.profile else ():
+            progress(f"profiling {name}", number)
+            profiles[name] = profile_apart(paths[name], inputs, chosen)
         progress("timing", number)
         samples = measure(
             {
@@ -78,7 +83,6 @@ def time_point(
             clock=settings.clock,
             progress=functools.partial(_report, progress, number),
         )
-        profiles = _profiles(paths, inputs, chosen) if settings.profile else {}
         timed = dataclasses.replace(point, threads=threads, failures=tuple(failures))
         points.append(_point(timed, samples, trials, profiles, settings.seed))
     return points
@@ -136,20 +140,3 @@ def _point(
             )
         )
     return dataclasses.replace(point, rows=tuple(rows), stable=samples.stable)
-
-
-def _profiles(
-    paths: Mapping[str, Path], inputs: Mapping[str, np.ndarray], execution: Execution
-) -> dict[str, Profile]:
-    from graphopt.profiling import profile_model
-
-    return {
-        name: profile_model(
-            path,
-            inputs,
-            provider=execution.provider,
-            threads=execution.threads,
-            library=execution.library,
-        )
-        for name, path in paths.items()
-    }

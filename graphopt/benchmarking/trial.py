@@ -7,19 +7,17 @@ __all__ = ["Trial", "try_model"]
 import dataclasses
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.gpu import device_memory
-from graphopt.benchmarking.own_process import report_failure, run_module
+from graphopt.benchmarking.model_process import receive, send
+from graphopt.benchmarking.own_process import report_failure
 from graphopt.benchmarking.placement import nodes_by_provider
 
-_SECONDS = 900.0
 _CALLS = 2
 _STATUS = Path("/proc/self/status")
 
@@ -49,27 +47,12 @@ def try_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution
     Raises:
         ProcessFailed: The model does not run; the message says why.
     """
-    library = str(execution.library) if execution.library else None
-    with tempfile.TemporaryDirectory(prefix="graphopt-inputs-") as directory:
-        file = Path(directory) / "inputs.npz"
-        np.savez(file, *inputs.values())
-        arguments = {
-            "path": str(path),
-            "names": list(inputs),
-            "arrays": str(file),
-            "execution": dataclasses.asdict(execution) | {"library": library},
-        }
-        line = run_module("graphopt.benchmarking.trial", arguments, seconds=_SECONDS)
+    line = send("graphopt.benchmarking.trial", path, inputs, execution)
     return Trial(**json.loads(line))
 
 
-def _main(arguments: Mapping[str, Any]) -> None:
-    settings = dict(arguments["execution"])
-    settings["library"] = Path(settings["library"]) if settings["library"] else None
-    execution = Execution(**settings)
-    path = Path(arguments["path"])
-    with np.load(arguments["arrays"]) as file:
-        inputs = {name: file[f"arr_{i}"] for i, name in enumerate(arguments["names"])}
+def _main(argument: str) -> None:
+    path, inputs, execution = receive(argument)
     try:
         on_device = execution.provider == "cuda"
         before = device_memory() if on_device else _resident()
@@ -109,4 +92,4 @@ def _status(key: str) -> int:
 
 
 if __name__ == "__main__":
-    _main(json.loads(sys.argv[1]))
+    _main(sys.argv[1])

@@ -64,9 +64,10 @@ def method_line(benchmark: Benchmark) -> str:
     }
     openings = _range(sorted({openings for openings, _ in counts}))
     rounds = _range(sorted({rounds for _, rounds in counts}))
+    rounds += " round" if rounds == "1" else " rounds"
     parts = [
         "thread CPU time" if method.clock == "thread_cpu" else "wall time",
-        f"{openings} sessions of each model x {rounds} rounds, interleaved in random order",
+        f"{openings} sessions of each model x {rounds}, interleaved in random order",
         f"ratios with {method.confidence:.0%} bootstrap intervals",
         *_cuda(benchmark, method),
     ]

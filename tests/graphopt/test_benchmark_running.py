@@ -100,6 +100,14 @@ def test_the_grid_has_every_combination(model: Path) -> None:
     assert shares[-1] == 1.0
 
 
+def test_given_inputs_fit_the_float16_form_too(model: Path) -> None:
+    inputs = {"x": np.ones((2, 3, WIDTH), np.float32)}
+    settings = QUICK | {"dims": {}, "inputs": inputs, "dtypes": ("float16",), "floor": False}
+    (point,) = graphopt.benchmark(model, **settings).points
+    assert point.shapes == {"x": (2, 3, WIDTH)}
+    assert (point.batch, point.dims) == (2, {"batch": 2, "rows": 3})
+
+
 def test_a_profile_is_taken_where_it_is_asked_for(model: Path) -> None:
     result = graphopt.benchmark(model, profile=True, floor=False, **QUICK)
     for row in result.points[0].rows:
