@@ -21,6 +21,7 @@ from graphopt.verification import verify
 from tests.conftest import ZooModel
 from tests.expectations import EXPECTED
 from tests.optimized_graphs import operators_in_onnx_runtime
+from tests.versions.conditions import fuses_float16
 
 # Nodes of graphopt.RMSNorm and of graphopt.SkipRMSNorm, and whether these take a bias in. The first
 # norm of a stream reads an embedding, or an Add that broadcasts; Post-LN norms stay LayerNorms.
@@ -76,7 +77,7 @@ CASES = [
     for number, exporter in enumerate(_EXPORTERS[name])
 ]
 HALF = ("vit-ti-16-tiny", "gpt2-tiny", "pythia-160m-tiny", "opt-125m-tiny")
-CASES += [pytest.param(name, "dynamo", "float16") for name in HALF]
+CASES += [pytest.param(name, "dynamo", "float16", marks=fuses_float16) for name in HALF]
 
 
 def _expected(name: str, exporter: str) -> tuple[int, int, bool]:

@@ -1,7 +1,7 @@
 """What tests need of the installed ONNX Runtime, each condition with its reason.
 
-The releases were found by running the same models in 1.20.1, 1.21.1, 1.22.1, 1.23.2, 1.24.4 and
-1.25.1. Tests that open no session need none of this.
+The releases were found by running the same models in one release of each minor version from 1.20 to
+1.31. Tests that open no session need none of this.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ import onnxruntime
 import pytest
 from packaging.version import Version
 
-__all__ = ["FLOAT16_FUSION", "FUSED_TYPES", "needs_onnxruntime", "needs_opset", "opsets"]
+__all__ = [
+    "FLOAT16_FUSION",
+    "FUSED_TYPES",
+    "fuses_float16",
+    "needs_onnxruntime",
+    "needs_opset",
+    "opsets",
+]
 
 INSTALLED = Version(onnxruntime.__version__)
 FLOAT16_FUSION = Version("1.23")
@@ -38,11 +45,6 @@ def opsets(*versions: int) -> list[object]:
     return [pytest.param(version, marks=needs_opset(version)) for version in versions]
 
 
-FUSED_TYPES = [
-    "float",
-    pytest.param(
-        "float16",
-        marks=needs_onnxruntime(str(FLOAT16_FUSION), "the fusion of RMS norms of float16"),
-    ),
-]
+fuses_float16 = needs_onnxruntime(str(FLOAT16_FUSION), "the fusion of RMS norms of float16")
+FUSED_TYPES = ["float", pytest.param("float16", marks=fuses_float16)]
 """Parameters of a test that looks for the RMS kernel of ONNX Runtime."""
