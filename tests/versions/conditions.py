@@ -1,10 +1,12 @@
-"""What tests need of the installed ONNX Runtime, each condition with its reason.
+"""What tests need of the installed versions, each condition with its reason.
 
-The releases were found by running the same models in one release of each minor version from 1.20 to
+The releases of ONNX Runtime were found by running the same models in one release of each minor version from 1.20 to
 1.31. Tests that open no session need none of this.
 """
 
 from __future__ import annotations
+
+from importlib.metadata import version
 
 import onnxruntime
 import pytest
@@ -16,6 +18,7 @@ __all__ = [
     "fuses_float16",
     "needs_onnxruntime",
     "needs_opset",
+    "needs_transformers",
     "opsets",
 ]
 
@@ -35,6 +38,15 @@ def needs_onnxruntime(release: str, what: str) -> pytest.MarkDecorator:
     )
 
 
+def needs_transformers(release: str, what: str) -> pytest.MarkDecorator:
+    """Skip where the installed transformers is older than the first that has ``what``."""
+    installed = version("transformers")
+    return pytest.mark.skipif(
+        Version(release) > Version(installed),
+        reason=f"{what} came with transformers {release}; this is {installed}",
+    )
+
+
 def needs_opset(opset: int) -> list[pytest.MarkDecorator]:
     """Skip where the installed ONNX Runtime is older than the opset."""
     return [needs_onnxruntime(_OPSETS[opset], f"opset {opset}")] if opset in _OPSETS else []
@@ -42,7 +54,7 @@ def needs_opset(opset: int) -> list[pytest.MarkDecorator]:
 
 def opsets(*versions: int) -> list[object]:
     """Parameters of a test that runs models of these opsets."""
-    return [pytest.param(version, marks=needs_opset(version)) for version in versions]
+    return [pytest.param(opset, marks=needs_opset(opset)) for opset in versions]
 
 
 fuses_float16 = needs_onnxruntime(str(FLOAT16_FUSION), "the fusion of RMS norms of float16")
