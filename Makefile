@@ -84,5 +84,5 @@ $(VENV_LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	  exit 1; }
 	$(PYTHON) -m venv --clear $(VENV_LOWEST)
 	$(PIP_LOWEST) $(TORCH_PIP_OPTIONS) torch
-	$(PIP_LOWEST) --editable '.[cpu,export,test]'
+	$(PIP_LOWEST) --editable '.[cpu,export,bench,test]'
 	@touch $@

@@ -1,7 +1,7 @@
 """What tests need of the installed versions, each condition with its reason.
 
-The releases of ONNX Runtime were found by running the same models in one release of each minor version from 1.20 to
-1.31. Tests that open no session need none of this.
+The releases of ONNX Runtime were found by running the same models in one release of each minor
+version from 1.20 to 1.31. Tests that open no session need none of this.
 """
 
 from __future__ import annotations

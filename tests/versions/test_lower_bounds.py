@@ -10,7 +10,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 # What `make test-lower-bounds` installs, beside what every installation has.
-EXTRAS = ("cpu", "export", "test")
+EXTRAS = ("cpu", "export", "bench", "test")
 
 
 def test_the_constraints_are_the_lower_bounds() -> None:
