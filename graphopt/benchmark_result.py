@@ -156,7 +156,8 @@ class Row:
         p99: 99th percentile of the seconds of a call.
         throughput: Items a second at the median; an item is one sample of the batch.
         ratio: Seconds of this model over those of the baseline, with its interval.
-        captured: (baseline - model) / (baseline - floor), with its interval, or None.
+        captured: (baseline - model) / (baseline - floor), with its interval; None where there is
+            nothing to share, and for peers, which change more than the norms.
         captured_reason: Why there is no share, else "".
         memory: Peak bytes that opening and running the model adds to a process of its own, on the
             device for CUDA, or None where it was not measured.

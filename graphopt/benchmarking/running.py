@@ -20,12 +20,14 @@ from graphopt.benchmarking.candidates import FLOOR, ORIGINAL, Candidate, Worksho
 from graphopt.benchmarking.execution import Execution
 from graphopt.benchmarking.grid import Place, build_grid
 from graphopt.benchmarking.half_precision import convert_to_float16, weight_type
+from graphopt.benchmarking.peers import PEERS
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import CONFIDENCE, RESAMPLES, SETTLE, time_point
 from graphopt.errors import EnvironmentFailure, UsageError
 from graphopt.inputs import generate_inputs
 from graphopt.library import library_path
 from graphopt.loading import load
+from graphopt.options import VARIANTS
 from graphopt.sessions import create_session
 
 ModelPath = str | os.PathLike[str]
@@ -85,6 +87,7 @@ class _Run:
             shapes=settings.shapes,
             arrays=settings.inputs,
         )
+        self._check_baseline()
         self.dtypes = tuple(settings.dtypes) or (self.dtype,)
         self.executions = {provider: self._execution(provider) for provider in settings.providers}
         self.models: dict[str, ModelInfo] = {}
@@ -120,7 +123,11 @@ class _Run:
             inputs, dims = self._inputs(model, place)
             if not candidates:  # made once, and verified on the first place
                 candidates, failures = self._candidates(source, dtype, execution, inputs)
-                self._check_baseline(candidates, failures)
+                for failure in failures:
+                    if failure.model == self.settings.baseline:
+                        raise UsageError(
+                            f"baseline {failure.model!r} could not be made: {failure.reason}"
+                        )
             point = Point(
                 provider=execution.provider,
                 threads=0,
@@ -159,15 +166,17 @@ class _Run:
         self.models |= {candidate.info.name: candidate.info for candidate in candidates}
         return candidates, failures
 
-    def _check_baseline(self, candidates: Sequence[Candidate], failures: Sequence[Failure]) -> None:
-        names = [candidate.info.name for candidate in candidates]
-        baseline = self.settings.baseline
-        if baseline is None or baseline in names:
-            return
-        for failure in failures:
-            if failure.model == baseline:
-                raise UsageError(f"baseline {baseline!r} could not be made: {failure.reason}")
-        raise UsageError(f"there is no model {baseline!r} to compare with: {', '.join(names)}")
+    def _check_baseline(self) -> None:
+        """Raises where no model will have the name, before any is made."""
+        baseline, settings = self.settings.baseline, self.settings
+        names = [candidate.info.name for candidate in _given(self.paths, self.paths[0])]
+        names += VARIANTS if len(self.paths) == 1 else ()
+        names += [FLOOR] if settings.floor else []
+        names += [peer.name for peer in PEERS] if settings.peers else []
+        if baseline is not None and baseline not in names:
+            raise UsageError(
+                f"there is no model {baseline!r} to compare with; there are {', '.join(names)}"
+            )
 
     def _source(self, dtype: str) -> Path:
         """The original in this type."""

@@ -23,13 +23,14 @@ from graphopt.tables import table
 
 _STYLES = {"faster": "green", "slower": "yellow", "no difference": ""}
 _OPERATORS = 10
+_WIDE = 100
 
 
 def print_benchmark(out: Console, benchmark: Benchmark) -> None:
     """Print the tables, what failed, what made the models, the method and the environment."""
     for point in benchmark.points:
         out.print(Text(point_title(point), "bold"))
-        out.print(point_table(point))
+        out.print(point_table(point, stacked=out.width < _WIDE))
         for row in point.rows:
             if placed := provider_text(row.nodes):
                 out.print(f"{row.model}: {placed}")
@@ -47,30 +48,50 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
         out.print(note, soft_wrap=True)
 
 
-def point_table(point: Point) -> Table:
-    """The rows of a point as a table: milliseconds, items a second, MB, ratio, captured share."""
+def point_table(point: Point, *, stacked: bool = False) -> Table:
+    """The rows of a point as a table: milliseconds, items a second, MB, ratio, captured share.
+
+    Args:
+        point: The point.
+        stacked: Use two lines for each row, so that the table fits 80 columns.
+    """
     made = table("model")
+    made.columns[0].min_width = 8
     for heading in ("p50 ms", "p90 ms", "p99 ms", "per s", "MB", f"ratio to {point.baseline}"):
         made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("", no_wrap=True)
+    if not stacked:
+        made.add_column("", no_wrap=True)
     if any(row.captured for row in point.rows):
         made.add_column("captured", justify="right", no_wrap=True)
     for row in point.rows:
-        made.add_row(*_cells(row, point)[: len(made.columns)])
+        cells: list[str | Text] = [*_figures(row), *_ratio(row, point, stacked)]
+        cells.append(_captured(row, stacked))
+        made.add_row(*cells[: len(made.columns)])
     return made
 
 
-def _cells(row: Row, point: Point) -> list[str | Text]:
-    is_baseline = row.model == point.baseline
+def _figures(row: Row) -> list[str]:
     return [
         row.model,
         *(number(1e3 * seconds) for seconds in (row.p50, row.p90, row.p99)),
         number(row.throughput),
         "-" if row.memory is None else f"{row.memory / 1e6:.0f}",
-        "1" if is_baseline else ratio_text(row.ratio),
-        "" if is_baseline else Text(row.verdict, _STYLES[row.verdict]),
-        "" if row.captured is None else captured_text(row.captured),
     ]
+
+
+def _ratio(row: Row, point: Point, stacked: bool) -> list[Text]:
+    """The ratio and the verdict, in one cell or in two."""
+    if row.model == point.baseline:
+        return [Text("1")] if stacked else [Text("1"), Text("")]
+    ratio, verdict = Text(ratio_text(row.ratio)), Text(row.verdict, _STYLES[row.verdict])
+    return [Text("\n").join([ratio, verdict])] if stacked else [ratio, verdict]
+
+
+def _captured(row: Row, stacked: bool) -> str:
+    if row.captured is None:
+        return ""
+    text = captured_text(row.captured)
+    return text.replace(" ", "\n", 1) if stacked else text
 
 
 def profile_table(point: Point) -> Table:

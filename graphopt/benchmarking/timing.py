@@ -6,7 +6,7 @@ __all__ = ["CONFIDENCE", "RESAMPLES", "SETTLE", "time_point"]
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -60,6 +60,7 @@ def time_point(
             if name == point.baseline:
                 raise ModelError(f"{candidate.path.name}: {error}") from error
             failures.append(Failure(name, str(error)))
+    peers = {c.info.name for c in candidates if c.info.kind == "peer"}
     paths = {c.info.name: c.path for c in candidates if c.info.name in trials}
     points = []
     for number, threads in enumerate(settings.threads):
@@ -84,7 +85,7 @@ def time_point(
             progress=functools.partial(_report, progress, number),
         )
         timed = dataclasses.replace(point, threads=threads, failures=tuple(failures))
-        points.append(_point(timed, samples, trials, profiles, settings.seed))
+        points.append(_point(timed, samples, trials, profiles, peers, settings.seed))
     return points
 
 
@@ -97,6 +98,7 @@ def _point(
     samples: Samples,
     trials: Mapping[str, Trial],
     profiles: Mapping[str, Profile],
+    peers: Collection[str],
     seed: int,
 ) -> Point:
     compared = compare(
@@ -112,6 +114,8 @@ def _point(
         share, reason = None, "there is no floor"
         if name in (FLOOR, point.baseline):
             reason = "it is one end of the scale"
+        elif name in peers:
+            reason = "other optimizers change more than the norms"
         elif FLOOR in compared:
             saved = captured(
                 samples,

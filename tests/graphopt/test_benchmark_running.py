@@ -202,8 +202,11 @@ def test_a_right_peer_is_timed_beside_the_others(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_peer(monkeypatch, lambda source, target: graphopt.save(load(source), target))
-    result = graphopt.benchmark(model, peers=True, floor=False, **QUICK)
-    assert measured(result) == [["original", "rms", "crms", "onnxslim"]]
+    result = graphopt.benchmark(model, peers=True, **QUICK)
+    assert measured(result) == [["original", "rms", "crms", "floor", "onnxslim"]]
+    peer = result.points[0].rows[-1]
+    assert peer.captured is None
+    assert peer.captured_reason == "other optimizers change more than the norms"
     assert result.models[-1].kind == "peer"
     assert result.models[-1].source.startswith("onnxslim ")
 
@@ -269,7 +272,10 @@ def test_a_trial_that_fails_says_why(model: Path) -> None:
         ({"clock": "thread_cpu", "threads": (1, 2)}, "sees the calling thread alone"),
         ({"cuda_graph": True}, "CUDA graphs need the provider cuda"),
         ({"inputs": {"x": np.zeros((1, 4, WIDTH), np.float32)}}, "input 'x' is all zeros"),
-        ({"baseline": "best"}, "there is no model 'best' to compare with: original, rms, crms"),
+        (
+            {"baseline": "best"},
+            "there is no model 'best' to compare with; there are original, rms, crms, floor",
+        ),
         ({"dims": {"columns": (1,)}}, "no symbolic dimension 'columns'"),
         ({"lengths": (4,)}, "--seq: no symbolic dimension"),
     ],

@@ -69,6 +69,21 @@ def test_the_table_of_a_point_fits_a_hundred_columns() -> None:
     ]
 
 
+def test_the_table_of_a_point_fits_eighty_columns_on_two_lines_a_row() -> None:
+    renamed = [
+        dataclasses.replace(row, model="optimize_for_ort") if row.model == "rms" else row
+        for row in point(8, profiled=False).rows
+    ]
+    lines = printed(benchmark(point(8, rows=tuple(renamed))), width=80)
+    assert max(map(len, lines[:11])) <= 80
+    assert not any("…" in line for line in lines)
+    rms = next(i for i, line in enumerate(lines) if "0.953 [0.948, 0.957]" in line)
+    assert lines[rms].endswith("59%")
+    assert lines[rms + 1].split()[-3:] == ["faster", "[51%,", "66%]"]
+    names = "".join(line.split("  ")[0].strip() for line in lines[3 : rms + 2])
+    assert names.replace(" ", "") == "originaloptimize_for_ort"
+
+
 def test_no_share_is_printed_of_a_cost_that_is_not_there() -> None:
     reason = "floor is not significantly faster than original"
     rows = tuple(
