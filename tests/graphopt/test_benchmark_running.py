@@ -18,6 +18,7 @@ from graphopt.benchmarking import candidates, running, timing
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.peers import PEERS, Peer, run_peer
+from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.trial import Trial, try_model
 from graphopt.errors import EnvironmentFailure, ModelError, UsageError
 from graphopt.loading import load
@@ -285,6 +286,13 @@ def test_settings_that_cannot_be_used_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         graphopt.benchmark(model, **QUICK | settings)
+
+
+@pytest.mark.parametrize(("iterations", "rounds"), [(None, None), (1, 1), (12, 1), (13, 2)])
+def test_iterations_are_spread_over_the_sessions(
+    iterations: int | None, rounds: int | None
+) -> None:
+    assert Settings(iterations=iterations, openings=12).rounds == rounds
 
 
 def test_what_cannot_be_measured_is_refused(model: Path, tmp_path: Path) -> None:

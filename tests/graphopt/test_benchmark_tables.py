@@ -141,10 +141,12 @@ def compared(one: Benchmark, other: Benchmark) -> str:
     return out.file.getvalue()
 
 
-def test_saved_ratios_stand_side_by_side() -> None:
+@pytest.mark.parametrize("slower", [False, True])
+def test_saved_ratios_stand_side_by_side(slower: bool) -> None:
     one = benchmark(point(1), point(8))
+    changed = Estimate(0.99, 0.98, 1.0) if slower else Estimate(0.9, 0.89, 0.91)
     rows = tuple(
-        dataclasses.replace(row, ratio=Estimate(0.9, 0.89, 0.91)) if row.model == "rms" else row
+        dataclasses.replace(row, ratio=changed) if row.model == "rms" else row
         for row in point(8).rows
     )
     text = compared(one, benchmark(point(8, rows=rows), point(32)))
@@ -152,7 +154,8 @@ def test_saved_ratios_stand_side_by_side() -> None:
     assert lines[0] == "batch 8, float32, CPUExecutionProvider, 1 thread (batch=8)"
     assert [line.split()[0] for line in lines[3:6]] == ["rms", "crms", "floor"]
     assert "0.953 [0.948, 0.957]" in lines[3]
-    assert lines[3].endswith("0.900 [0.890, 0.910]  ratios differ")
+    text = "0.990 [0.980, 1.000]" if slower else "0.900 [0.890, 0.910]"
+    assert lines[3].endswith(f"{text}  ratios differ")
     assert lines[4].endswith("intervals overlap")
     assert not any(line.startswith("batch 1,") or line.startswith("batch 32") for line in lines)
 
