@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["FLOOR", "ORIGINAL", "Candidate", "Workshop", "make_candidates"]
+__all__ = ["FLOOR", "Candidate", "Workshop", "given_candidates", "make_candidates"]
 
 import dataclasses
 import functools
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from graphopt.options import VARIANTS, pipeline_options
 from graphopt.saving import save
 from graphopt.verification import verify
 
-ORIGINAL, FLOOR = "original", "floor"
+FLOOR = "floor"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,23 @@ class Workshop:
     def lowering(self) -> dict[str, Any]:
         """The options of :func:`graphopt.options.pipeline_options` for every candidate."""
         return {"provider": self.provider} | ({"ops": self.ops} if self.ops else {})
+
+
+def given_candidates(paths: Sequence[Path], source: Path) -> list[Candidate]:
+    """The models at ``paths``, the original first, which ``source`` stands for.
+
+    They are called by their stems, and by their paths where those are not unique.
+    """
+    if len(paths) == 1:
+        return [Candidate(ModelInfo("original", "original", str(paths[0])), source)]
+    stems = [path.stem for path in paths]
+    taken = {FLOOR, *(stem for stem in stems if stems.count(stem) > 1)}
+    names = [str(path) if path.stem in taken else path.stem for path in paths]
+    infos = [
+        ModelInfo(name, "given" if index else "original", str(path))
+        for index, (name, path) in enumerate(zip(names, paths, strict=True))
+    ]
+    return [Candidate(info, path) for info, path in zip(infos, paths, strict=True)]
 
 
 def make_candidates(

@@ -6,11 +6,13 @@ with it, and knows which operators must stay in float32.
 
 from __future__ import annotations
 
-__all__ = ["convert_to_float16", "weight_type"]
+__all__ = ["convert_to_float16", "fit_precision", "weight_type"]
 
 import collections
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.errors import EnvironmentFailure, ModelError
@@ -54,3 +56,12 @@ def convert_to_float16(source: Path, target: Path) -> str:
         raise ModelError(f"{source.name}: cannot be converted to float16: {error}") from error
     onnx.save(converted, target, save_as_external_data=True, location=f"{target.name}.data")
     return f"float16 by onnxruntime.transformers {ort_version()}"
+
+
+def fit_precision(inputs: Mapping[str, np.ndarray], model: ir.Model) -> dict[str, np.ndarray]:
+    """Float32 in float16 where the float16 form of a model declares it."""
+    halves = {value.name for value in model.graph.inputs if value.dtype == ir.DataType.FLOAT16}
+    return {
+        name: array.astype(np.float16) if name in halves and array.dtype == np.float32 else array
+        for name, array in inputs.items()
+    }

@@ -16,10 +16,16 @@ import onnx_ir as ir
 
 from graphopt.benchmark_result import Benchmark, Failure, Method, ModelInfo, Point
 from graphopt.benchmarking import machine
-from graphopt.benchmarking.candidates import FLOOR, ORIGINAL, Candidate, Workshop, make_candidates
+from graphopt.benchmarking.candidates import (
+    FLOOR,
+    Candidate,
+    Workshop,
+    given_candidates,
+    make_candidates,
+)
 from graphopt.benchmarking.execution import Execution
 from graphopt.benchmarking.grid import Place, build_grid
-from graphopt.benchmarking.half_precision import convert_to_float16, weight_type
+from graphopt.benchmarking.half_precision import convert_to_float16, fit_precision, weight_type
 from graphopt.benchmarking.peers import PEERS
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import CONFIDENCE, RESAMPLES, SETTLE, time_point
@@ -146,7 +152,7 @@ class _Run:
     def _candidates(
         self, source: Path, dtype: str, execution: Execution, inputs: Mapping[str, np.ndarray]
     ) -> tuple[list[Candidate], list[Failure]]:
-        first, *others = _given(self.paths, source)
+        first, *others = given_candidates(self.paths, source)
         workshop = Workshop(
             source=source,
             directory=self.directory / dtype / execution.provider,
@@ -169,7 +175,7 @@ class _Run:
     def _check_baseline(self) -> None:
         """Raises where no model will have the name, before any is made."""
         baseline, settings = self.settings.baseline, self.settings
-        names = [candidate.info.name for candidate in _given(self.paths, self.paths[0])]
+        names = [candidate.info.name for candidate in given_candidates(self.paths, self.paths[0])]
         names += VARIANTS if len(self.paths) == 1 else ()
         names += [FLOOR] if settings.floor else []
         names += [peer.name for peer in PEERS] if settings.peers else []
@@ -198,7 +204,7 @@ class _Run:
             seed=self.settings.seed,
             shapes=place.shapes,
             dims=place.dims,
-            given=_cast(self.settings.inputs, model),
+            given=fit_precision(self.settings.inputs, model),
         )
         if drawn.defaulted:
             sizes = ", ".join(f"{name}={size}" for name, size in drawn.defaulted.items())
@@ -239,29 +245,6 @@ class _Run:
         per_execution = len(self.places) * len(self.settings.threads)
         total = per_execution * len(self.dtypes) * len(self.executions)
         self.progress(what, min(1.0, (self.done + points) / total))
-
-
-def _given(paths: Sequence[Path], source: Path) -> list[Candidate]:
-    """The models that the user named; ``source`` stands for the first of them."""
-    if len(paths) == 1:
-        return [Candidate(ModelInfo(ORIGINAL, "original", str(paths[0])), source)]
-    stems = [path.stem for path in paths]
-    taken = {FLOOR, *(stem for stem in stems if stems.count(stem) > 1)}
-    names = [str(path) if path.stem in taken else path.stem for path in paths]
-    infos = [
-        ModelInfo(name, "given" if index else "original", str(path))
-        for index, (name, path) in enumerate(zip(names, paths, strict=True))
-    ]
-    return [Candidate(info, path) for info, path in zip(infos, paths, strict=True)]
-
-
-def _cast(inputs: Mapping[str, np.ndarray], model: ir.Model) -> dict[str, np.ndarray]:
-    """Float32 in float16 where the float16 form of a model declares it."""
-    halves = {value.name for value in model.graph.inputs if value.dtype == ir.DataType.FLOAT16}
-    return {
-        name: array.astype(np.float16) if name in halves and array.dtype == np.float32 else array
-        for name, array in inputs.items()
-    }
 
 
 def _batch(
