@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Place", "build_grid"]
+__all__ = ["Place", "build_grid", "with_padding"]
 
 import dataclasses
 import itertools
@@ -62,11 +62,7 @@ def build_grid(
     Raises:
         UsageError: The model has no symbol for a size given, or the size is given twice.
     """
-    declared = {
-        value.name or "": declared_dims(value) or ()
-        for value in model.graph.inputs
-        if value.const_value is None
-    }
+    declared = _declared(model)
     axes: list[tuple[list[str], Sequence[int]]] = [([name], sizes) for name, sizes in dims.items()]
     notes = []
     symbols = _batch_symbols(declared)
@@ -88,6 +84,21 @@ def build_grid(
             pairs = zip(shapes, combination, strict=True)
             places.append(Place(chosen, {name: tuple(shape) for name, shape in pairs}))
     return places, notes
+
+
+def with_padding(place: Place, model: ir.Model) -> Place:
+    """The place with at least two samples, of which generated masks pad all but the first."""
+    symbols = _batch_symbols(_declared(model))
+    dims = {name: max(size, 2) if name in symbols else size for name, size in place.dims.items()}
+    return dataclasses.replace(place, dims=dims)
+
+
+def _declared(model: ir.Model) -> dict[str, Shape]:
+    return {
+        value.name or "": declared_dims(value) or ()
+        for value in model.graph.inputs
+        if value.const_value is None
+    }
 
 
 def _symbols(shapes: Iterable[Shape]) -> list[str]:

@@ -24,7 +24,7 @@ from graphopt.benchmarking.candidates import (
     make_candidates,
 )
 from graphopt.benchmarking.execution import Execution
-from graphopt.benchmarking.grid import Place, build_grid
+from graphopt.benchmarking.grid import Place, build_grid, with_padding
 from graphopt.benchmarking.half_precision import convert_to_float16, fit_precision, weight_type
 from graphopt.benchmarking.peers import PEERS
 from graphopt.benchmarking.settings import Settings
@@ -34,7 +34,7 @@ from graphopt.inputs import generate_inputs
 from graphopt.library import library_path
 from graphopt.loading import load
 from graphopt.options import VARIANTS
-from graphopt.sessions import create_session
+from graphopt.sessions import RuntimeRefused, create_session, run
 
 ModelPath = str | os.PathLike[str]
 
@@ -127,8 +127,9 @@ class _Run:
         points = []
         for place in self.places:
             inputs, dims = self._inputs(model, place)
-            if not candidates:  # made once, and verified on the first place
-                candidates, failures = self._candidates(source, dtype, execution, inputs)
+            if not candidates:  # made once, for the first place
+                checked = self._checked_inputs(model, source, execution, place, inputs)
+                candidates, failures = self._candidates(source, dtype, execution, checked)
                 for failure in failures:
                     if failure.model == self.settings.baseline:
                         raise UsageError(
@@ -148,6 +149,28 @@ class _Run:
             points += time_point(point, candidates, inputs, execution, self.settings, self._advance)
             self.done += len(self.settings.threads)
         return points
+
+    def _checked_inputs(
+        self,
+        model: ir.Model,
+        source: Path,
+        execution: Execution,
+        place: Place,
+        inputs: dict[str, np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """What candidates are verified on: one that ignores a mask must not pass for right.
+
+        ``inputs`` where the model cannot take a second sample, which its exporter froze.
+        """
+        padded = with_padding(place, model)
+        if padded == place:
+            return inputs
+        more, _ = self._inputs(model, padded)
+        try:
+            run(create_session(source, provider=execution.provider), more)
+        except RuntimeRefused:
+            return inputs
+        return more
 
     def _candidates(
         self, source: Path, dtype: str, execution: Execution, inputs: Mapping[str, np.ndarray]

@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.benchmarking.arguments import to_dim_lists, to_integers, to_shape_lists
-from graphopt.benchmarking.grid import Place, build_grid
+from graphopt.benchmarking.grid import Place, build_grid, with_padding
 from graphopt.errors import UsageError
 
 IMAGE = "float[batch, 3, 32, 32] pixels"
@@ -57,6 +57,21 @@ def test_sizes_bind_symbols_and_say_which(
     inputs: str, options: dict[str, Any], dims: list[dict[str, int]], notes: list[str]
 ) -> None:
     assert build_grid(model(inputs), **options) == ([Place(chosen, {}) for chosen in dims], notes)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "dims", "padded"),
+    [
+        (IMAGE, {"batch": 1}, {"batch": 2}),
+        (IMAGE, {"batch": 8}, {"batch": 8}),
+        (STEP, {"B": 1, "past_sequence": 1}, {"B": 2, "past_sequence": 1}),
+        (FIXED, {}, {}),
+    ],
+)
+def test_padding_takes_two_samples(
+    inputs: str, dims: dict[str, int], padded: dict[str, int]
+) -> None:
+    assert with_padding(Place(dims, {}), model(inputs)) == Place(padded, {})
 
 
 def test_a_given_shape_leaves_no_batch_to_choose() -> None:

@@ -199,6 +199,37 @@ def test_a_peer_that_fails_is_named_and_never_timed(
     assert failure.reason.startswith(reason)
 
 
+MASKED = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[batch, n] x, int64[batch, n] attention_mask) => (float[batch, n] y) {
+    mask = Cast <to = 1> (attention_mask)
+    y = Mul (x, mask)
+}"""
+
+
+def test_a_peer_that_ignores_the_mask_is_wrong_though_one_sample_has_no_padding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = save_inline(onnx.parser.parse_model(MASKED), tmp_path / "masked.onnx")
+    ignoring = MASKED.replace("Mul (x, mask)", "Where (is_set, x, x)").replace(
+        "y =", "is_set = Cast <to = 9> (mask) y ="
+    )
+    fake_peer(monkeypatch, lambda _, target: save_inline(onnx.parser.parse_model(ignoring), target))
+    settings = QUICK | {"dims": {"n": (8,)}, "peers": True, "batches": (1,)}
+    (point,) = graphopt.benchmark(model, **settings).points
+    reasons = {failure.model: failure.reason for failure in point.failures}
+    assert reasons["onnxslim"].startswith("its model is wrong: it differs in y by ")
+    assert [row.model for row in point.rows] == ["original"]
+
+
+def test_a_batch_that_the_exporter_froze_is_measured_all_the_same(tmp_path: Path) -> None:
+    frozen = block()
+    frozen.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 4, WIDTH]), "shape"))
+    frozen.graph.node[-1].output[0] = "before"
+    frozen.graph.node.append(helper.make_node("Reshape", ["before", "shape"], ["y"]))
+    path = save_external(frozen, tmp_path / "frozen.onnx")
+    assert measured(graphopt.benchmark(path, **QUICK)) == [["original", "rms", "crms", "floor"]]
+
+
 def test_a_right_peer_is_timed_beside_the_others(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
