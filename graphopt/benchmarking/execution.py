@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Execution", "open_model"]
+__all__ = ["Execution", "choose_execution", "open_model"]
 
 import dataclasses
 import importlib
@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from graphopt.benchmarking.settings import Settings
+from graphopt.errors import EnvironmentFailure
+from graphopt.library import library_path
 from graphopt.measurement import Call
 from graphopt.sessions import create_session
 
@@ -46,6 +49,29 @@ class Execution:
         if self.cuda_graph:
             options["enable_cuda_graph"] = "1"
         return options
+
+
+def choose_execution(provider: str, settings: Settings) -> tuple[Execution, list[str]]:
+    """How to run on a provider, and what a reader should be told of it.
+
+    Raises:
+        EnvironmentFailure: The kernel library is asked for, and was not built.
+    """
+    library, notes = None, []
+    if settings.library is not False:
+        try:
+            library = library_path(provider)
+        except EnvironmentFailure as error:
+            if settings.library:
+                raise
+            notes.append(f"{error}; until then graphopt's operators run as ONNX's")
+    execution = Execution(
+        provider=provider,
+        library=library,
+        cuda_graph=settings.cuda_graph and provider == "cuda",
+        tf32=settings.tf32,
+    )
+    return execution, notes
 
 
 def open_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution) -> Call:

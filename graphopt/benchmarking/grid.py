@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Place", "build_grid", "with_padding"]
+__all__ = ["Place", "batch_size", "build_grid", "with_padding"]
 
 import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.errors import UsageError
@@ -91,6 +92,13 @@ def with_padding(place: Place, model: ir.Model) -> Place:
     symbols = _batch_symbols(_declared(model))
     dims = {name: max(size, 2) if name in symbols else size for name, size in place.dims.items()}
     return dataclasses.replace(place, dims=dims)
+
+
+def batch_size(inputs: Mapping[str, np.ndarray], dims: Mapping[str, int]) -> int:
+    """Items of a call: the size of the batch symbol, or else the first input's first dimension."""
+    named = [size for name, size in dims.items() if "batch" in name.lower()]
+    shapes = [array.shape for array in inputs.values() if array.ndim]
+    return named[0] if named else (shapes[0][0] if shapes else 1)
 
 
 def _declared(model: ir.Model) -> dict[str, Shape]:

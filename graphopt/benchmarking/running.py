@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.benchmark_result import Benchmark, Failure, Method, ModelInfo, Point
+from graphopt.benchmark_result import Benchmark, Failure, ModelInfo, Point
 from graphopt.benchmarking import machine
 from graphopt.benchmarking.candidates import (
     FLOOR,
@@ -23,15 +23,14 @@ from graphopt.benchmarking.candidates import (
     given_candidates,
     make_candidates,
 )
-from graphopt.benchmarking.execution import Execution
-from graphopt.benchmarking.grid import Place, build_grid, with_padding
+from graphopt.benchmarking.execution import Execution, choose_execution
+from graphopt.benchmarking.grid import Place, batch_size, build_grid, with_padding
 from graphopt.benchmarking.half_precision import convert_to_float16, fit_precision, weight_type
 from graphopt.benchmarking.peers import PEERS
 from graphopt.benchmarking.settings import Settings
-from graphopt.benchmarking.timing import CONFIDENCE, RESAMPLES, SETTLE, time_point
-from graphopt.errors import EnvironmentFailure, UsageError
+from graphopt.benchmarking.timing import describe_method, time_point
+from graphopt.errors import UsageError
 from graphopt.inputs import generate_inputs
-from graphopt.library import library_path
 from graphopt.loading import load
 from graphopt.options import VARIANTS
 from graphopt.sessions import RuntimeRefused, create_session, run
@@ -95,7 +94,10 @@ class _Run:
         )
         self._check_baseline()
         self.dtypes = tuple(settings.dtypes) or (self.dtype,)
-        self.executions = {provider: self._execution(provider) for provider in settings.providers}
+        self.executions = {}
+        for provider in settings.providers:
+            self.executions[provider], notes = choose_execution(provider, settings)
+            self.notes += notes
         self.models: dict[str, ModelInfo] = {}
         self.done = 0
 
@@ -114,7 +116,7 @@ class _Run:
             title=self.paths[0].stem,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             environment=environment,
-            method=self._method(),
+            method=describe_method(self.settings),
             models=tuple(self.models.values()),
             points=tuple(points),
             notes=tuple(dict.fromkeys(self.notes)),
@@ -139,7 +141,7 @@ class _Run:
                 provider=execution.provider,
                 threads=0,
                 dtype=dtype,
-                batch=_batch(place, self.settings, inputs, dims),
+                batch=batch_size(inputs, dims),
                 dims=dims,
                 shapes={name: array.shape for name, array in inputs.items()},
                 baseline=self.settings.baseline or candidates[0].info.name,
@@ -234,49 +236,11 @@ class _Run:
             self.notes.append(f"chosen by default: {sizes} (--dim gives others)")
         return drawn.arrays, drawn.dims
 
-    def _execution(self, provider: str) -> Execution:
-        library = None
-        if self.settings.library is not False:
-            try:
-                library = library_path(provider)
-            except EnvironmentFailure as error:
-                if self.settings.library:
-                    raise
-                self.notes.append(f"{error}; until then graphopt's operators run as ONNX's")
-        return Execution(
-            provider=provider,
-            library=library,
-            cuda_graph=self.settings.cuda_graph and provider == "cuda",
-            tf32=self.settings.tf32,
-        )
-
-    def _method(self) -> Method:
-        settings = self.settings
-        return Method(
-            clock=settings.clock,
-            openings=settings.openings,
-            settle=SETTLE,
-            confidence=CONFIDENCE,
-            resamples=RESAMPLES,
-            seed=settings.seed,
-            cuda_graph=settings.cuda_graph,
-            tf32=settings.tf32,
-        )
-
     def _advance(self, what: str, points: float) -> None:
         """Reports progress; ``points`` is how many points of this place are done."""
         per_execution = len(self.places) * len(self.settings.threads)
         total = per_execution * len(self.dtypes) * len(self.executions)
         self.progress(what, min(1.0, (self.done + points) / total))
-
-
-def _batch(
-    place: Place, settings: Settings, inputs: Mapping[str, np.ndarray], dims: Mapping[str, int]
-) -> int:
-    """Items of a call: the size of the batch symbol, or else the first input's first dimension."""
-    named = [size for name, size in {**dims, **place.dims}.items() if "batch" in name.lower()]
-    shapes = [array.shape for array in inputs.values() if array.ndim]
-    return named[0] if named else (shapes[0][0] if shapes else 1)
 
 
 def _ignore(what: str, share: float) -> None:

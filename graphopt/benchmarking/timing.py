@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CONFIDENCE", "RESAMPLES", "SETTLE", "time_point"]
+__all__ = ["CONFIDENCE", "RESAMPLES", "SETTLE", "describe_method", "time_point"]
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
-from graphopt.benchmark_result import Failure, Point, Profile, Row
+from graphopt.benchmark_result import Failure, Method, Point, Profile, Row
 from graphopt.benchmarking.candidates import FLOOR, Candidate
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.own_process import ProcessFailed
@@ -22,6 +22,20 @@ from graphopt.errors import ModelError
 from graphopt.measurement import Samples, measure
 
 CONFIDENCE, RESAMPLES, SETTLE = 0.95, 2000, 1
+
+
+def describe_method(settings: Settings) -> Method:
+    """How points are timed with these settings."""
+    return Method(
+        clock=settings.clock,
+        openings=settings.openings,
+        settle=SETTLE,
+        confidence=CONFIDENCE,
+        resamples=RESAMPLES,
+        seed=settings.seed,
+        cuda_graph=settings.cuda_graph,
+        tf32=settings.tf32,
+    )
 
 
 def time_point(

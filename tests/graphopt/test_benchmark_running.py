@@ -14,7 +14,7 @@ from onnx import helper
 
 import graphopt
 from graphopt.benchmark_result import Benchmark, Failure
-from graphopt.benchmarking import candidates, running, timing
+from graphopt.benchmarking import candidates, execution, timing
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.peers import PEERS, Peer, run_peer
@@ -356,7 +356,7 @@ def test_the_library_is_optional_unless_it_is_asked_for(
     def missing(provider: str) -> Path:
         raise EnvironmentFailure(f"the kernels for {provider} were not built")
 
-    monkeypatch.setattr(running, "library_path", missing)
+    monkeypatch.setattr(execution, "library_path", missing)
     result = graphopt.benchmark(model, floor=False, **QUICK)
     assert result.environment.library == ""
     assert any(note.startswith("the kernels for cpu were not built;") for note in result.notes)
