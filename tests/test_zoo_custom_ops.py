@@ -136,7 +136,7 @@ def test_stock_onnx_runtime_fuses_every_body(
 CRMS_CASES = [("vit-ti-16-tiny", 5), ("gpt2-tiny", 5), ("opt-125m-tiny", 5), ("gptj-6b-tiny", 3)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float16", marks=fuses_float16)])
 @pytest.mark.parametrize(("name", "norms"), CRMS_CASES)
 def test_stock_onnx_runtime_fuses_what_orthonormal_crms_becomes(
     name: str, norms: int, dtype: str, zoo_model: ZooModel, tmp_path: Path
