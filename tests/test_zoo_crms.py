@@ -22,9 +22,15 @@ from graphopt.precision import cast_to_float64
 from graphopt.verification import verify
 from tests.conftest import ZooModel
 from tests.expectations import EXPECTED, PRICE, compressed
+from tests.versions.conditions import needs_transformers
 
 _EXPORTERS = {row.name: row.exporters for row in describe()}
 _BASES = ("orthonormal", "drop")
+# Older exports compute sizes in another way, and fewer sums are proved to be fit for fusion.
+_NEWER_EXPORTS = {
+    name: needs_transformers("5.23", "the TorchScript export whose operators are counted")
+    for name in ("dinov2-small-tiny", "gpt2-with-past-tiny")
+}
 
 
 def _cases() -> list[object]:
@@ -33,7 +39,9 @@ def _cases() -> list[object]:
     for row, name in enumerate(EXPECTED):
         every = list(itertools.product(_EXPORTERS[name], _BASES))
         for place, case in enumerate(every):
-            marks = () if place == row % len(every) else (pytest.mark.slow,)
+            marks = [] if place == row % len(every) else [pytest.mark.slow]
+            if name in _NEWER_EXPORTS and "torchscript" in case:
+                marks.append(_NEWER_EXPORTS[name])
             found.append(pytest.param(name, *case, marks=marks))
     return found
 
