@@ -28,8 +28,8 @@ class Speedup:
     """Latencies of one call on one thread, of models side by side.
 
     Attributes:
-        rows: Each model beside the input, which is the first: the output by the name of its
-            variant, and for crms the output of rms.
+        rows: Each model beside the input, which is the first: for crms the output of rms, and the
+            output by the name of its variant.
         crms_to_rms: The crms model beside the rms model, or None where there is none.
         kernels: True where the native kernels were registered.
         environment: What it was measured on.
@@ -87,10 +87,11 @@ def measure_speedup(
         return open_model
 
     with contextlib.ExitStack() as files:
-        models = {"input": model, options.variant: output}
+        models = {"input": model}
         if options.variant == "crms":
             pipeline.run(given, dataclasses.replace(options, variant="rms"))
             models["rms"] = files.enter_context(saving.temporary(given))
+        models[options.variant] = output
         samples = measure(
             {name: opener(path) for name, path in models.items()},
             duration=seconds,

@@ -46,7 +46,7 @@ def execute(block: Block, directory: Path) -> str:
 
 
 def test_every_block_runs_and_prints_what_is_shown(tmp_path: Path) -> None:
-    assert [block.language for block in BLOCKS if block.mark == "run"].count("python") == 2
+    assert [block.language for block in BLOCKS if block.mark == "run"].count("python") == 3
     printed = ""
     for block in BLOCKS:
         if block.mark == "run":

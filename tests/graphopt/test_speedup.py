@@ -17,7 +17,7 @@ from tests.graphopt.model_files import block, save_inline
     ("options", "names"),
     [
         ({"variant": "rms"}, ["input", "rms"]),
-        ({"variant": "crms", "basis": "drop"}, ["input", "crms", "rms"]),
+        ({"variant": "crms", "basis": "drop"}, ["input", "rms", "crms"]),
         ({"variant": "rms", "ops": "standard"}, ["input", "rms"]),
     ],
 )
