@@ -122,7 +122,7 @@ def _misread_betas(plan: Plan) -> dict[Norm, Affine]:
         if plan.affine[norm].beta != "folds":
             continue
         for reader in plan.affine[norm].linear or ():
-            for node in {reader.node, reader.bias_node or reader.node}:
+            for node in (reader.node, reader.bias_node or reader.node):
                 stream = made.get(node.outputs[0])
                 if stream is not None and stream.axis.axis != _output_axis(reader.node, stream):
                     obstacle = f"{stream.value.name} is centred over another axis"
