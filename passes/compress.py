@@ -132,10 +132,14 @@ class _Compression:
     def _encode_constant(self, stream: Stream, uses: list[Use]) -> None:
         edits: list[constants.Edit] = [Encode(stream.axis.axis, self._basis(stream.axis))]
         self.record["weights encoded"] += 1
-        if len(uses) == len(stream.value.uses()) and not stream.value.is_graph_output():
-            self.names.edit(stream.value, edits)
+        self._replace(stream.value, edits, uses)
+
+    def _replace(self, value: ir.Value, edits: list[constants.Edit], uses: list[Use]) -> None:
+        """Give ``uses`` an edited ``value``: in place where nobody else reads it, else a copy."""
+        if len(uses) == len(value.uses()) and not value.is_graph_output():
+            self.names.edit(value, edits)
         else:
-            _rewire(uses, self.names.edited_copy(stream.value, edits, ".compressed"))
+            _rewire(uses, self.names.edited_copy(value, edits, ".compressed"))
 
     def _decode(self, served: set[Use]) -> None:
         """Put a decoder between each compressed value and those who read it whole."""
@@ -160,21 +164,14 @@ class _Compression:
         tensor = constants.constant_tensor(scale)
         assert scale is not None and tensor is not None
         gamma = np.broadcast_to(constants.exact(tensor).reshape(-1), (basis.size,)).copy()
-        copies: dict[ir.Value, ir.Value] = {}
+        sharing: dict[tuple[ir.Value, int], list[Use]] = {}
         for reader in self.plan.affine[norm].linear or ():
             weight = reader.node.inputs[1]
             assert weight is not None
-            edits: list[constants.Edit] = [
-                constants.Scale(reader.axis, gamma),
-                Absorb(reader.axis, basis),
-            ]
-            self.record["readers absorbed"] += 1
-            if reader.owns_weight:
-                self.names.edit(weight, edits)
-                continue
-            if weight not in copies:
-                copies[weight] = self.names.edited_copy(weight, edits, ".compressed")
-            reader.node.replace_input_with(1, copies[weight])
+            sharing.setdefault((weight, reader.axis), []).append((reader.node, 1))
+        for (weight, axis), uses in sharing.items():
+            self._replace(weight, [constants.Scale(axis, gamma), Absorb(axis, basis)], uses)
+            self.record["readers absorbed"] += len(uses)
         ones = np.ones([basis.size - 1], dtype=tensor.dtype.numpy())
         ones_name = f"{scale.name}.compressed"
         new = self.names.initializer(ones_name, ir.Tensor(ones, dtype=tensor.dtype))

@@ -26,6 +26,7 @@ _SHARE_OF_DECODER = 0.6
 The one entry that a norm saves is worth less than any decoder. Whoever asks for this variant asks
 for compressed norms, and this says how many for each decoder.
 """
+_MINIMUM_OPSET_OF_SIZES = 9  # of Where, which edits sizes at run time
 _MINIMUM_OPSET = 13  # of the operators that encoders and decoders are written in
 
 
@@ -71,8 +72,12 @@ def compression(
         rate: Nanoseconds that a copied byte costs.
     """
     norm_obstacles, gains, copied = {}, {}, {}
+    opset = model.opset_imports.get("", 1)
+    turned = {stream.value for stream in found.streams}
     for norm, part in affines.items():
-        reason = _norm_obstacle(norm, part)
+        reason = _norm_obstacle(norm, part, turned)
+        if opset < _MINIMUM_OPSET_OF_SIZES:
+            reason = f"compression needs opset {_MINIMUM_OPSET_OF_SIZES}"
         if reason:
             norm_obstacles[norm] = reason
             continue
@@ -80,7 +85,7 @@ def compression(
         copied[norm] = _shared_bytes(part)
         gains[norm] = worth - (rate * copied[norm] if copied[norm] else 0.0)
     norms = {norm.node: norm for norm in found.norms}
-    writes = model.opset_imports.get("", 1) >= _MINIMUM_OPSET
+    writes = opset >= _MINIMUM_OPSET
     everything = {*found.streams, *found.centred}
     return Compression(
         gains=gains,
@@ -131,8 +136,11 @@ def _shared_bytes(part: Affine) -> int:
     return sum(shared.values())
 
 
-def _norm_obstacle(norm: Norm, part: Affine) -> str:
-    """Why the readers of a norm cannot absorb a basis and gamma, or ``""``."""
+def _norm_obstacle(norm: Norm, part: Affine, turned: set[ir.Value]) -> str:
+    """Why the readers of a norm cannot absorb a basis and gamma, or ``""``.
+
+    ``turned`` are the values that another norm's stream runs through, there on an axis of its own.
+    """
     if constants.constant_tensor(norm.node.inputs[1]) is None:
         return "its gamma is not constant"
     if part.linear is None:
@@ -144,6 +152,8 @@ def _norm_obstacle(norm: Norm, part: Affine) -> str:
     for stream in part.between:
         if not stream.is_whole:
             return f"{stream.value.name} splits its features"
+        if stream.value in turned:
+            return f"{stream.value.name} is normalized on another axis, too"
         if any(use.node.op_type == "Size" for use in stream.value.uses()):
             return f"the Size of {stream.value.name} is read"
         node = stream.value.producer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from graphopt.passes import constants
 from graphopt.passes.naming import Names
 from graphopt.passes.plan import Plan
 from graphopt.passes.trace import Norm
@@ -51,7 +52,7 @@ class ConvertNorms(ir.passes.InPlacePass):
         )
         nodes, result = [rms], rms.outputs[0]
         self.record["norms converted"] += 1
-        if bias is not None:
+        if bias is not None and constants.uniform_value(bias) != 0.0:
             result.name = names.fresh(f"{old.outputs[0].name}.unbiased")
             result.type, result.shape = old.outputs[0].type, old.outputs[0].shape
             add = ir.node("Add", [result, bias], name=names.fresh(f"{old.name}.add_beta"))

@@ -123,13 +123,29 @@ def _infer_fused_matmul(ctx: ShapeInferenceContext, node: ir.Node) -> None:
     _INFER_PLAIN_FUSED_MATMUL(ctx, node)
 
 
+def _infer_loop(ctx: ShapeInferenceContext, node: ir.Node) -> None:
+    """The library refuses a Loop without a condition, which exporters write, and takes a sequence
+    that a Loop carries for a tensor: leave the results unknown, and a sequence a sequence.
+    """
+    carried = {index: value.type for index, value in enumerate(node.inputs) if value is not None}
+    sequences = {i: kind for i, kind in carried.items() if isinstance(kind, ir.SequenceType)}
+    body = node.attributes["body"].as_graph()
+    for index, kind in sequences.items():
+        for value in (body.inputs[index], body.outputs[index - 1], node.outputs[index - 2]):
+            value.type = kind
+    if 1 in carried and not sequences:
+        _INFER_TENSOR_LOOP(ctx, node)
+
+
 registry.collect()
 _INFER_PLAIN_FUSED_MATMUL = registry.get("com.microsoft", "FusedMatMul", version=1)
+_INFER_TENSOR_LOOP = registry.get("", "Loop", version=1)
 for _name in ("LayerNormalization", "RMSNormalization", "CRMSNormalization"):
     registry.register("", _name, since_version=1)(_infer_norm)
 for _name in (RMS_NORM, CRMS_NORM, SKIP_RMS_NORM, SKIP_CRMS_NORM):
     registry.register(DOMAIN, _name, since_version=1)(_infer_norm)
 registry.register("com.microsoft", "FusedMatMul", since_version=1)(_infer_fused_matmul)
+registry.register("", "Loop", since_version=1)(_infer_loop)
 
 
 def _values(model: ir.Model) -> Iterator[ir.Value]:

@@ -7,7 +7,7 @@ import onnx_ir as ir
 from graphopt.passes import axes, constants
 from graphopt.passes.axes import FeatureAxis, Stream
 
-__all__ = ["is_centred", "is_norm", "norm_axis", "tolerates"]
+__all__ = ["is_centred", "is_feature_vector", "is_norm", "norm_axis", "tolerates"]
 
 
 def is_norm(node: ir.Node) -> bool:
@@ -30,6 +30,20 @@ def norm_axis(node: ir.Node) -> FeatureAxis | None:
     if axis != count - 1 or not isinstance(size, int) or size < 3:
         return None
     return FeatureAxis(axis, size)
+
+
+def is_feature_vector(value: ir.Value | None, node: ir.Node) -> bool:
+    """True where gamma or beta of a LayerNormalization is absent, a number, or one of [.., 1, d].
+
+    Both may be of any shape that broadcasts to x, so that they differ from token to token.
+    """
+    axis = norm_axis(node)
+    if value is None:
+        return True
+    if value.shape is None or axis is None:
+        return False
+    dims = list(value.shape)
+    return all(dim == 1 for dim in dims[:-1]) and dims[-1:] in ([], [1], [axis.size])
 
 
 def tolerates(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
@@ -128,6 +142,8 @@ def is_centred(stream: Stream) -> bool:
     if not is_norm(node) or value is not node.outputs[0] or norm_axis(node) != axis:
         return False
     bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if not is_feature_vector(bias, node):
+        return False
     return constants.uniform_value(node.inputs[1]) is not None and (
         bias is None or _sums_to_zero(bias)
     )

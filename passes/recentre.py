@@ -75,22 +75,28 @@ class Recentre(ir.passes.InPlacePass):
                 if operand is None:
                     continue
                 if role is VANISHES:
-                    self._zero(names, node, index, operand)
+                    self._zero(model, names, node, index, operand)
                 elif isinstance(role, Carries) and Stream(operand, role.axis) in copies:
                     node.replace_input_with(index, copies[Stream(operand, role.axis)])
 
-    def _zero(self, names: Names, node: ir.Node, index: int, operand: ir.Value) -> None:
+    def _zero(
+        self, model: ir.Model, names: Names, node: ir.Node, index: int, operand: ir.Value
+    ) -> None:
         """Zeros of the operand's shape: an expanded zero where the shape matters, else a scalar."""
         self.record["zeroed"] += 1
         dtype = operand.dtype
         assert dtype is not None
+        # Tile to the operand's shape, an Expand that opset 7 has, too
+        ones = [1] * (rank(operand) or 0) if _shape_matters(node, index) else []
         zero = names.initializer(
-            f"{operand.name}.zero", ir.Tensor(np.zeros((), dtype=dtype.numpy()), dtype=dtype)
+            f"{operand.name}.zero", ir.Tensor(np.zeros(ones, dtype=dtype.numpy()), dtype=dtype)
         )
         if _shape_matters(node, index):
             shape = ir.node("Shape", [operand], name=names.fresh(f"{node.name}.shape"))
             expand = ir.node(
-                "Expand", [zero, shape.outputs[0]], name=names.fresh(f"{node.name}.zeros")
+                "Expand" if model.opset_imports.get("", 1) >= 8 else "Tile",
+                [zero, shape.outputs[0]],
+                name=names.fresh(f"{node.name}.zeros"),
             )
             shape.outputs[0].name = names.fresh(f"{operand.name}.shape")
             expand.outputs[0].name = names.fresh(f"{operand.name}.zeros")

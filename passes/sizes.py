@@ -46,7 +46,11 @@ def obstacle(node: ir.Node, source: FeatureAxis | None, result: ir.Value, axis: 
     if source.axis == entry or source.axis >= count:
         return ""
     other = axes.dimension(result, source.axis)
-    copied = other == source.size if found is None else copies and found[source.axis] == 0
+    if found is None:  # sizes that a caller gives may be 0 where no shape is inferred
+        given = sizes.producer() is None and not isinstance(other, int)
+        copied = copies and (given or other == source.size)
+    else:
+        copied = copies and found[source.axis] == 0
     return f"{words} may copy the features to another axis" if copied else ""
 
 
@@ -75,7 +79,7 @@ def restore_shape(names: Names, node: ir.Node, axis: int, size: int) -> bool:
     """
     rank = axes.rank(node.inputs[0]) or 0
     start, end = (
-        bound + rank if bound < 0 else min(bound, rank)
+        max(bound + rank, 0) if bound < 0 else min(bound, rank)
         for bound in (node.attributes.get_int("start", 0), node.attributes.get_int("end", rank))
     )
     shape = node.outputs[0]

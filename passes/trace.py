@@ -119,6 +119,8 @@ def _refusal(node: ir.Node) -> str:
         return "its Mean or InvStdDev output is used"
     if readers.norm_axis(node) is None:
         return "it does not normalize one last axis of static size 3 or more"
+    if not all(readers.is_feature_vector(value, node) for value in node.inputs[1:3]):
+        return "its gamma or beta is not one vector for all tokens"
     return ""
 
 

@@ -24,6 +24,8 @@ def evaluate_with_onnx_reference(call: Call, *inputs: Any) -> Any:
     node = call.node
     if node.domain != "" or any(isinstance(value, ir.Graph) for value in call.attributes.values()):
         raise _unsupported(node)
+    if node.op_type == "Resize":  # an empty roi or empty scales are none; older onnx indexes them
+        inputs = tuple(None if array is None or not array.size else array for array in inputs)
     names = ["" if array is None else f"x{i}" for i, array in enumerate(inputs)]
     outputs = [f"y{i}" if value.name else "" for i, value in enumerate(node.outputs)]
     attributes = [

@@ -289,6 +289,14 @@ CASES = {
         shrinks="x",
         sizes=1,
     ),
+    "a Shape with bounds beyond the rank": Case(
+        """x = MatMul(a, w) s = Shape<start=-9, end=9>(x) f = Cast<to=1>(s) k = ReduceSum(f)
+        n = LayerNormalization(x, g, c) p = MatMul(n, v) y = Div(p, k)""",
+        "w[4,8] g[8] c[8] v[8,6]",
+        compressed="n",
+        shrinks="x",
+        sizes=1,
+    ),
     "arithmetic on other sizes": Case(
         """x = MatMul(a, w) s = Shape(x) d = Gather(s, one) i = Slice(s, zero, one1) k = Add(d, i)
         f = Cast<to=1>(k) n = LayerNormalization(x, g, c) p = MatMul(n, v) y = Div(p, f)""",
@@ -388,6 +396,30 @@ CASES = {
         compressed="n",
         shrinks="x",
         given={"outputs": "float[B,6,S] y"},
+    ),
+    "one value normalized on two axes": Case(
+        """x = MatMul(a, w) n = LayerNormalization(x, g) f = Reshape(n, three) p = MatMul(f, v)
+        t = Transpose<perm=[0,2,1]>(p) m = LayerNormalization(t, h, k) y = MatMul(m, u)
+        l = LayerNormalization(t, h2, k) z = MatMul(l, u)""",
+        "w[4,5] g[5] v[5,40] h[8] h2[8] k[8] u[8,3]",
+        compressed="m l",
+        shrinks="f p t",
+        whole={"n": "n is normalized on another axis, too"},
+        encoders="n",
+        sizes=1,
+        given={
+            "inputs": "float[B,8,4] a",
+            "outputs": "float y, float z",
+            "constants": {"three": np.array([-1, 8, 5])},
+        },
+    ),
+    "no sizes are edited below opset 9": Case(
+        "x = MatMul(a, w) n = Identity(x) r0 = ReduceMean<axes=[-1]>(n) d = Sub(n, r0)"
+        " q = Mul(d, d) s = ReduceMean<axes=[-1]>(q) e2 = Add(s, eps) f = Sqrt(e2) k = Div(d, f)"
+        " l = Mul(k, g) y = MatMul(l, v)",
+        "w[4,8] g[8] v[8,6]",
+        whole={"l": "compression needs opset 9"},
+        given={"opset": 8, "constants": {"eps": np.array(1e-5, np.float32)}},
     ),
     # Encoders and decoders ------------------------------------------------------------------------
     "a raw input of two norms": Case(
@@ -637,6 +669,24 @@ def test_a_result_that_nobody_reads_shrinks_too() -> None:
     assert outcome.summary.compressed == 1
     shapes = {v.name: v.shape for node in outcome.after.graph for v in node.outputs}
     assert [list(shapes[name]) for name in "de"] == [["B", 3, 7]] * 2
+
+
+def test_a_weight_that_one_norm_reads_twice_is_not_copied() -> None:
+    body = """x = MatMul(a, w) n = LayerNormalization(x, g) p = MatMul(n, v) r = MatMul(n, v)
+        y = Add(p, r)"""
+    outcome = optimized(graph(body, "w[4,8] g[8] v[8,6]"), variant="crms")
+    assert outcome.counts["readers absorbed"] == 2
+    assert _shape_of(outcome.after, "v") == [7, 6]
+
+
+@BASES
+def test_a_beta_of_zeros_vanishes_without_affine_folding(basis: str) -> None:
+    body = "x = MatMul(a, w) n = LayerNormalization(x, g, c) y = MatMul(n, v)"
+    zeros = {"c": np.zeros(8, np.float32)}
+    model = graph(body, "w[4,8] g[8] v[8,6]", constants=zeros)
+    outcome = optimized(model, variant="crms", basis=basis, skip=frozenset({"fold-affine"}))
+    assert outcome.summary.compressed == 1
+    assert outcome.counts["betas kept"] == 0
 
 
 def test_the_variant_rms_compresses_nothing() -> None:

@@ -245,3 +245,38 @@ GUARDS = {
 @cases({f"{kind}: {name}": case for kind, t in GUARDS.items() for name, case in t.items()})
 def test_guard(case: Case) -> None:
     assert_outcome(case)
+
+
+_TOKENS = "its gamma or beta is not one vector for all tokens"
+AFFINE_PARTS_OF_TOKENS = {
+    "a beta for each token": Case(
+        "x = MatMul(a, w) n = LayerNormalization(x, g, t) y = MatMul(n, v)",
+        "w[4,8] g[8] t[8,1] v[8,6]",
+        keeps={"n": _TOKENS},
+        given={"inputs": "float[B,8,4] a", "outputs": "float[B,8,6] y"},
+    ),
+    "a gamma for each token": Case(
+        "x = MatMul(a, w) n = LayerNormalization(x, t, c) y = MatMul(n, v)",
+        "w[4,8] t[8,1] c[8] v[8,6]",
+        keeps={"n": _TOKENS},
+        given={"inputs": "float[B,8,4] a", "outputs": "float[B,8,6] y"},
+    ),
+    "a beta for each token and feature": Case(
+        "x = MatMul(a, w) n = LayerNormalization(x, g, t) y = MatMul(n, v)",
+        "w[4,8] g[8] t[3,8] v[8,6]",
+        keeps={"n": _TOKENS},
+        given={"inputs": "float[B,3,4] a", "outputs": "float[B,3,6] y"},
+    ),
+    "a gamma and a beta with axes of size 1": Case(
+        "x = MatMul(a, w) n = LayerNormalization(x, g, c) y = MatMul(n, v)",
+        "w[4,8] g[1,8] c[1,1,8] v[8,6]",
+        converts="n",
+        absorbs="w",
+        given={"outputs": "float[B,S,6] y"},
+    ),
+}
+
+
+@cases(AFFINE_PARTS_OF_TOKENS)
+def test_a_norm_whose_affine_part_differs_from_token_to_token_stays(case: Case) -> None:
+    assert_outcome(case)

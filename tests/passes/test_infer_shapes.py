@@ -215,3 +215,28 @@ def test_transposed_batch_axes_are_left_unknown() -> None:
     InferShapes()(model)
     shapes = {value.name: value.shape for node in model.graph for value in node.outputs}
     assert shapes["y"] == ir.Shape([2, 3, 3])
+
+
+LOOPS = {
+    "no condition": """y = Loop(count, "", x) <body = b (int64 i, bool go, float[2, S] a)
+        => (bool on, float[2, S] c) { on = Identity(go) c = Neg(a) }>""",
+    "a sequence": """s = SequenceEmpty<dtype = 1>()
+        t = Loop(count, go, s) <body = b (int64 i, bool k, seq(float[2, S]) a)
+        => (bool on, seq(float[2, S]) c) { on = Identity(k) c = SequenceInsert(a, x) }>
+        y = SequenceAt(t, count)""",
+}
+
+
+@pytest.mark.parametrize("body", LOOPS.values(), ids=LOOPS)
+def test_what_a_loop_gives_may_be_left_unknown(body: str) -> None:
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17]>
+        g (float[2, S] x) => (float[2, S] y) <int64 count = {{3}}, bool go = {{1}}> {{ {body} }}"""
+    )
+    InferShapes()(model)
+    (loop,) = [node for node in model.graph if node.op_type == "Loop"]
+    (result,) = loop.outputs
+    body = loop.attributes["body"].as_graph()
+    kinds = [value.type for value in (loop.inputs[2], body.inputs[2], body.outputs[1])]
+    assert kinds == [kinds[0]] * 3
+    assert result.is_graph_output() or result.type == kinds[0]
