@@ -18,7 +18,8 @@ import onnx_ir as ir
 
 from graphopt import loading, reporting, saving, verification
 from graphopt.cautions import cautions
-from graphopt.errors import EnvironmentFailure, VerificationFailed
+from graphopt.errors import EnvironmentFailure, ModelError, VerificationFailed
+from graphopt.functions import check_functions
 from graphopt.library import find_library
 from graphopt.options import pipeline_options
 from graphopt.passes import pipeline
@@ -118,7 +119,7 @@ def optimize(
     with clock.stage("load"):
         advance("load", 0, 1)
         path = None if isinstance(model, ir.Model) else Path(model)
-        original = model if isinstance(model, ir.Model) else loading.load(model)
+        original = _loaded(model)
         if output is not None:
             saving.check_target(original, output, force=force)
         given = reporting.describe(original, loading.source_of(original))
@@ -203,8 +204,23 @@ def inspect(
     options = pipeline_options(
         variant, basis=basis, ops=ops, provider=provider, max_growth=max_growth, skip=skip
     )
-    planned = model.clone() if isinstance(model, ir.Model) else loading.load(model)
+    planned = _loaded(model)
+    if planned is model:
+        planned = planned.clone()
     return pipeline.analyse(planned, options)
+
+
+def _loaded(model: ModelOrPath) -> ir.Model:
+    """The model itself, or that of a file, fit to be optimized."""
+    if isinstance(model, ir.Model):
+        check_functions(model)
+        return model
+    loaded = loading.load(model)
+    try:
+        check_functions(loaded)
+    except ModelError as error:
+        raise ModelError(f"{os.fspath(model)}: {error}") from error
+    return loaded
 
 
 class _Clock:
