@@ -27,6 +27,7 @@ from graphopt.passes.recentre import Recentre
 from graphopt.passes.report import PassRecord, PlanSummary
 from graphopt.passes.restore_norms import RestoreNorms
 from graphopt.passes.summary import summarize
+from graphopt.passes.unfuse_custom_norms import UnfuseCustomNorms
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
 
 __all__ = ["Options", "Step", "analyse", "run", "steps"]
@@ -117,6 +118,11 @@ def _planned(
 
 
 _CANONICALIZE = (
+    Step(
+        "unfuse-custom-norms",
+        "read the operators of the domain graphopt back",
+        lambda options, plan: UnfuseCustomNorms(),
+    ),
     Step(
         "inline-functions",
         "inline model-local functions",

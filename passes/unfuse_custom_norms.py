@@ -1,0 +1,72 @@
+"""Read the operators of the domain graphopt back, in a model that was optimized before."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from graphopt.passes.custom_ops import CRMS_NORM, DOMAIN, RMS_NORM, SKIP_CRMS_NORM, SKIP_RMS_NORM
+from graphopt.passes.naming import Names
+
+__all__ = ["UnfuseCustomNorms"]
+
+_GAMMA = {RMS_NORM: 1, SKIP_RMS_NORM: 2}
+_BIAS = {SKIP_RMS_NORM: 3, SKIP_CRMS_NORM: 2}
+
+
+class UnfuseCustomNorms(ir.passes.InPlacePass):
+    """graphopt.RMSNorm and its kin become the internal norms again, and the Adds that they fused.
+
+    Inlined, their bodies would come back as primitives, which no native kernel takes over. A model
+    that holds another operator of the domain, or one without gamma, is left alone.
+    """
+
+    def __init__(self) -> None:
+        self.record: dict[str, int] = {}
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Read back in place; ``record`` counts the operators."""
+        found = [node for graph in model.graphs() for node in graph if node.domain == DOMAIN]
+        self.record = {"operators read back": 0}
+        if not found or not all(_is_known(node) for node in found):
+            return ir.passes.PassResult(model, modified=False)
+        names = Names(model)
+        for node in found:
+            _read_back(node, names)
+        self.record["operators read back"] = len(found)
+        for key in [key for key in model.functions if key[0] == DOMAIN]:
+            del model.functions[key]
+        model.graph.opset_imports.pop(DOMAIN, None)
+        return ir.passes.PassResult(model, modified=True)
+
+
+def _is_known(node: ir.Node) -> bool:
+    position = _GAMMA.get(node.op_type)
+    if position is None:
+        return node.op_type in (CRMS_NORM, SKIP_CRMS_NORM)
+    return len(node.inputs) > position and node.inputs[position] is not None
+
+
+def _read_back(node: ir.Node, names: Names) -> None:
+    graph, x = node.graph, node.inputs[0]
+    assert graph is not None and x is not None
+    nodes: list[ir.Node] = []
+    if node.op_type in _BIAS:
+        bias = node.inputs[_BIAS[node.op_type]] if len(node.inputs) > _BIAS[node.op_type] else None
+        for addend in (bias, node.inputs[1]):
+            if addend is not None:
+                add = ir.node("Add", [x, addend], name=names.fresh(f"{node.name}.add"))
+                x = add.outputs[0]
+                x.name, x.type, x.shape = names.fresh(f"{node.name}.sum"), addend.type, None
+                nodes.append(add)
+    has_gamma = node.op_type in _GAMMA
+    norm = ir.node(
+        "RMSNormalization" if has_gamma else "CRMSNormalization",
+        [x, node.inputs[_GAMMA[node.op_type]]] if has_gamma else [x],
+        {"axis": -1, "epsilon": node.attributes.get_float("epsilon", 1e-5), "stash_type": 1},
+        name=node.name,
+    )
+    graph.insert_before(node, [*nodes, norm])
+    for old, new in zip(node.outputs, (norm.outputs[0], x), strict=False):
+        ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+        new.name, new.type, new.shape = old.name, old.type, old.shape
+    graph.remove(node, safe=True)
