@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 # Tests share tables by `from tests.NAME import ...`, however pytest was started.
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
+# Test processes side by side are told a width; what a command prints without a terminal has none.
+os.environ.pop("COLUMNS", None)
 
 
 class ZooModel(Protocol):
