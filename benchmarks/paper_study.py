@@ -26,10 +26,10 @@ from paper_variants import (
 )
 from rich.console import Console
 
-from graphopt.benchmark_result import Benchmark, Method, Point
+from graphopt.benchmark_result import Benchmark, Point
 from graphopt.benchmarking import machine
 from graphopt.benchmarking.execution import Execution
-from graphopt.benchmarking.timing import CONFIDENCE, RESAMPLES, SETTLE
+from graphopt.benchmarking.timing import describe_method
 from graphopt.benchmarking.wording import environment_line, method_line
 from graphopt.errors import EnvironmentFailure, GraphoptError
 from graphopt.inputs import generate_inputs
@@ -198,16 +198,7 @@ class Study:
             title=title,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             environment=machine.describe(library=execution.library, cuda=provider == "cuda"),
-            method=Method(
-                clock=settings.clock,
-                openings=settings.openings,
-                settle=SETTLE,
-                confidence=CONFIDENCE,
-                resamples=RESAMPLES,
-                seed=settings.seed,
-                cuda_graph=settings.cuda_graph,
-                tf32=settings.tf32,
-            ),
+            method=describe_method(settings),
             models=(),
             points=tuple(points),
         )

@@ -38,8 +38,8 @@ def _cautions(weights: set[ir.DataType], options: Options, plan: PlanSummary) ->
         )
         if ir.DataType.FLOAT16 in weights:
             yield (
-                "basis drop in float16: expect 2 to 5 times the rounding error of the input (the "
-                "basis orthonormal has 1 to 1.5 times)"
+                "basis drop in float16: expect 2 to 6 times the rounding error of the input (the "
+                "basis orthonormal has 1 to 3 times)"
             )
     if plan.converted and ir.DataType.BFLOAT16 in weights and options.provider == "cpu":
         yield (

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Optimization = Literal["disable", "basic", "extended", "all"]
 
+_SMALL_BYTES = "4096"
+"""Constants below stay inside the optimized graph that a session writes."""
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _EXTRAS = {"cpu": "cpu", "cuda": "gpu"}
 
@@ -44,6 +46,7 @@ def create_session(
     library: str | os.PathLike[str] | None = None,
     provider_options: Mapping[str, str] | None = None,
     profile: str | os.PathLike[str] | None = None,
+    optimized: str | os.PathLike[str] | None = None,
 ) -> Any:
     """Open a model in ONNX Runtime.
 
@@ -60,6 +63,8 @@ def create_session(
         provider_options: Options of the execution provider, by ONNX Runtime's names.
         profile: How the path of the file begins that the session's ``end_profiling`` writes; None
             profiles nothing.
+        optimized: File to write the graph to that really runs, its weights in ``weights`` beside
+            it; None writes none.
 
     Returns:
         An ``onnxruntime.InferenceSession`` that really has the provider.
@@ -82,6 +87,7 @@ def create_session(
                 library=library,
                 provider_options=provider_options,
                 profile=profile,
+                optimized=optimized,
             )
     if provider not in _PROVIDERS:
         raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
@@ -100,6 +106,12 @@ def create_session(
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = os.fspath(profile)
+    if optimized is not None:
+        options.optimized_model_filepath = os.fspath(optimized)
+        # A model whose weights are inline cannot exceed 2 GB.
+        prefix = "session.optimized_model_external_initializers_"
+        options.add_session_config_entry(f"{prefix}file_name", "weights")
+        options.add_session_config_entry(f"{prefix}min_size_in_bytes", _SMALL_BYTES)
     if library is not None:
         _register(runtime, options, library)
     providers: list[Any] = [(name, dict(provider_options or {}))]

@@ -143,14 +143,11 @@ class _Compression:
 
     def _decode(self, served: set[Use]) -> None:
         """Put a decoder between each compressed value and those who read it whole."""
-        inner = {s.value.meta[BIASED].producer() for s in self.streams if BIASED in s.value.meta}
         for value, axis in self.compressed.items():
             whole = [
                 (use.node, use.idx)
                 for use in value.uses()
-                if (use.node, use.idx) not in served
-                and use.node not in inner
-                and not _is_shape(use.node)
+                if (use.node, use.idx) not in served and not _is_shape(use.node)
             ]
             if whole:
                 decoded = insert_decoder(self.names, Stream(value, axis), self._basis(axis))
