@@ -24,17 +24,19 @@ def evaluate_with_onnx_reference(call: Call, *inputs: Any) -> Any:
     node = call.node
     if node.domain != "" or any(isinstance(value, ir.Graph) for value in call.attributes.values()):
         raise _unsupported(node)
-    if node.op_type == "Resize":  # an empty roi or empty scales are none; older onnx indexes them
+    given = dict(call.attributes)
+    if node.op_type == "Resize":
+        # An empty roi or empty scales are none, but older onnx indexes them; its axes count from 0.
         inputs = tuple(None if array is None or not array.size else array for array in inputs)
+        if "axes" in given:
+            given["axes"] = [axis % inputs[0].ndim for axis in given["axes"]]
     names = ["" if array is None else f"x{i}" for i, array in enumerate(inputs)]
     outputs = [f"y{i}" if value.name else "" for i, value in enumerate(node.outputs)]
-    attributes = [
-        onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
-        for value in call.attributes.values()
-    ]
-    proto = onnx.helper.make_node(
-        node.op_type, names, outputs, **dict(zip(call.attributes, attributes, strict=True))
-    )
+    attributes = {
+        name: onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+        for name, value in given.items()
+    }
+    proto = onnx.helper.make_node(node.op_type, names, outputs, **attributes)
     graph = onnx.helper.make_graph(
         [proto],
         node.op_type,

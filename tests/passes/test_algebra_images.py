@@ -53,6 +53,7 @@ ABSORBS = {
     _STREAM + 'x = Resize<mode = "linear">(e, empty, empty, tall)': ("k", {}),
     _STREAM + 'x = Resize<mode = "cubic", exclude_outside = 1>(e, "", doubled)': ("k", {}),
     _STREAM + 'x = Resize<axes = [2, 3]>(e, "", pair)': ("k", {"opset": 18}),
+    _STREAM + 'x = Resize<axes = [-1, -2]>(e, "", pair)': ("k", {"opset": 18}),
 }
 
 # body: (why y stays, further arguments)
