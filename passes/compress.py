@@ -12,11 +12,11 @@ from graphopt.passes.algebra import Carries
 from graphopt.passes.axes import FeatureAxis, Stream, dimension, rank
 from graphopt.passes.basis import Absorb, Basis, Encode
 from graphopt.passes.change_basis import insert_decoder, insert_encoder
+from graphopt.passes.compression import full_gamma, readers_by_weight
 from graphopt.passes.fold_affine import BIASED
 from graphopt.passes.infer_shapes import resize
 from graphopt.passes.naming import Names
 from graphopt.passes.plan import Plan
-from graphopt.passes.trace import Norm
 
 __all__ = ["Compress"]
 
@@ -74,8 +74,7 @@ class _Compression:
         """Encode, decode, absorb; then all sizes and shapes follow."""
         served = self._encode_operands()
         self._decode(served)
-        for norm in self.norms:
-            self._absorb(norm)
+        self._absorb()
         for value, axis in (*self.compressed.items(), *self.between.items()):
             self._restore_shapes(value, axis)
         inner = {s.value: s.axis for s in self.streams}
@@ -154,25 +153,25 @@ class _Compression:
                 self.record["decoders"] += 1
                 _rewire(whole, decoded)
 
-    def _absorb(self, norm: Norm) -> None:
-        """Fold D and gamma into the linear maps that read the norm."""
-        basis = self._basis(norm.stream.axis)
-        scale = norm.node.inputs[1]
-        tensor = constants.constant_tensor(scale)
-        assert scale is not None and tensor is not None
-        gamma = np.broadcast_to(constants.exact(tensor).reshape(-1), (basis.size,)).copy()
-        sharing: dict[tuple[ir.Value, int], list[Use]] = {}
-        for reader in self.plan.affine[norm].linear or ():
-            weight = reader.node.inputs[1]
-            assert weight is not None
-            sharing.setdefault((weight, reader.axis), []).append((reader.node, 1))
-        for (weight, axis), uses in sharing.items():
-            self._replace(weight, [constants.Scale(axis, gamma), Absorb(axis, basis)], uses)
+    def _absorb(self) -> None:
+        """Fold D and gamma into the linear maps that read the norms."""
+        groups = readers_by_weight(self.norms, self.plan.affine)
+        for (weight, axis, _), readers in groups.items():
+            norm, uses = readers[0][0], [(node, 1) for _, node in readers]
+            edits: list[constants.Edit] = [
+                constants.Scale(axis, full_gamma(norm)),
+                Absorb(axis, self._basis(norm.stream.axis)),
+            ]
+            self._replace(weight, edits, uses)
             self.record["readers absorbed"] += len(uses)
-        ones = np.ones([basis.size - 1], dtype=tensor.dtype.numpy())
-        ones_name = f"{scale.name}.compressed"
-        new = self.names.initializer(ones_name, ir.Tensor(ones, dtype=tensor.dtype))
-        norm.node.replace_input_with(1, new)
+        for norm in self.norms:
+            scale = norm.node.inputs[1]
+            tensor = constants.constant_tensor(scale)
+            assert scale is not None and tensor is not None
+            ones = np.ones([norm.stream.axis.size - 1], dtype=tensor.dtype.numpy())
+            ones_name = f"{scale.name}.compressed"
+            new = self.names.initializer(ones_name, ir.Tensor(ones, dtype=tensor.dtype))
+            norm.node.replace_input_with(1, new)
 
     def _restore_shapes(self, value: ir.Value, axis: FeatureAxis) -> None:
         for node in [use.node for use in value.uses() if _is_shape(use.node)]:

@@ -8,7 +8,10 @@ reads a compressed value needs it whole, and gets it from a decoder.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes import constants, sizes
@@ -18,7 +21,14 @@ from graphopt.passes.axes import Stream
 from graphopt.passes.costs import Costs, RowCounts
 from graphopt.passes.trace import Norm, StreamFacts, Trace
 
-__all__ = ["Compression", "compression"]
+__all__ = [
+    "Compression",
+    "WeightCopy",
+    "compression",
+    "full_gamma",
+    "readers_by_weight",
+    "weight_copies",
+]
 
 _SHARE_OF_DECODER = 0.6
 """What compressing one norm is worth, as a share of a decoder: one must serve two norms to pay.
@@ -41,7 +51,6 @@ class Compression:
         whole_readers: Who reads a stream whole, in words, beside its norms and carriers.
         encoding: Price of an encoder behind a stream, in nanoseconds.
         decoding: Price of a decoder behind a stream.
-        copied: Bytes of reader weights that a compressed norm needs a copy of.
     """
 
     gains: dict[Norm, float]
@@ -50,7 +59,6 @@ class Compression:
     whole_readers: dict[Stream, list[str]]
     encoding: dict[Stream, float]
     decoding: dict[Stream, float]
-    copied: dict[Norm, int]
 
 
 def compression(
@@ -71,7 +79,7 @@ def compression(
         rows: Reference sizes.
         rate: Nanoseconds that a copied byte costs.
     """
-    norm_obstacles, gains, copied = {}, {}, {}
+    norm_obstacles, gains = {}, {}
     opset = model.opset_imports.get("", 1)
     turned = {stream.value for stream in found.streams}
     for norm, part in affines.items():
@@ -82,8 +90,8 @@ def compression(
             norm_obstacles[norm] = reason
             continue
         worth = _SHARE_OF_DECODER * _price(norm.stream, costs.decoding, 4, costs, rows)
-        copied[norm] = _shared_bytes(part)
-        gains[norm] = worth - (rate * copied[norm] if copied[norm] else 0.0)
+        copied = sum(copy.nbytes for copy in weight_copies([norm], affines))
+        gains[norm] = worth - (rate * copied if copied else 0.0)
     norms = {norm.node: norm for norm in found.norms}
     writes = opset >= _MINIMUM_OPSET
     everything = {*found.streams, *found.centred}
@@ -108,7 +116,6 @@ def compression(
             stream: _price(stream, costs.decoding, 4, costs, rows) if writes else float("inf")
             for stream in everything
         },
-        copied=copied,
     )
 
 
@@ -125,15 +132,64 @@ def _encoding(stream: Stream, costs: Costs, rows: RowCounts, writes: bool) -> fl
     return _price(stream, costs.encoding, 3, costs, rows) if writes else float("inf")
 
 
-def _shared_bytes(part: Affine) -> int:
-    """Bytes of the weights that others read, too, each counted once."""
-    shared = {
-        reader.node.inputs[1]: tensor.nbytes
-        for reader in part.linear or ()
-        if not reader.owns_weight
-        and (tensor := constants.constant_tensor(reader.node.inputs[1])) is not None
-    }
-    return sum(shared.values())
+def readers_by_weight(
+    norms: Iterable[Norm], affines: Mapping[Norm, Affine]
+) -> dict[tuple[ir.Value, int, bytes], list[tuple[Norm, ir.Node]]]:
+    """The linear maps that read compressed ``norms``, those together that take the same new weight.
+
+    A new weight follows from the old one, the axis that the map contracts, and gamma.
+    """
+    found: dict[tuple[ir.Value, int, bytes], list[tuple[Norm, ir.Node]]] = {}
+    for norm in norms:
+        gamma = full_gamma(norm).tobytes()
+        for reader in affines[norm].linear or ():
+            weight = reader.node.inputs[1]
+            assert weight is not None
+            found.setdefault((weight, reader.axis, gamma), []).append((norm, reader.node))
+    return found
+
+
+def full_gamma(norm: Norm) -> np.ndarray:
+    """gamma [d] in float64."""
+    tensor = constants.constant_tensor(norm.node.inputs[1])
+    assert tensor is not None
+    exact = constants.exact(tensor).reshape(-1)
+    return np.broadcast_to(exact, (norm.stream.axis.size,)).astype(np.float64)
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightCopy:
+    """A weight of which compressing a norm takes one copy more.
+
+    Attributes:
+        norm: Its norm, or the first of those who share the copy.
+        weight: The weight.
+        nbytes: Its size in bytes.
+    """
+
+    norm: Norm
+    weight: ir.Value
+    nbytes: int
+
+
+def weight_copies(norms: Iterable[Norm], affines: Mapping[Norm, Affine]) -> list[WeightCopy]:
+    """The copies of reader weights that compressing all of ``norms`` takes.
+
+    Where nobody else reads a weight, one of its new forms takes the place of the old one.
+    """
+    forms: dict[ir.Value, list[Norm]] = {}
+    covered: Counter[ir.Value] = Counter()
+    for (weight, _, _), readers in readers_by_weight(norms, affines).items():
+        forms.setdefault(weight, []).append(readers[0][0])
+        covered[weight] += len(readers)
+    found = []
+    for weight, first_norms in forms.items():
+        tensor = constants.constant_tensor(weight)
+        assert tensor is not None
+        replaced = covered[weight] == len(weight.uses()) and not weight.is_graph_output()
+        copying = first_norms[1:] if replaced else first_norms
+        found += [WeightCopy(norm, weight, tensor.nbytes) for norm in copying]
+    return found
 
 
 def _norm_obstacle(norm: Norm, part: Affine, turned: set[ir.Value]) -> str:

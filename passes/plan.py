@@ -14,7 +14,7 @@ import onnx_ir as ir
 from graphopt.passes import affine, axes, constants, trace
 from graphopt.passes.affine import Affine
 from graphopt.passes.axes import Stream
-from graphopt.passes.compression import Compression, compression
+from graphopt.passes.compression import Compression, compression, weight_copies
 from graphopt.passes.costs import Costs, RowCounts, provider_costs
 from graphopt.passes.cut import minimum_cut
 from graphopt.passes.trace import Norm, StreamFacts, Trace
@@ -104,8 +104,8 @@ def make_plan(
             affines.update(misread)
             continue
         copied = sum(_bytes(stream) for stream in plan.recentred if _is_constant(stream))
-        copied += sum(squeezed.copied[norm] for norm in plan.compressed_norms) if squeezed else 0
         copied += sum(_bytes(stream) for stream in plan.twofold)
+        copied += sum(copy.nbytes for copy in weight_copies(plan.compressed_norms, affines))
         if limit is None or copied <= limit:
             return plan
         rate = rate * 8 if rate < 1e6 else float("inf")

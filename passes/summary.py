@@ -7,6 +7,7 @@ import onnx_ir as ir
 from graphopt.passes import constants
 from graphopt.passes.affine import Affine
 from graphopt.passes.axes import Stream, rank
+from graphopt.passes.compression import weight_copies
 from graphopt.passes.original_spelling import NAME, SPELLING
 from graphopt.passes.plan import Plan, upstream
 from graphopt.passes.readers import norm_axis
@@ -132,24 +133,8 @@ def _copies(plan: Plan) -> tuple[Copy, ...]:
         for stream in plan.twofold
         if (tensor := constants.constant_tensor(stream.value)) is not None
     ]
-    found += _copies_of_readers(plan)
+    compressed = [norm for norm in plan.converted if norm in plan.compressed_norms]
+    for copy in weight_copies(compressed, plan.affine):
+        reason = f"{reported_name(copy.norm.node)} is compressed and has a form of its own"
+        found.append(Copy(copy.weight.name or "", copy.nbytes, reason))
     return tuple(sorted(found, key=lambda copy: (copy.tensor, copy.reason)))
-
-
-def _copies_of_readers(plan: Plan) -> list[Copy]:
-    """Weights that absorb a basis and gamma for a compressed norm, and serve others as they are."""
-    found = []
-    for norm in plan.converted:
-        if norm not in plan.compressed_norms:
-            continue
-        weights = {
-            reader.node.inputs[1]: None
-            for reader in plan.affine[norm].linear or ()
-            if not reader.owns_weight
-        }
-        for weight in weights:
-            tensor = constants.constant_tensor(weight)
-            if weight is not None and tensor is not None:
-                reason = f"{reported_name(norm.node)} is compressed and has a form of its own"
-                found.append(Copy(weight.name or "", tensor.nbytes, reason))
-    return found

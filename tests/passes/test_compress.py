@@ -642,6 +642,22 @@ def test_copies_of_readers_count_against_the_growth() -> None:
     assert reasons == ["the copies of its readers' weights would cost more than it gains"]
 
 
+@pytest.mark.parametrize(("gammas", "copies"), [("gg", 0), ("gh", 1)])
+def test_norms_with_one_gamma_share_the_new_weight(gammas: str, copies: int) -> None:
+    """As the layers of a model that repeats one: copies are made, reported and bounded alike."""
+    body = f"""x = MatMul(a, w) n = LayerNormalization(x, {gammas[0]}) p = MatMul(n, v)
+        z = MatMul(a, u) o = LayerNormalization(z, {gammas[1]}) q = MatMul(o, v) y = Add(p, q)"""
+    made = {"w": "w[4,8]", "u": "u[4,8]", "v": "v[8,6]", "g": "g[8]", "h": "h[8]"}
+    model = graph(body, " ".join(made[name] for name in sorted({"w", "u", "v", *gammas})))
+    outcome = optimized(model, variant="crms")
+    weights = [v for v in outcome.after.graph.initializers.values() if len(v.shape) == 2]
+    assert outcome.summary.compressed == 2
+    assert len(weights) == 3 + copies
+    assert list(outcome.copied.values()) == [8 * 8 * 6] * copies
+    bounded = optimized(model, variant="crms", max_growth=0.0)
+    assert bounded.summary.compressed == 2 - 2 * copies
+
+
 def test_a_constant_in_two_forms_counts_against_the_growth() -> None:
     """One map writes a compressed stream, and by the same weight one that stays whole."""
     body = """x = MatMul(a, w) n = LayerNormalization(x, g) y = Relu(n)
