@@ -46,7 +46,7 @@ def export(
     target = Path(path)
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent} is not a directory: create it first")
-    missing = [m for m in ("torch", "transformers", "onnxscript") if not _installed(m)]
+    missing = [m for m in ("torch", "transformers") if not _installed(m)]
     if missing:
         raise EnvironmentFailure(
             f'export needs {", ".join(missing)}: pip install "graphopt[export]"'
