@@ -20,7 +20,7 @@ from graphopt.precision import cast_to_float64
 from graphopt.verification import verify
 from tests.conftest import ZooModel
 from tests.expectations import EXPECTED
-from tests.optimized_graphs import operators_in_onnx_runtime
+from tests.onnx_runtime import OptimizedSession
 from tests.versions.conditions import fuses_float16
 
 # Nodes of graphopt.RMSNorm and of graphopt.SkipRMSNorm, and whether these take a bias in. The first
@@ -120,13 +120,13 @@ def test_the_operators_compute_the_same_function(
 
 @pytest.mark.parametrize(("name", "exporter", "dtype"), CASES)
 def test_stock_onnx_runtime_fuses_every_body(
-    name: str, exporter: str, dtype: str, zoo_model: ZooModel, tmp_path: Path
+    name: str, exporter: str, dtype: str, zoo_model: ZooModel
 ) -> None:
     path = zoo_model(name, exporter=exporter, dtype=dtype)
     model = _optimized(path)
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
-    before = operators_in_onnx_runtime(ir.load(path), tmp_path)["SimplifiedLayerNormalization"]
-    after = operators_in_onnx_runtime(model, tmp_path)["SimplifiedLayerNormalization"]
+    before = OptimizedSession(ir.load(path)).operators["SimplifiedLayerNormalization"]
+    after = OptimizedSession(model).operators["SimplifiedLayerNormalization"]
     plain, skip, _ = _expected(name, exporter)
     assert after - before == plain + skip - UNFUSED.get(name, 0)
     result = verify(path, model)
@@ -139,7 +139,7 @@ CRMS_CASES = [("vit-ti-16-tiny", 5), ("gpt2-tiny", 5), ("opt-125m-tiny", 5), ("g
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float16", marks=fuses_float16)])
 @pytest.mark.parametrize(("name", "norms"), CRMS_CASES)
 def test_stock_onnx_runtime_fuses_what_orthonormal_crms_becomes(
-    name: str, norms: int, dtype: str, zoo_model: ZooModel, tmp_path: Path
+    name: str, norms: int, dtype: str, zoo_model: ZooModel
 ) -> None:
     """An RMSNorm over d - 1 features, an odd number, with gamma of ones."""
     path = zoo_model(name, exporter="dynamo", dtype=dtype)
@@ -147,7 +147,7 @@ def test_stock_onnx_runtime_fuses_what_orthonormal_crms_becomes(
     nodes = _custom_nodes(model)
     assert len(nodes) == norms
     assert {node.op_type for node in nodes} <= {"RMSNorm", "SkipRMSNorm"}
-    operators = operators_in_onnx_runtime(model, tmp_path)
+    operators = OptimizedSession(model).operators
     assert operators["SimplifiedLayerNormalization"] == norms
     result = verify(path, model)
     assert result.status == "passed", result.reason
@@ -163,11 +163,11 @@ def library() -> Path:
 
 @pytest.mark.parametrize(("name", "exporter", "dtype"), CASES)
 def test_the_kernels_take_over_and_compute_the_same(
-    name: str, exporter: str, dtype: str, library: Path, zoo_model: ZooModel, tmp_path: Path
+    name: str, exporter: str, dtype: str, library: Path, zoo_model: ZooModel
 ) -> None:
     path = zoo_model(name, exporter=exporter, dtype=dtype)
     model = _optimized(path)
-    operators = operators_in_onnx_runtime(model, tmp_path, library)
+    operators = OptimizedSession(model, library).operators
     assert (operators["RMSNorm"], operators["SkipRMSNorm"]) == _expected(name, exporter)[:2]
     result = verify(path, model, library=library)
     assert result.status == "passed", result.reason

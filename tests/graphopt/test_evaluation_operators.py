@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime
 import pytest
 
 from graphopt.evaluation import evaluate
 from graphopt.precision import cast_to_float64
+from tests.onnx_runtime import OptimizedSession
 from tests.versions.conditions import needs_onnxruntime, needs_opset
 
 TOLERANCE = 2e-5  # relative to the largest output; float32 sums of up to a few hundred terms
@@ -380,16 +380,7 @@ ATTENTION = [
 )  # fmt: skip
 def test_a_node_gives_what_onnx_runtime_gives(case: Case) -> None:
     model = case.model()
-    session = onnxruntime.InferenceSession(
-        ir.to_proto(model).SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    expected = dict(
-        zip(
-            [value.name for value in session.get_outputs()],
-            session.run(None, case.feeds()),
-            strict=True,
-        )
-    )
+    expected = OptimizedSession(model).run(case.feeds())
     wide = {
         name: x.astype(np.float64) if x.dtype == np.float32 else x
         for name, x in case.feeds().items()

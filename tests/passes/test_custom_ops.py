@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import re
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime
 import pytest
 
 from graphopt.errors import EnvironmentFailure
@@ -19,6 +17,7 @@ from graphopt.library import library_path
 from graphopt.passes.custom_ops import define_operators
 from graphopt.passes.infer_shapes import InferShapes
 from graphopt.precision import cast_to_float64
+from tests.onnx_runtime import OptimizedSession
 from tests.versions.conditions import FUSED_TYPES, opsets
 
 _EPSILONS = (0.3, 0.7)  # far from the 1e-5 that ONNX Runtime assumes where it finds none
@@ -112,26 +111,10 @@ def _assert_close(found: list[np.ndarray], truth: list[np.ndarray], tolerance: f
         assert error <= tolerance * np.abs(expected).max()
 
 
-def _run(
-    model: ir.Model, dtype: str, folder: Path, library: Path | None = None
-) -> tuple[list[np.ndarray], list[onnx.NodeProto]]:
-    """Outputs in ONNX Runtime and the nodes of its optimized graph."""
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(folder / "optimized.onnx")
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    if library is not None:
-        options.register_custom_ops_library(str(library))
-    session = onnxruntime.InferenceSession(
-        ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+def _assert_right(session: OptimizedSession, call: Call, dtype: str) -> None:
     arrays = _arrays(dtype)
-    outputs = session.run(None, {value.name: arrays[value.name] for value in session.get_inputs()})
-    return outputs, list(onnx.load(folder / "optimized.onnx").graph.node)
-
-
-def _epsilons(nodes: list[onnx.NodeProto]) -> list[float]:
-    return [attribute.f for n in nodes for attribute in n.attribute if attribute.name == "epsilon"]
+    outputs = list(session.run(arrays).values())
+    _assert_close(outputs, _truth(call, arrays), _TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("dtype", ["float", "float16", "double"])
@@ -178,40 +161,38 @@ def test_the_internal_norm_of_compressed_streams_is_evaluated_and_its_shape_infe
 @pytest.mark.parametrize("dtype", FUSED_TYPES)
 @pytest.mark.parametrize("opset", opsets(*_OPSETS[1:]))
 @pytest.mark.parametrize("call", RMS_CALLS, ids=str)
-def test_onnx_runtime_fuses_the_body_with_its_epsilon(
-    call: Call, opset: int, dtype: str, tmp_path: Path
-) -> None:
-    outputs, nodes = _run(_model(call, opset, dtype), dtype, tmp_path)
-    operators = collections.Counter(node.op_type for node in nodes)
+def test_onnx_runtime_fuses_the_body_with_its_epsilon(call: Call, opset: int, dtype: str) -> None:
+    session = OptimizedSession(_model(call, opset, dtype))
+    operators = session.operators
     assert operators["SimplifiedLayerNormalization"] == 2
     assert set(operators) <= {"SimplifiedLayerNormalization", "Add", "Cast"}
-    assert _epsilons(nodes) == pytest.approx(_EPSILONS)
-    _assert_close(outputs, _truth(call, _arrays(dtype)), _TOLERANCE[dtype])
+    norms = [node for node in session.nodes if node.op_type == "SimplifiedLayerNormalization"]
+    epsilons = [node.attributes.get_float("epsilon") for node in norms]
+    assert epsilons == pytest.approx(_EPSILONS)
+    _assert_right(session, call, dtype)
 
 
 @pytest.mark.parametrize("dtype", ["float", "float16"])
 @pytest.mark.parametrize("opset", opsets(*_OPSETS))
 @pytest.mark.parametrize("call", CRMS_CALLS, ids=str)
 def test_onnx_runtime_reads_a_row_of_a_crms_norm_four_times(
-    call: Call, opset: int, dtype: str, tmp_path: Path
+    call: Call, opset: int, dtype: str
 ) -> None:
-    outputs, nodes = _run(_model(call, opset, dtype), dtype, tmp_path)
-    operators = collections.Counter(node.op_type for node in nodes)
+    session = OptimizedSession(_model(call, opset, dtype))
+    operators = session.operators
     for operator in ("Cast", "Add", "Shape", "Gather"):
         del operators[operator]
     per_row = {"Div": 2, "Sqrt": 2, "Reciprocal": 2}  # of numbers, and 2 of the 6 Muls
     assert operators == {"Mul": 6, "ReduceSum": 4, **per_row}
-    _assert_close(outputs, _truth(call, _arrays(dtype)), _TOLERANCE[dtype])
+    _assert_right(session, call, dtype)
 
 
 @pytest.mark.parametrize("opset", [13, 18, 21])
 @pytest.mark.parametrize("call", CALLS, ids=str)
-def test_float64_is_not_fused_and_keeps_its_precision(
-    call: Call, opset: int, tmp_path: Path
-) -> None:
-    outputs, nodes = _run(_model(call, opset, "double"), "double", tmp_path)
-    assert all(node.op_type != "SimplifiedLayerNormalization" for node in nodes)
-    _assert_close(outputs, _truth(call, _arrays("double")), _TOLERANCE["double"])
+def test_float64_is_not_fused_and_keeps_its_precision(call: Call, opset: int) -> None:
+    session = OptimizedSession(_model(call, opset, "double"))
+    assert all(node.op_type != "SimplifiedLayerNormalization" for node in session.nodes)
+    _assert_right(session, call, "double")
 
 
 @pytest.fixture(scope="module")
@@ -226,11 +207,12 @@ def library() -> Path:
 @pytest.mark.parametrize("opset", opsets(13, 18, 21, 23))
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_the_kernels_take_over_where_they_are_registered(
-    call: Call, opset: int, dtype: str, library: Path, tmp_path: Path
+    call: Call, opset: int, dtype: str, library: Path
 ) -> None:
-    outputs, nodes = _run(_model(call, opset, dtype), dtype, tmp_path, library)
-    assert [(node.domain, node.op_type) for node in nodes] == [("graphopt", call.operator)] * 2
-    _assert_close(outputs, _truth(call, _arrays(dtype)), _TOLERANCE[dtype])
+    session = OptimizedSession(_model(call, opset, dtype), library)
+    nodes = [(node.domain, node.op_type) for node in session.nodes]
+    assert nodes == [("graphopt", call.operator)] * 2
+    _assert_right(session, call, dtype)
 
 
 @pytest.mark.parametrize(("before", "after"), [(4, 8), (7, 8), (8, 8), (10, 10)])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime
 import pytest
 
 from graphopt.evaluation import evaluate
 from graphopt.passes.custom_ops import define_operators
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.precision import cast_to_float64
+from tests.onnx_runtime import OptimizedSession
 
 _NORM = "graphopt.RMSNorm<epsilon = 0.25>"
 _CRMS = "graphopt.CRMSNorm<epsilon = 0.25>"
@@ -166,13 +166,10 @@ def test_onnx_runtime_agrees(name: str) -> None:
     truth = evaluate(cast_to_float64(model), _inputs())
     FuseCustomNorms()(model)
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    session = onnxruntime.InferenceSession(
-        ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
     inputs = {name: array.astype(np.float32) for name, array in _inputs().items()}
-    for output, result in zip(outputs.split(), session.run(None, inputs), strict=True):
+    results = OptimizedSession(model).run(inputs)
+    assert list(results) == outputs.split()
+    for output, result in results.items():
         np.testing.assert_allclose(result, truth[output], rtol=1e-4, atol=1e-5)
 
 

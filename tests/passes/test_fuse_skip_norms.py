@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime
 import pytest
 
 from graphopt.evaluation import evaluate
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.precision import cast_to_float64
+from tests.onnx_runtime import OptimizedSession
 
 _LN = "LayerNormalization<axis = -1, epsilon = 0.25>"
 _RMS = "SimplifiedLayerNormalization<axis = -1, epsilon = 0.25>"
@@ -155,13 +155,10 @@ def test_onnx_runtime_agrees(name: str) -> None:
     model = _model(body, outputs)
     truth = evaluate(cast_to_float64(model), _inputs())
     FuseSkipNorms()(model)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    session = onnxruntime.InferenceSession(
-        ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
     inputs = {name: array.astype(np.float32) for name, array in _inputs().items()}
-    for output, result in zip(outputs.split(), session.run(None, inputs), strict=True):
+    results = OptimizedSession(model).run(inputs)
+    assert list(results) == outputs.split()
+    for output, result in results.items():
         np.testing.assert_allclose(result, truth[output], rtol=1e-4, atol=1e-5)
 
 

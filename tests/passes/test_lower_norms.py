@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import collections
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnx_ir as ir
-import onnxruntime
 import pytest
 from onnx_shape_inference import infer_symbolic_shapes
 
@@ -17,6 +13,7 @@ from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.original_spelling import ORIGINAL
 from graphopt.precision import cast_to_float64
+from tests.onnx_runtime import OptimizedSession
 from tests.versions.conditions import FUSED_TYPES, opsets
 
 # more entries than the 8 up to which ONNX Runtime merges equal constants itself
@@ -61,34 +58,21 @@ def _truth(x: np.ndarray, norms: int = 2) -> list[np.ndarray]:
     return results
 
 
-def _run(model: ir.Model, inputs: dict[str, np.ndarray], folder: Path):
-    """Outputs in ONNX Runtime and how often its optimized graph uses each operator."""
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(folder / "optimized.onnx")
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    outputs = session.run(None, inputs)
-    optimized = ir.load(folder / "optimized.onnx")
-    return outputs, collections.Counter(node.op_type for node in optimized.graph.all_nodes())
-
-
 def _x(dtype: str = "float") -> np.ndarray:
     return np.random.default_rng(3).normal(0.5, 1.0, (2, 3, 12)).astype(NUMPY[dtype])
 
 
 @pytest.mark.parametrize("opset", opsets(13, 17, 18, 21, 22))
 @pytest.mark.parametrize("dtype", FUSED_TYPES)
-def test_primitives_are_fused_to_the_rms_kernel(opset: int, dtype: str, tmp_path: Path) -> None:
+def test_primitives_are_fused_to_the_rms_kernel(opset: int, dtype: str) -> None:
     model = _rms_model(opset, dtype)
     lower = LowerNorms(ops="standard")
     lower(model)
     assert lower.record == {"primitives": 2, "SimplifiedLayerNormalization": 0}
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
     x = _x(dtype)
-    outputs, operators = _run(model, {"x": x}, tmp_path)
+    session = OptimizedSession(model)
+    operators, outputs = session.operators, session.run({"x": x}).values()
     assert operators["SimplifiedLayerNormalization"] == 2
     assert set(operators) <= {"SimplifiedLayerNormalization", "Cast"}
     for output, truth in zip(outputs, _truth(x), strict=True):
@@ -97,11 +81,12 @@ def test_primitives_are_fused_to_the_rms_kernel(opset: int, dtype: str, tmp_path
 
 
 @pytest.mark.parametrize("opset", [13, 18])
-def test_float64_keeps_its_epsilon(opset: int, tmp_path: Path) -> None:
+def test_float64_keeps_its_epsilon(opset: int) -> None:
     model = _rms_model(opset, "double")
     LowerNorms(ops="standard")(model)
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
-    outputs, operators = _run(model, {"x": _x("double")}, tmp_path)
+    session = OptimizedSession(model)
+    operators, outputs = session.operators, session.run({"x": _x("double")}).values()
     assert operators["SimplifiedLayerNormalization"] == 0
     for output, truth in zip(outputs, _truth(_x("double")), strict=True):
         np.testing.assert_allclose(output, truth, rtol=1e-12)
@@ -109,15 +94,14 @@ def test_float64_keeps_its_epsilon(opset: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("opset", opsets(23))
 @pytest.mark.parametrize("dtype", ["float", "float16", "double"])
-def test_the_onnx_operator_stays_where_the_opset_has_it(
-    dtype: str, opset: int, tmp_path: Path
-) -> None:
+def test_the_onnx_operator_stays_where_the_opset_has_it(dtype: str, opset: int) -> None:
     model = _rms_model(opset, dtype)
     lower = LowerNorms(ops="standard")
     lower(model)
     assert not any(lower.record.values())
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
-    outputs, operators = _run(model, {"x": _x(dtype)}, tmp_path)
+    session = OptimizedSession(model)
+    operators, outputs = session.operators, session.run({"x": _x(dtype)}).values()
     assert operators["RMSNormalization"] == 2
     for output, truth in zip(outputs, _truth(_x(dtype)), strict=True):
         scale = np.abs(truth).max()
@@ -128,12 +112,13 @@ def test_the_onnx_operator_stays_where_the_opset_has_it(
 
 @pytest.mark.parametrize("opset", opsets(13, 18, 23))
 @pytest.mark.parametrize("dtype", ["float", "float16"])
-def test_ort_gets_its_own_operator(opset: int, dtype: str, tmp_path: Path) -> None:
+def test_ort_gets_its_own_operator(opset: int, dtype: str) -> None:
     model = _rms_model(opset, dtype)
     lower = LowerNorms(ops="ort")
     lower(model)
     assert lower.record == {"primitives": 0, "SimplifiedLayerNormalization": 2}
-    outputs, operators = _run(model, {"x": _x(dtype)}, tmp_path)
+    session = OptimizedSession(model)
+    operators, outputs = session.operators, session.run({"x": _x(dtype)}).values()
     assert operators["SimplifiedLayerNormalization"] == 2
     for output, truth in zip(outputs, _truth(_x(dtype)), strict=True):
         scale = np.abs(truth).max()
@@ -143,9 +128,7 @@ def test_ort_gets_its_own_operator(opset: int, dtype: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("ops", ["standard", "ort"])
 @pytest.mark.parametrize("opset", opsets(12, 13, 18, 23))
 @pytest.mark.parametrize("dtype", ["float", "float16", "double"])
-def test_a_crms_norm_is_always_written_in_primitives(
-    dtype: str, opset: int, ops: str, tmp_path: Path
-) -> None:
+def test_a_crms_norm_is_always_written_in_primitives(dtype: str, opset: int, ops: str) -> None:
     model = ir.from_onnx_text(
         f"""<ir_version: 8, opset_import: ["" : {opset}]>
         g ({dtype}[B, S, 12] x) => ({dtype}[B, S, 12] y) {{
@@ -158,7 +141,7 @@ def test_a_crms_norm_is_always_written_in_primitives(
     x = _x(dtype).astype(np.float64)
     centred = np.concatenate([x, -x.sum(-1, keepdims=True)], -1)
     truth = x / np.sqrt((centred**2).mean(-1, keepdims=True) + EPSILON)
-    (output,), _ = _run(model, {"x": _x(dtype)}, tmp_path)
+    (output,) = OptimizedSession(model).run({"x": _x(dtype)}).values()
     assert np.abs(output.astype(np.float64) - truth).max() <= TOLERANCE[dtype] * np.abs(truth).max()
     (exact,) = evaluate(cast_to_float64(model), {"x": x}).values()
     np.testing.assert_allclose(exact, truth, rtol=1e-12)
@@ -176,7 +159,7 @@ def test_lowering_is_exact_in_float64(ops: str, opset: int) -> None:
 
 @pytest.mark.parametrize("opset", [17, 21])
 @pytest.mark.parametrize("ops", ["standard", "ort"])
-def test_a_norm_in_an_if_body_is_fused_too(ops: str, opset: int, tmp_path: Path) -> None:
+def test_a_norm_in_an_if_body_is_fused_too(ops: str, opset: int) -> None:
     model = ir.from_onnx_text(
         f"""<ir_version: 8, opset_import: ["" : {opset}]>
         g (float[B, S, 12] x, bool flag) => (float[B, S, 12] y)
@@ -189,15 +172,16 @@ def test_a_norm_in_an_if_body_is_fused_too(ops: str, opset: int, tmp_path: Path)
         }}"""
     )
     LowerNorms(ops=ops)(model)
-    (output,), operators = _run(model, {"x": _x(), "flag": np.array(True)}, tmp_path)
-    assert operators["SimplifiedLayerNormalization"] == 1
+    session = OptimizedSession(model)
+    assert session.operators["SimplifiedLayerNormalization"] == 1
+    (output,) = session.run({"x": _x(), "flag": np.array(True)}).values()
     np.testing.assert_allclose(output, _truth(_x(), 1)[0], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float", "float16", "double"])
 @pytest.mark.parametrize(("opset", "primitive"), [(13, True), (16, True), (17, False)])
 def test_a_layer_norm_without_a_spelling_is_decomposed_where_onnx_has_none(
-    opset: int, primitive: bool, dtype: str, tmp_path: Path
+    opset: int, primitive: bool, dtype: str
 ) -> None:
     model = ir.from_onnx_text(
         f"""<ir_version: 8, opset_import: ["" : {opset}]>
@@ -215,7 +199,8 @@ def test_a_layer_norm_without_a_spelling_is_decomposed_where_onnx_has_none(
     assert lower.record["primitives"] == primitive
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
     x = _x(dtype)
-    (output,), operators = _run(model, {"x": x}, tmp_path)
+    session = OptimizedSession(model)
+    operators, (output,) = session.operators, session.run({"x": x}).values()
     assert operators["LayerNormalization"] == (dtype == "float" or not primitive)
     centred = x.astype(np.float64) - x.astype(np.float64).mean(-1, keepdims=True)
     truth = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + EPSILON) * GAMMA + GAMMA
