@@ -302,6 +302,8 @@ def bench(
     from graphopt.benchmarking import command
 
     if compare is not None:
+        if models:
+            raise click.UsageError("--compare takes two saved benchmarks and no MODEL")
         command.compare_files(*compare)
         return
     if not models:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
+from graphopt.text_files import check_targets, write_text
 
 if TYPE_CHECKING:
     from graphopt.reporting import Report
@@ -33,8 +34,7 @@ def optimize(
     from graphopt import optimization, rendering
 
     target = output or _default_output(model, options["variant"])
-    if report_path is not None:
-        _check_report_path(report_path, (model, target), force)
+    check_targets({"--report": report_path}, (model, target), force)
     console = rendering.console()
     try:
         with _progress_bar(quiet) as progress:
@@ -47,9 +47,11 @@ def optimize(
     except optimization.OutputRejected as error:
         if not quiet:
             rendering.print_report(console, error.report, verbose=verbose)
-        _write_report(error.report.to_json(), report_path)
+        if report_path is not None:
+            write_text(report_path, error.report.to_json())
         raise
-    _write_report(report.to_json(), report_path)
+    if report_path is not None:
+        write_text(report_path, report.to_json())
     if quiet:
         print(target)
     else:
@@ -142,24 +144,6 @@ def doctor() -> None:
 
 def _default_output(model: Path, variant: str) -> Path:
     return model.with_name(f"{model.name.removesuffix('.onnx')}.{variant}.onnx")
-
-
-def _check_report_path(path: Path, models: tuple[Path, Path], force: bool) -> None:
-    if any(path.resolve() == model.resolve() for model in models):
-        raise UsageError(f"--report {path}: is a model of this run: choose another file")
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"--report {path}: cannot be a file: choose another")
-    if os.path.lexists(path) and not force:
-        raise UsageError(f"--report {path}: exists: choose another file, or replace it (--force)")
-
-
-def _write_report(text: str, path: Path | None) -> None:
-    if path is None:
-        return
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentFailure(f"{path}: cannot be written: {error.strerror}") from error
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from graphopt.bench_report.page import render_html
 from graphopt.benchmark_result import Benchmark
-from graphopt.errors import EnvironmentFailure
+from graphopt.text_files import write_text
 
 
 def write_html(benchmark: Benchmark, path: str | os.PathLike[str]) -> None:
@@ -20,12 +20,4 @@ def write_html(benchmark: Benchmark, path: str | os.PathLike[str]) -> None:
     Raises:
         EnvironmentFailure: The file cannot be written.
     """
-    path = Path(path)
-    text = render_html(benchmark)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise EnvironmentFailure(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_text(Path(path), render_html(benchmark))

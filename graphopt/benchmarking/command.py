@@ -5,13 +5,20 @@ from __future__ import annotations
 __all__ = ["bench", "compare_files"]
 
 import contextlib
-import os
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from graphopt.errors import EnvironmentFailure, UsageError
+from graphopt.errors import GraphoptError, UsageError
+from graphopt.text_files import check_targets, write_text
+
+if TYPE_CHECKING:
+    from graphopt.benchmark_result import Benchmark
+
+_SECONDS_BETWEEN_DRAWINGS = 0.2
 
 
 def bench(
@@ -34,24 +41,25 @@ def bench(
     from graphopt.benchmarking.running import benchmark
     from graphopt.benchmarking.tables import print_benchmark
 
-    for option, path in (("--json", json), ("--csv", csv), ("--html", html)):
-        if path is not None:
-            _check_path(option, path, models, force)
+    files = [file for model in models for file in _files_of(model)]
+    check_targets({"--json": json, "--csv": csv, "--html": html}, files, force)
     if html is not None:
         # A missing plotting library is said before the work, not after it.
         from graphopt.bench_report import write_html
     with _progress_bar() as progress:
         result = benchmark(models, progress=progress, **settings)
-    # Files first: what was measured must not be lost with a closed pipe.
-    if json is not None:
-        _write(json, result.to_json())
-    if csv is not None:
-        from graphopt.benchmarking.sheet import to_csv
+    try:
+        # Files first: what was measured must not be lost with a closed pipe, nor with a full disk.
+        if json is not None:
+            write_text(json, result.to_json())
+        if csv is not None:
+            from graphopt.benchmarking.sheet import to_csv
 
-        _write(csv, to_csv(result))
-    if html is not None:
-        write_html(result, html)
-    print_benchmark(rendering.console(), result)
+            write_text(csv, to_csv(result))
+        if html is not None:
+            write_html(result, html)
+    finally:
+        print_benchmark(rendering.console(), result)
 
 
 def compare_files(first: Path, second: Path) -> None:
@@ -61,36 +69,34 @@ def compare_files(first: Path, second: Path) -> None:
         UsageError: A file is no benchmark, or the two cannot be compared.
     """
     from graphopt import rendering
-    from graphopt.benchmark_result import Benchmark
     from graphopt.benchmarking.saved import print_comparison
 
-    one, other = (Benchmark.from_json(_read(path)) for path in (first, second))
+    one, other = (_read(path) for path in (first, second))
     print_comparison(rendering.console(), one, other, (str(first), str(second)))
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> Benchmark:
+    from graphopt.benchmark_result import Benchmark
+
     try:
-        return path.read_text(encoding="utf-8")
+        return Benchmark.from_json(path.read_text(encoding="utf-8"))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is no benchmark: it is no text") from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _check_path(option: str, path: Path, models: Sequence[Path], force: bool) -> None:
-    if any(path.resolve() == model.resolve() for model in models):
-        raise UsageError(f"{option} {path}: is a model of this run: choose another file")
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"{option} {path}: cannot be a file: choose another")
-    if os.path.lexists(path) and not force:
-        raise UsageError(f"{option} {path}: exists: choose another file, or replace it (--force)")
+def _files_of(model: Path) -> list[Path]:
+    """The model and the files that hold its weights."""
+    from graphopt.loading import load, source_of
 
-
-def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise EnvironmentFailure(f"{path}: cannot be written: {error.strerror}") from error
+        source = source_of(load(model))
+    except GraphoptError:  # the benchmark says what is wrong, and measures quantized models, too
+        source = None
+    return [model, *(source.data_files if source else ())]
 
 
 @contextlib.contextmanager
@@ -115,6 +121,16 @@ def _progress_bar() -> Iterator[Callable[[str, float], None] | None]:
         TimeRemainingColumn(),
         TextColumn("left"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("load", total=1.0)
-        yield lambda what, share: bar.update(task, description=what, completed=share)
+    # Drawn where a call reports, thus between timed calls: a thread of its own would disturb them.
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
+        task, drawn = bar.add_task("load", total=1.0), -math.inf
+
+        def advance(what: str, share: float) -> None:
+            nonlocal drawn
+            bar.update(task, description=what, completed=share)
+            if time.monotonic() - drawn > _SECONDS_BETWEEN_DRAWINGS:
+                bar.refresh()
+                drawn = time.monotonic()
+
+        yield advance

@@ -58,6 +58,26 @@ def test_a_benchmark_is_printed_and_saved(
     )
 
 
+def test_what_was_measured_is_printed_though_a_file_cannot_be_written(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if target.name == "r.json":
+            raise OSError(28, "No space left on device")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    code, out, error = run(capsys, model, *QUICK, "--no-floor", "--json", tmp_path / "r.json")
+    assert code == 3
+    assert "batch 1, float32" in out
+    assert error == (
+        f"graphopt: error: {tmp_path}/r.json: cannot be written: No space left on device\n"
+    )
+    assert not [path for path in tmp_path.iterdir() if "r.json" in path.name]
+
+
 def test_saved_benchmarks_are_compared(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, error = run(capsys, "--compare", saved, saved)
     assert (code, error) == (0, "")
@@ -75,6 +95,16 @@ def test_saved_benchmarks_are_compared(saved: Path, capsys: pytest.CaptureFixtur
         (("{model}", "--seq", "8"), 2, "--seq: no symbolic dimension"),
         (("{model}", "--json", "{model}"), 2, "--json {model}: is a model of this run"),
         (("{model}", "--csv", "{folder}"), 2, "--csv {folder}: cannot be a file"),
+        (("{model}", "--json", "{model}.data"), 2, "--json {model}.data: is a model of this run"),
+        (
+            ("{model}", "--json", "{folder}/r", "--csv", "{folder}/r"),
+            2,
+            "--csv {folder}/r: --json names it, too: choose another file",
+        ),
+        (("{model}", "--seed", "-1"), 2, "seed -1: give 0 or more"),
+        (("{model}", "{folder}/absent.onnx"), 2, "absent.onnx: there is no such file"),
+        (("{model}", "--compare", "{saved}", "{saved}"), 2, "two saved benchmarks and no MODEL"),
+        (("--compare", "{saved}", "{folder}/other.json"), 2, "other.json: "),
         (("{folder}/absent.onnx",), 2, "absent.onnx"),
         (("--compare", "{model}", "{saved}"), 2, "{model}: is no benchmark: it is no text"),
         (("--compare", "{folder}/absent.json", "{saved}"), 2, "absent.json: cannot be read"),
@@ -88,6 +118,7 @@ def test_an_error_is_one_line_and_a_code(
     saved: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    (model.parent / "other.json").write_text("{}")
     names = {"model": model, "saved": saved, "folder": model.parent}
     found, out, error = run(capsys, *(argument.format(**names) for argument in arguments))
     assert (found, out) == (code, "")
