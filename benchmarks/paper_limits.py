@@ -4,9 +4,9 @@ from __future__ import annotations
 
 __all__ = ["TimeLimit", "free_memory", "gibibytes"]
 
-import shutil
-import subprocess
 from pathlib import Path
+
+from graphopt.benchmarking import gpu
 
 # What graphopt.measurement cannot do without where calls are slow: 6 openings, each with two rounds
 # of warm-up and one that is timed.
@@ -46,7 +46,7 @@ class TimeLimit:
 def free_memory(provider: str) -> int | None:
     """Bytes that are free for sessions of a provider, or None where nobody says."""
     if provider == "cuda":
-        return _free_on_gpu()
+        return gpu.free_memory()
     known = Path("/proc/meminfo")
     if not known.exists():
         return None
@@ -57,13 +57,3 @@ def free_memory(provider: str) -> int | None:
 def gibibytes(count: float) -> str:
     """``count`` bytes as text, for example ``2.4 GiB``."""
     return f"{count / 2**30:.1f} GiB"
-
-
-def _free_on_gpu() -> int | None:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return None
-    query = ["--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-    done = subprocess.run([tool, *query], capture_output=True, text=True, check=False)
-    first = done.stdout.strip().splitlines()[:1]
-    return 2**20 * int(first[0]) if done.returncode == 0 and first and first[0].isdigit() else None

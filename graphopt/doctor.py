@@ -4,9 +4,11 @@ from __future__ import annotations
 
 __all__ = ["Finding", "Status", "examine"]
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.metadata
+import io
 import platform
 import shutil
 import subprocess
@@ -19,6 +21,7 @@ import numpy as np
 from graphopt.errors import EnvironmentFailure
 from graphopt.library import instruction_set, library_path
 from graphopt.native import build
+from graphopt.sessions import import_onnxruntime, printed_reason
 
 Status = Literal["ok", "note", "problem"]
 
@@ -64,6 +67,7 @@ def _findings() -> Iterator[Finding]:
         advice = 'pip install "graphopt[cpu]", or "graphopt[gpu]" for CUDA'
         yield Finding("ONNX Runtime", f"cannot be imported: {error}", "problem", advice)
     else:
+        import_onnxruntime("cuda")  # with the libraries that CUDA needs, where pip installed them
         yield from _runtime(runtime)
     yield _kernels(runtime, "cpu", _CPU)
     yield _kernels(runtime, "cuda", _CUDA)
@@ -79,7 +83,8 @@ def _runtime(runtime: Any) -> Iterator[Finding]:
         yield Finding("ONNX Runtime", text, "problem", advice)
     else:
         yield Finding("ONNX Runtime", text)
-    for provider in runtime.get_available_providers():
+    # Others may be listed too, without what they need: graphopt takes these two.
+    for provider in (p for p in runtime.get_available_providers() if p in (_CPU, _CUDA)):
         failure = _try(runtime, provider, None)
         if failure:
             advice = "install the CUDA and cuDNN it was built for" if provider == _CUDA else ""
@@ -137,12 +142,16 @@ def _try(runtime: Any, provider: str, library: Path | None) -> str:
     options.log_severity_level = 4
     x = np.array([[3, 4]], np.float32)
     expected = x / np.sqrt(np.float32(12.5)) if library else x
+    if provider != _CPU:  # or nodes that it does not take would run on the CPU
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    model, said = _model(norm=library is not None), io.StringIO()
     try:
         if library:
             options.register_custom_ops_library(str(library))
-        session = runtime.InferenceSession(_model(norm=library is not None), options, [provider])
-        if session.get_providers()[0] != provider:
-            return f"ONNX Runtime took {session.get_providers()[0]} instead"
+        with contextlib.redirect_stdout(said):
+            session = runtime.InferenceSession(model, options, [provider])
+        if (taken := session.get_providers()[0]) != provider:
+            return printed_reason(said.getvalue()) or f"ONNX Runtime took {taken} instead"
         (y,) = session.run(None, {"x": x})
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         return str(error).strip().splitlines()[-1]

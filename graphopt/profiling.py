@@ -26,6 +26,7 @@ def profile_model(
     *,
     provider: str = "cpu",
     threads: int = 1,
+    provider_options: Mapping[str, str] | None = None,
     library: str | os.PathLike[str] | None = None,
     warmup: int = 3,
     runs: int = 20,
@@ -42,6 +43,7 @@ def profile_model(
         provider: ``cpu``; or ``cuda`` with CUDA_LAUNCH_BLOCKING=1 in the environment, without which
             ONNX Runtime sees kernels start, not end.
         threads: Intra-op threads.
+        provider_options: Options of the execution provider, by ONNX Runtime's names.
         library: A library of custom operators to register.
         warmup: Runs before those that count.
         runs: Runs that count.
@@ -59,6 +61,7 @@ def profile_model(
         inputs,
         provider=provider,
         threads=threads,
+        provider_options=provider_options,
         library=None if library is None else Path(library),
         warmup=warmup,
         runs=runs,

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["RuntimeRefused", "create_session", "ort_version", "run"]
+__all__ = [
+    "RuntimeRefused",
+    "create_session",
+    "import_onnxruntime",
+    "ort_version",
+    "printed_reason",
+    "run",
+]
 
+import contextlib
+import io
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,7 +45,7 @@ def ort_version() -> str:
     Raises:
         EnvironmentFailure: It is not installed.
     """
-    return str(_import_onnxruntime("cpu").__version__)
+    return str(import_onnxruntime("cpu").__version__)
 
 
 def create_session(
@@ -91,7 +102,7 @@ def create_session(
             )
     if provider not in _PROVIDERS:
         raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
-    runtime = _import_onnxruntime(provider)
+    runtime = import_onnxruntime(provider)
     name = _PROVIDERS[provider]
     if name not in runtime.get_available_providers():
         raise _not_started(name, provider)
@@ -117,14 +128,21 @@ def create_session(
     providers: list[Any] = [(name, dict(provider_options or {}))]
     if provider != "cpu":
         providers.append(_PROVIDERS["cpu"])
+    said = io.StringIO()
     try:
-        session = runtime.InferenceSession(os.fspath(model), options, providers=providers)
+        # Where a provider fails, ONNX Runtime prints why, and tries the CPU instead.
+        with contextlib.redirect_stdout(said):
+            session = runtime.InferenceSession(os.fspath(model), options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        if reason := printed_reason(said.getvalue()):
+            raise _not_started(name, provider, reason) from error
         raise RuntimeRefused(
             f"ONNX Runtime {runtime.__version__} cannot load {Path(model).name}: {_line(error)}"
         ) from error
-    if session.get_providers()[0] != name:  # it falls back to the CPU with a warning
-        raise _not_started(name, provider)
+    if session.get_providers()[0] != name:
+        reason = printed_reason(said.getvalue()) or _missing_library(runtime)
+        raise _not_started(name, provider, reason)
+    session.disable_fallback()  # else a call that fails is repeated on the CPU
     return session
 
 
@@ -141,7 +159,12 @@ def run(session: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
         raise RuntimeRefused(f"ONNX Runtime cannot run the model: {_line(error)}") from error
 
 
-def _import_onnxruntime(provider: str) -> Any:
+def import_onnxruntime(provider: str) -> Any:
+    """The module, with the libraries that a provider needs.
+
+    Raises:
+        EnvironmentFailure: It is not installed.
+    """
     try:
         import onnxruntime
     except ImportError as error:
@@ -149,6 +172,10 @@ def _import_onnxruntime(provider: str) -> Any:
             f"ONNX Runtime cannot be imported ({error}): "
             f'pip install "graphopt[{_EXTRAS[provider]}]"'
         ) from error
+    if provider == "cuda" and hasattr(onnxruntime, "preload_dlls"):  # since 1.21
+        # CUDA and cuDNN from pip are in folders where no linker looks. It prints what it misses.
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
     return onnxruntime
 
 
@@ -162,14 +189,40 @@ def _register(runtime: Any, options: Any, library: str | os.PathLike[str]) -> No
         ) from error
 
 
-def _not_started(name: str, provider: str) -> EnvironmentFailure:
+def _not_started(name: str, provider: str, reason: str = "") -> EnvironmentFailure:
     return EnvironmentFailure(
-        f"{name} does not start in ONNX Runtime {ort_version()}: install "
-        f'"graphopt[{_EXTRAS[provider]}]" and the CUDA and cuDNN libraries it was built for'
+        f"{name} does not start in ONNX Runtime {ort_version()}{f' ({reason})' if reason else ''}: "
+        f'install "graphopt[{_EXTRAS[provider]}]" and the CUDA and cuDNN libraries it was built '
+        "for, such as those of onnxruntime-gpu[cuda,cudnn]"
     )
+
+
+def printed_reason(said: str) -> str:
+    """Why a provider failed, out of "EP Error REASON when using [PROVIDERS]"; else ""."""
+    reason, found, _ = said.partition("\nEP Error ")[2].rpartition(" when using ")
+    return _last_line(reason) if found else ""
+
+
+def _missing_library(runtime: Any) -> str:
+    """Why the library of the CUDA provider cannot be loaded, which ONNX Runtime only logs."""
+    library = Path(runtime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    if not library.is_file():
+        return ""
+    # In a process of its own: loaded outside of a session, it may not end well.
+    code = (
+        "import ctypes, sys; from graphopt.sessions import import_onnxruntime; "
+        "import_onnxruntime('cuda'); ctypes.CDLL(sys.argv[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(library)], capture_output=True, text=True, check=False
+    )
+    return _last_line(done.stderr).removeprefix("OSError: ") if done.returncode == 1 else ""
 
 
 def _line(error: Exception) -> str:
     """The last line of a message of ONNX Runtime: the one that says what is wrong."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return _last_line(str(error)) or type(error).__name__
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

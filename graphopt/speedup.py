@@ -6,17 +6,19 @@ __all__ = ["Speedup", "measure_speedup"]
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from graphopt import loading, saving
+from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.comparison import Comparison, compare
 from graphopt.environment import Environment, describe_environment
 from graphopt.inputs import generate_inputs
 from graphopt.library import find_library
-from graphopt.measurement import Call, Opener, measure
+from graphopt.measurement import measure
 from graphopt.passes import pipeline
 from graphopt.passes.pipeline import Options
 from graphopt.reporting import Report
@@ -79,13 +81,7 @@ def measure_speedup(
     drawn = generate_inputs(given, seed=seed, shapes=input_shapes, dims=dims, given=inputs)
     library = find_library(options.provider) if report.has_custom_operators else None
 
-    def opener(path: Path) -> Opener:
-        def open_model() -> Call:
-            session = create_session(path, provider=options.provider, library=library)
-            return lambda: session.run(None, drawn.arrays)
-
-        return open_model
-
+    execution = Execution(provider=options.provider, library=library)
     with contextlib.ExitStack() as files:
         models = {"input": model}
         if options.variant == "crms":
@@ -93,7 +89,10 @@ def measure_speedup(
             models["rms"] = files.enter_context(saving.temporary(given))
         models[options.variant] = output
         samples = measure(
-            {name: opener(path) for name, path in models.items()},
+            {
+                name: functools.partial(open_model, path, drawn.arrays, execution)
+                for name, path in models.items()
+            },
             duration=seconds,
             # Of one thread the CPU time is steadier than the time on the wall.
             clock="thread_cpu" if options.provider == "cpu" else "wall",

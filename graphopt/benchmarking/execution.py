@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Execution", "choose_execution", "open_model"]
+__all__ = ["Execution", "bind", "choose_execution", "open_model"]
 
 import dataclasses
 import importlib
@@ -45,7 +45,11 @@ class Execution:
         """Options of the execution provider, by ONNX Runtime's names."""
         if self.provider != "cuda":
             return {}
-        options = {"use_tf32": "1" if self.tf32 else "0"}
+        # By default each arena doubles when it grows; here models lie on the device side by side.
+        options = {
+            "use_tf32": "1" if self.tf32 else "0",
+            "arena_extend_strategy": "kSameAsRequested",
+        }
         if self.cuda_graph:
             options["enable_cuda_graph"] = "1"
         return options
@@ -93,7 +97,7 @@ def open_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Executio
     if execution.provider == "cpu":
         feeds = dict(inputs)
         return lambda: session.run(None, feeds)
-    binding = _bind(session, inputs)
+    binding = bind(session, inputs)
 
     def call() -> None:
         session.run_with_iobinding(binding)
@@ -102,8 +106,8 @@ def open_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Executio
     return call
 
 
-def _bind(session: Any, inputs: Mapping[str, np.ndarray]) -> Any:
-    """Inputs and outputs in fixed places on the device.
+def bind(session: Any, inputs: Mapping[str, np.ndarray]) -> Any:
+    """Inputs and outputs in fixed places on the device, after a first run.
 
     The sizes of the outputs are found by one run that lets ONNX Runtime allocate them. A CUDA graph
     holds the addresses of its first capture, so that run must capture none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["describe_gpu", "device_memory"]
+__all__ = ["describe_gpu", "device_memory", "free_memory"]
 
 import os
 import shutil
@@ -18,6 +18,12 @@ def describe_gpu() -> str:
 def device_memory() -> int | None:
     """Bytes in use, by whatever process, or None where nobody says."""
     megabytes = _query("memory.used")
+    return 2**20 * int(megabytes) if megabytes.isdecimal() else None
+
+
+def free_memory() -> int | None:
+    """Bytes that are free, or None where nobody says."""
+    megabytes = _query("memory.free")
     return 2**20 * int(megabytes) if megabytes.isdecimal() else None
 
 

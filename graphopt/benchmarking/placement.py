@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.benchmarking.execution import Execution
+from graphopt.benchmarking.execution import Execution, bind
 from graphopt.sessions import create_session, run
 
 
@@ -29,7 +29,10 @@ def nodes_by_provider(
             library=execution.library,
             profile=Path(directory) / "profile",
         )
-        run(session, inputs)
+        if execution.provider == "cpu":
+            run(session, inputs)
+        else:
+            bind(session, inputs)  # runs it, also where it returns bfloat16, which run cannot
         events = json.loads(Path(session.end_profiling()).read_text())
     return count_nodes(events)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = ["profile_apart"]
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +46,7 @@ def _main(argument: str) -> None:
             inputs,
             provider=execution.provider,
             threads=execution.threads,
+            provider_options=dataclasses.replace(execution, cuda_graph=False).provider_options,
             library=execution.library,
         )
     except Exception as error:  # the failure is the result

@@ -65,6 +65,11 @@ def refusal(one: Benchmark, other: Benchmark) -> str:
         return reason
     if one.method.clock != other.method.clock:
         return f"the clock differs: {one.method.clock} and {other.method.clock}"
+    if any(point.provider == "cuda" for point in (*one.points, *other.points)):
+        if one.method.tf32 != other.method.tf32:
+            return "one was measured with TF32, the other without"
+        if one.method.cuda_graph != other.method.cuda_graph:
+            return "one was measured with CUDA graphs, the other without"
     return ""
 
 

@@ -32,8 +32,10 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
         out.print(Text(point_title(point), "bold"))
         out.print(point_table(point, stacked=out.width < _WIDE))
         for row in point.rows:
-            if placed := provider_text(row.nodes):
+            if placed := provider_text(row.nodes, point.provider):
                 out.print(f"{row.model}: {placed}")
+            if row.profile_reason:
+                out.print(Text(f"{row.model}: not profiled: {row.profile_reason}", "yellow"))
         if any("significantly" in row.captured_reason for row in point.rows):
             out.print(f"nothing to capture: {FLOOR} is not significantly faster than the baseline")
         for failure in point.failures:

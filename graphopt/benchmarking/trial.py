@@ -17,6 +17,8 @@ from graphopt.benchmarking.gpu import device_memory
 from graphopt.benchmarking.model_process import receive, send
 from graphopt.benchmarking.own_process import report_failure
 from graphopt.benchmarking.placement import nodes_by_provider
+from graphopt.errors import EnvironmentFailure
+from graphopt.sessions import ort_version
 
 _CALLS = 2
 _STATUS = Path("/proc/self/status")
@@ -27,8 +29,8 @@ class Trial:
     """What one process saw of one model.
 
     Attributes:
-        memory: Peak bytes that opening and running the model added, on the device for CUDA; None
-            where the device does not say.
+        memory: Peak bytes that opening and running the model added, on the device for CUDA (its
+            context too, and what other processes take meanwhile); None where it does not say.
         nodes: Nodes on each execution provider; empty on the CPU, which runs all of them.
     """
 
@@ -55,12 +57,15 @@ def _main(argument: str) -> None:
     path, inputs, execution = receive(argument)
     try:
         on_device = execution.provider == "cuda"
+        ort_version()  # imports ONNX Runtime, whose own memory is no model's
         before = device_memory() if on_device else _resident()
         call = open_model(path, inputs, execution)
         for _ in range(_CALLS):
             call()
         after = device_memory() if on_device else _peak()
         nodes = nodes_by_provider(path, inputs, execution) if on_device else {}
+        if on_device and "CUDAExecutionProvider" not in nodes:
+            raise EnvironmentFailure("no node of it runs on CUDAExecutionProvider")
     except Exception as error:  # the failure is the result
         report_failure(error)
     memory = None if before is None or after is None else max(0, after - before)

@@ -46,9 +46,9 @@ def point_title(point: Point) -> str:
     return ", ".join(parts) + (f" ({sizes})" if sizes else "")
 
 
-def provider_text(nodes: Mapping[str, int]) -> str:
-    """The nodes of each execution provider where there are several, else ""."""
-    if len(nodes) < 2:
+def provider_text(nodes: Mapping[str, int], provider: str) -> str:
+    """The nodes of each execution provider, or "" where all are on the one that was asked for."""
+    if nodes.keys() <= {_PROVIDERS[provider]}:
         return ""
     return ", ".join(
         f"{count} nodes on {name.removesuffix('ExecutionProvider')}"

@@ -109,8 +109,11 @@ def verify(
         reference=reference,
         runtime=f"{sessions.ort_version()} ({provider}{', native kernels' if library else ''})",
     )
+    exact = {"use_tf32": "0"} if provider == "cuda" else {}  # the tolerances are those of float32
     try:
-        session = sessions.create_session(base, provider=provider, threads=0)
+        session = sessions.create_session(
+            base, provider_options=exact, provider=provider, threads=0
+        )
     except RuntimeRefused as error:
         return dataclasses.replace(unverified, reason=f"the original does not run: {error}")
     try:
@@ -137,7 +140,9 @@ def verify(
             reason = f"the original cannot be evaluated in float64: {error or 'out of memory'}"
             return dataclasses.replace(unverified, reason=reason)
     try:
-        session = sessions.create_session(candidate, provider=provider, threads=0, library=library)
+        session = sessions.create_session(
+            candidate, provider=provider, threads=0, library=library, provider_options=exact
+        )
         found = sorted(value.name for value in session.get_inputs())
         if found != needed:
             return _failed(unverified, expected, _difference("input", needed, found))

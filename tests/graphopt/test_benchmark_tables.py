@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from graphopt.benchmark_result import Benchmark, Failure
-from graphopt.benchmarking.saved import print_comparison
+from graphopt.benchmarking.saved import print_comparison, refusal
 from graphopt.benchmarking.tables import print_benchmark
 from graphopt.benchmarking.wording import number
 from graphopt.errors import UsageError
@@ -97,7 +97,13 @@ def test_no_share_is_printed_of_a_cost_that_is_not_there() -> None:
 def test_mixed_providers_failures_and_cuda_are_said() -> None:
     nodes = {"CUDAExecutionProvider": 230, "CPUExecutionProvider": 10}
     first, *others = point(1, profiled=False).rows
-    rows = (dataclasses.replace(first, nodes=nodes, memory=None), *others)
+    all_there, fallen, *others = others
+    rows = (
+        dataclasses.replace(first, nodes=nodes, memory=None),
+        dataclasses.replace(all_there, nodes={"CUDAExecutionProvider": 240}),
+        dataclasses.replace(fallen, nodes={"CPUExecutionProvider": 240}, profile_reason="no [b]"),
+        *others,
+    )
     failures = (Failure("onnxslim", "it is [red]wrong[/red]"),)
     made = benchmark(
         point(1, profiled=False, provider="cuda", rows=rows, failures=failures, stable=False)
@@ -107,6 +113,9 @@ def test_mixed_providers_failures_and_cuda_are_said() -> None:
     assert lines[0].startswith("batch 1, float32, CUDAExecutionProvider, 1 thread")
     assert lines[3].split()[5] == "-"
     assert "original: 230 nodes on CUDA, 10 nodes on CPU" in lines
+    assert not any(line.startswith(f"{all_there.model}: 240 nodes") for line in lines)
+    assert f"{fallen.model}: 240 nodes on CPU" in lines
+    assert f"{fallen.model}: not profiled: no [b]" in lines
     assert "onnxslim: not timed: it is [red]wrong[/red]" in lines
     assert lines[-2].endswith(
         "CUDA: inputs and outputs on the device, synchronized, TF32 allowed, CUDA graphs; "
@@ -178,6 +187,25 @@ def test_benchmarks_of_different_machines_are_not_compared(
     changes: dict[str, Any] = {where: dataclasses.replace(getattr(one, where), **change)}
     with pytest.raises(UsageError, match=rf"a\.json and b\.json cannot be compared: {reason}"):
         compared(one, dataclasses.replace(one, **changes))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"tf32": True}, "one was measured with TF32, the other without"),
+        ({"cuda_graph": True}, "one was measured with CUDA graphs, the other without"),
+    ],
+)
+def test_options_of_cuda_differ_where_cuda_was_measured(
+    change: dict[str, bool], reason: str
+) -> None:
+    for provider in ("cpu", "cuda"):
+        one = benchmark(point(1, provider=provider))
+        one = dataclasses.replace(
+            one, method=dataclasses.replace(one.method, tf32=False, cuda_graph=False)
+        )
+        other = dataclasses.replace(one, method=dataclasses.replace(one.method, **change))
+        assert refusal(one, other) == (reason if provider == "cuda" else "")
 
 
 def test_benchmarks_that_share_nothing_are_not_compared() -> None:

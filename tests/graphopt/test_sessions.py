@@ -13,7 +13,7 @@ import pytest
 
 from graphopt.errors import EnvironmentFailure, UsageError
 from graphopt.library import library_path
-from graphopt.sessions import RuntimeRefused, create_session, ort_version, run
+from graphopt.sessions import RuntimeRefused, create_session, import_onnxruntime, ort_version, run
 
 ADD = """
 <ir_version: 8, opset_import: ["" : 17]>
@@ -69,19 +69,81 @@ def test_a_provider_that_is_not_there_is_an_environment_failure(
         create_session(model, provider="cuda")
 
 
-def test_a_provider_that_falls_back_to_the_cpu_is_an_environment_failure(
-    model: ir.Model, monkeypatch: pytest.MonkeyPatch
+def test_a_provider_that_falls_back_to_the_cpu_says_why(
+    model: ir.Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    class FallenBack:
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            _say_why()
+
+        def get_providers(self) -> list[str]:
+            return ["CPUExecutionProvider"]
+
+    class Refused:
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            _say_why()
+            raise RuntimeError("RMSNorm has no kernel")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    for session in (FallenBack, Refused):
+        monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+        with pytest.raises(EnvironmentFailure) as caught:
+            create_session(model, provider="cuda")
+        version = onnxruntime.__version__
+        assert str(caught.value).startswith(
+            f"CUDAExecutionProvider does not start in ONNX Runtime {version} "
+            '(CUDA failure 100: no CUDA-capable device is detected): install "graphopt[gpu]"'
+        )
+        assert capsys.readouterr().out == ""
+
+
+def _say_why() -> None:
+    """What ONNX Runtime prints when it falls back."""
+    print("*************** EP Error ***************")
+    print("EP Error /onnxruntime_src/cuda_call.cc:123")
+    print("CUDA failure 100: no CUDA-capable device is detected when using ['CUDAExecution...']")
+    print("Falling back to ['CPUExecutionProvider'] and retrying.")
+    print("****************************************")
+
+
+def test_a_library_that_is_missing_is_named(
+    model: ir.Model, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """ONNX Runtime only logs it."""
+
     class FallenBack:
         def __init__(self, *arguments: Any, **options: Any) -> None: ...
 
         def get_providers(self) -> list[str]:
             return ["CPUExecutionProvider"]
 
+    (tmp_path / "capi").mkdir()
+    (tmp_path / "capi" / "libonnxruntime_providers_cuda.so").write_bytes(b"no library")
+    monkeypatch.setattr(onnxruntime, "__file__", str(tmp_path / "__init__.py"))
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(onnxruntime, "InferenceSession", FallenBack)
-    with pytest.raises(EnvironmentFailure, match="CUDAExecutionProvider does not start"):
+    with pytest.raises(EnvironmentFailure, match=r"_providers_cuda\.so: (file too short|invalid)"):
         create_session(model, provider="cuda")
+
+
+def test_a_call_that_fails_is_not_repeated_on_the_cpu(model: ir.Model) -> None:
+    assert not create_session(model)._enable_fallback
+
+
+def test_cuda_finds_the_libraries_that_pip_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def preload() -> None:
+        loaded.append("once")
+        print("Failed to load libcudnn.so.9")
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", preload, raising=False)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sys.stdout", None)  # nothing may be printed
+        assert import_onnxruntime("cpu") is onnxruntime
+        assert loaded == []
+        assert import_onnxruntime("cuda") is onnxruntime
+    assert loaded == ["once"]
 
 
 def test_a_missing_onnx_runtime_comes_with_advice(
@@ -147,6 +209,8 @@ def test_options_of_the_provider_reach_it(model: ir.Model, monkeypatch: pytest.M
     class Started:
         def __init__(self, path: str, options: Any, providers: list[Any]) -> None:
             given.extend(providers)
+
+        def disable_fallback(self) -> None: ...
 
         def get_providers(self) -> list[str]:
             return ["CUDAExecutionProvider"]
