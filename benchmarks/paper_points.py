@@ -19,6 +19,7 @@ from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import time_point
 from graphopt.benchmarking.trial import try_model
+from graphopt.errors import ModelError
 from graphopt.inputs import generate_inputs
 
 
@@ -116,7 +117,10 @@ class Timer:
             failures=tuple(subject.failures),
         )
         settings = self.settings(execution)
-        [timed] = time_point(point, subject.variants, inputs, execution, settings, _ignore)
+        try:
+            [timed] = time_point(point, subject.variants, inputs, execution, settings, _ignore)
+        except ModelError as error:
+            return str(error)
         return Measured(subject.size, length, timed)
 
     def settings(self, execution: Execution) -> Settings:

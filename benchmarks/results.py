@@ -5,8 +5,8 @@
 Each model is measured at batch 1 and 8, on one and two threads, beside its norm-free floor and all
 peers of `graphopt bench --peers`, and saved in .model-cache/results. What is saved is not measured
 again, so that a run which the time did not suffice for is continued by the next one; what is still
-missing is listed below the table. Models are exported once into .model-cache/benchmarks, with
-random weights. Run it on a quiet machine.
+missing is listed below the table. Remove that folder after a change of the code. Models are
+exported once into .model-cache/benchmarks, with random weights. Run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from graphopt.benchmarking.wording import (
     number,
     ratio_text,
 )
-from graphopt.library import library_path
+from graphopt.library import find_library
 from graphopt.models import export
 
 CACHE = Path(__file__).parent.parent / ".model-cache"
@@ -122,7 +122,7 @@ def load(subject: Subject, batch: int) -> Benchmark | None:
     if not file.exists():
         return None
     saved = Benchmark.from_json(file.read_text(encoding="utf-8"))
-    here = machine.describe(library=library_path(), cuda=False)
+    here = machine.describe(library=find_library("cpu"), cuda=False)
     return saved if saved.environment == here else None
 
 

@@ -162,7 +162,8 @@ class Row:
         memory: Peak bytes that opening and running the model adds to a process of its own, on the
             device for CUDA, or None where it was not measured.
         nodes: Nodes on each execution provider, after ONNX Runtime's own optimization.
-        profile: Where the time goes, or None where it was not asked for.
+        profile: Where the time goes, or None where it was not asked for or failed.
+        profile_reason: Why the profile failed, else "".
     """
 
     model: str
@@ -177,6 +178,7 @@ class Row:
     memory: int | None = None
     nodes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     profile: Profile | None = None
+    profile_reason: str = ""
 
     @property
     def verdict(self) -> str:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["FLOOR", "Candidate", "Workshop", "given_candidates", "make_candidates"]
+__all__ = [
+    "FLOOR",
+    "Candidate",
+    "Workshop",
+    "difference_to",
+    "given_candidates",
+    "make_candidates",
+]
 
 import dataclasses
 import functools
 import importlib.metadata
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,6 +57,8 @@ class Workshop:
         directory: Where they are written.
         inputs: What they are verified on, one array for each graph input of the original.
         provider: Execution provider that they are lowered for and verified on.
+        library: Library of kernels that they are timed with, and verified with where the provider
+            is not the CPU.
         ops: Operators that graphopt may use; None takes its default.
         model_type: What ``onnxruntime.transformers`` is told that the model is.
     """
@@ -57,6 +67,7 @@ class Workshop:
     directory: Path
     inputs: Mapping[str, np.ndarray]
     provider: str = "cpu"
+    library: Path | None = None
     ops: str | None = None
     model_type: str = "bert"
 
@@ -69,18 +80,40 @@ class Workshop:
 def given_candidates(paths: Sequence[Path], source: Path) -> list[Candidate]:
     """The models at ``paths``, the original first, which ``source`` stands for.
 
-    They are called by their stems, and by their paths where those are not unique.
+    They are called by their stems, and by their paths where those are not unique; a file that is
+    given again is numbered.
     """
     if len(paths) == 1:
         return [Candidate(ModelInfo("original", "original", str(paths[0])), source)]
     stems = [path.stem for path in paths]
-    taken = {FLOOR, *(stem for stem in stems if stems.count(stem) > 1)}
-    names = [str(path) if path.stem in taken else path.stem for path in paths]
-    infos = [
-        ModelInfo(name, "given" if index else "original", str(path))
-        for index, (name, path) in enumerate(zip(names, paths, strict=True))
-    ]
-    return [Candidate(info, path) for info, path in zip(infos, paths, strict=True)]
+    made_here = {FLOOR, *(peer.name for peer in PEERS)}
+    taken = {*made_here, *(stem for stem in stems if stems.count(stem) > 1)}
+    found: list[Candidate] = []
+    times: Counter[str] = Counter()
+    for path in paths:
+        name = str(path) if path.stem in taken else path.stem
+        times[name] += 1
+        if times[name] > 1:
+            name = f"{name} ({times[name]})"
+        info = ModelInfo(name, "given" if found else "original", str(path))
+        found.append(Candidate(info, path))
+    return found
+
+
+def difference_to(
+    source: Path,
+    candidate: Path,
+    inputs: Mapping[str, np.ndarray],
+    provider: str,
+    library: Path | None = None,
+) -> str:
+    """Why ``candidate`` is not, or not known to be, the function of ``source``; "" where it is."""
+    checked = verify(source, candidate, inputs=inputs, provider=provider, library=library)
+    if checked.status == "passed":
+        return ""
+    wrong = [output for output in checked.outputs if not output.passed]
+    errors = ", ".join(f"{output.name} by {output.max_abs:.2g}" for output in wrong)
+    return checked.reason or f"it differs in {errors}"
 
 
 def make_candidates(
@@ -135,6 +168,12 @@ def _optimize(workshop: Workshop, variant: str, target: Path) -> ModelInfo:
     checked = report.verification
     if checked is None or checked.status != "passed":
         raise ModelError(f"could not be verified: {checked.reason if checked else ''}")
+    if workshop.provider != "cpu":  # optimize verifies on the CPU
+        difference = difference_to(
+            workshop.source, target, workshop.inputs, workshop.provider, workshop.library
+        )
+        if difference:
+            raise ModelError(f"its model is wrong on {workshop.provider}: {difference}")
     converted = f"{report.plan.converted} of {len(report.plan.norms)} LayerNorms converted"
     return ModelInfo(variant, "optimized", f"{_graphopt()}, --ops {report.ops}, {converted}")
 
@@ -157,11 +196,9 @@ def _run_peer(workshop: Workshop, peer: Peer, target: Path) -> ModelInfo:
         provider=workshop.provider,
         model_type=workshop.model_type,
     )
-    checked = verify(workshop.source, target, inputs=workshop.inputs, provider=workshop.provider)
-    if checked.status != "passed":
-        wrong = [output for output in checked.outputs if not output.passed]
-        errors = ", ".join(f"{output.name} by {output.max_abs:.2g}" for output in wrong)
-        raise ModelError(f"its model is wrong: {checked.reason or f'it differs in {errors}'}")
+    difference = difference_to(workshop.source, target, workshop.inputs, workshop.provider)
+    if difference:
+        raise ModelError(f"its model is wrong: {difference}")
     detail = f", model type {workshop.model_type}" if peer.name == "ort-transformers" else ""
     return ModelInfo(peer.name, "peer", f"{peer.source}{detail}")
 

@@ -44,9 +44,9 @@ def build_grid(
 ) -> tuple[list[Place], list[str]]:
     """All combinations of the sizes given.
 
-    A batch binds the symbol that ``batch`` is a part of, or the one that is the first dimension of
-    an input. A length binds the symbols of later dimensions that are named as one (``seq``,
-    ``len``, ``token``, ``time`` or ``frame`` is a part of them) and not as a past or total length.
+    A length binds the symbols that are named as one (``seq``, ``len``, ``token``, ``time`` or
+    ``frame`` is a part of them) and not as a past or total length. A batch binds the symbols that
+    ``batch`` is a part of, or else the others that are the first dimension of an input.
     Where no batch is given and its symbol is free, it is 1.
 
     Args:
@@ -118,13 +118,14 @@ def _symbols(shapes: Iterable[Shape]) -> list[str]:
 def _batch_symbols(declared: Mapping[str, Shape]) -> list[str]:
     symbols = _symbols(declared.values())
     named = [name for name in symbols if "batch" in name.lower()]
-    return named or _symbols(shape[:1] for shape in declared.values())
+    first = _symbols(shape[:1] for shape in declared.values())
+    return named or [name for name in first if not any(word in name.lower() for word in _LENGTH)]
 
 
 def _length_symbols(declared: Mapping[str, Shape]) -> list[str]:
     return [
         name
-        for name in _symbols(shape[1:] for shape in declared.values())
+        for name in _symbols(declared.values())
         if any(word in name.lower() for word in _LENGTH)
         and not any(word in name.lower() for word in _NOT_NEW)
     ]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from graphopt.benchmarking.own_process import ProcessFailed, report_failure, run_module
+from graphopt.sessions import import_onnxruntime, ort_version
 
 _SECONDS = 900.0
 
@@ -44,12 +45,19 @@ class Peer:
         Raises:
             PackageNotFoundError: It is not installed.
         """
+        if self.package == "onnxruntime":  # one module of several distributions
+            return f"{self.package} {ort_version()}"
         return f"{self.package} {importlib.metadata.version(self.package)}"
 
 
 def _transformers(source: str, target: str, provider: str, model_type: str) -> None:
-    from onnxruntime.transformers.optimizer import optimize_model
+    import_onnxruntime(provider)  # with the libraries that CUDA needs, where pip installed them
+    from onnxruntime.transformers.optimizer import MODEL_TYPES, optimize_model
 
+    if model_type not in MODEL_TYPES:  # it would return the model as it is
+        raise ValueError(
+            f"no model type {model_type!r}: there are {', '.join(sorted(MODEL_TYPES))}"
+        )
     model = optimize_model(source, model_type=model_type, use_gpu=provider == "cuda")
     model.save_model_to_file(target, use_external_data_format=True)
 
@@ -87,7 +95,7 @@ def run_peer(peer: Peer, source: Path, target: Path, *, provider: str, model_typ
         ProcessFailed: The package is missing, or the optimizer failed.
     """
     try:
-        importlib.metadata.version(peer.package)
+        _ = peer.source
     except importlib.metadata.PackageNotFoundError as error:
         raise ProcessFailed(
             f'{peer.package} is not installed: pip install "graphopt[bench]"'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Progress", "benchmark"]
 
+import dataclasses
 import datetime
 import os
 import tempfile
@@ -20,6 +21,7 @@ from graphopt.benchmarking.candidates import (
     FLOOR,
     Candidate,
     Workshop,
+    difference_to,
     given_candidates,
     make_candidates,
 )
@@ -28,8 +30,8 @@ from graphopt.benchmarking.grid import Place, batch_size, build_grid, with_paddi
 from graphopt.benchmarking.half_precision import convert_to_float16, fit_precision, weight_type
 from graphopt.benchmarking.peers import PEERS
 from graphopt.benchmarking.settings import Settings
-from graphopt.benchmarking.timing import describe_method, time_point
-from graphopt.errors import UsageError
+from graphopt.benchmarking.timing import describe_method, time_point, with_failure
+from graphopt.errors import ModelError, UsageError
 from graphopt.inputs import generate_inputs
 from graphopt.loading import load
 from graphopt.options import VARIANTS
@@ -57,12 +59,15 @@ def benchmark(
 
     Raises:
         UsageError: A setting cannot be used, or does not fit the model.
-        ModelError: The first model cannot be read, or ONNX Runtime refuses it.
+        ModelError: A file is missing, or the first model cannot be read or run.
         EnvironmentFailure: ONNX Runtime is missing, or a provider does not start.
     """
     paths = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(m) for m in models]
     if not paths:
         raise UsageError("there is nothing to measure: give at least one model")
+    for path in paths:
+        if not path.is_file():
+            raise ModelError(f"{path}: there is no such file")
     chosen = Settings(**settings)
     if chosen.dtypes and len(paths) > 1:
         raise UsageError(
@@ -93,7 +98,7 @@ class _Run:
             arrays=settings.inputs,
         )
         self._check_baseline()
-        self.dtypes = tuple(settings.dtypes) or (self.dtype,)
+        self.dtypes = tuple(dict.fromkeys(settings.dtypes)) or (self.dtype,)
         self.executions = {}
         for provider in settings.providers:
             self.executions[provider], notes = choose_execution(provider, settings)
@@ -106,12 +111,16 @@ class _Run:
         environment = machine.describe(library=library, cuda="cuda" in self.executions)
         for execution in self.executions.values():
             # What does not start ends the benchmark before any work is done.
-            create_session(self.paths[0], provider=execution.provider, library=execution.library)
-        points = []
-        for dtype in self.dtypes:
-            source = self._source(dtype)
+            create_session(
+                self.paths[0],
+                provider=execution.provider,
+                library=execution.library,
+                provider_options=execution.provider_options,
+            )
+        points: list[Point] = []
+        for dtype, source in [(dtype, self._source(dtype)) for dtype in self.dtypes]:
             for execution in self.executions.values():
-                points += self._points(source, dtype, execution)
+                points += self._points(source, dtype, execution, any_before=bool(points))
         return Benchmark(
             title=self.paths[0].stem,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -122,21 +131,20 @@ class _Run:
             notes=tuple(dict.fromkeys(self.notes)),
         )
 
-    def _points(self, source: Path, dtype: str, execution: Execution) -> list[Point]:
+    def _points(
+        self, source: Path, dtype: str, execution: Execution, *, any_before: bool
+    ) -> list[Point]:
+        """The points of one type and provider; what was measured is kept when a later one fails."""
         model = load(source)
         candidates: list[Candidate] = []
         failures: list[Failure] = []
-        points = []
+        points: list[Point] = []
         for place in self.places:
             inputs, dims = self._inputs(model, place)
             if not candidates:  # made once, for the first place
                 checked = self._checked_inputs(model, source, execution, place, inputs)
                 candidates, failures = self._candidates(source, dtype, execution, checked)
-                for failure in failures:
-                    if failure.model == self.settings.baseline:
-                        raise UsageError(
-                            f"baseline {failure.model!r} could not be made: {failure.reason}"
-                        )
+                self._check_made(failures)
             point = Point(
                 provider=execution.provider,
                 threads=0,
@@ -148,9 +156,22 @@ class _Run:
                 rows=(),
                 failures=tuple(failures),
             )
-            points += time_point(point, candidates, inputs, execution, self.settings, self._advance)
+            try:
+                points += time_point(
+                    point, candidates, inputs, execution, self.settings, self._advance
+                )
+            except ModelError as error:
+                if not points and not any_before:
+                    raise
+                point = with_failure(point, error)
+                points += [dataclasses.replace(point, threads=n) for n in self.settings.threads]
             self.done += len(self.settings.threads)
         return points
+
+    def _check_made(self, failures: Sequence[Failure]) -> None:
+        for failure in failures:
+            if failure.model == self.settings.baseline:
+                raise UsageError(f"baseline {failure.model!r} could not be made: {failure.reason}")
 
     def _checked_inputs(
         self,
@@ -162,15 +183,15 @@ class _Run:
     ) -> dict[str, np.ndarray]:
         """What candidates are verified on: one that ignores a mask must not pass for right.
 
-        ``inputs`` where the model cannot take a second sample, which its exporter froze.
+        ``inputs`` where there can be no second sample: the batch is frozen, or an input is given.
         """
         padded = with_padding(place, model)
         if padded == place:
             return inputs
-        more, _ = self._inputs(model, padded)
         try:
+            more, _ = self._inputs(model, padded)
             run(create_session(source, provider=execution.provider), more)
-        except RuntimeRefused:
+        except (RuntimeRefused, UsageError):  # UsageError: what was given has one sample
             return inputs
         return more
 
@@ -178,10 +199,18 @@ class _Run:
         self, source: Path, dtype: str, execution: Execution, inputs: Mapping[str, np.ndarray]
     ) -> tuple[list[Candidate], list[Failure]]:
         first, *others = given_candidates(self.paths, source)
+        for other in others:
+            self._advance(f"checking {other.info.name}", 0)
+            if difference := difference_to(source, other.path, inputs, execution.provider):
+                self.notes.append(
+                    f"{other.info.name} was not found to compute what {first.info.name} does: "
+                    f"{difference}"
+                )
         workshop = Workshop(
             source=source,
             directory=self.directory / dtype / execution.provider,
             inputs=inputs,
+            library=execution.library,
             provider=execution.provider,
             ops=self.settings.ops,
             model_type=self.settings.model_type,

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Settings"]
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -91,8 +92,10 @@ class Settings:
                 f"give at least {_MIN_OPENINGS}"
             )
         iterations = 1 if self.iterations is None else self.iterations
-        if self.duration <= 0 or min(self.warmup, iterations) < 1:
-            raise UsageError("duration, iterations and warmup are positive")
+        if not 0 < self.duration < math.inf or min(self.warmup, iterations) < 1:
+            raise UsageError("duration, iterations and warmup are positive numbers")
+        if self.seed < 0:
+            raise UsageError(f"seed {self.seed}: give 0 or more")
         if self.clock == "thread_cpu" and (set(self.threads) != {1} or "cuda" in self.providers):
             raise UsageError(
                 "the clock thread_cpu sees the calling thread alone: with more threads, or on "

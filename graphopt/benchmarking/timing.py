@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["CONFIDENCE", "RESAMPLES", "SETTLE", "describe_method", "time_point"]
+__all__ = [
+    "CONFIDENCE",
+    "RESAMPLES",
+    "SETTLE",
+    "describe_method",
+    "time_point",
+    "with_failure",
+]
 
 import dataclasses
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -18,8 +26,9 @@ from graphopt.benchmarking.profiles import profile_apart
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.trial import Trial, try_model
 from graphopt.comparison import captured, compare
-from graphopt.errors import ModelError
+from graphopt.errors import GraphoptError, ModelError
 from graphopt.measurement import Samples, measure
+from graphopt.sessions import RuntimeRefused
 
 CONFIDENCE, RESAMPLES, SETTLE = 0.95, 2000, 1
 
@@ -57,11 +66,11 @@ def time_point(
         progress: Told what is going on, and how many points are done.
 
     Returns:
-        One point for each number of threads.
+        One point for each number of threads. A model that cannot be profiled is timed all the same;
+        what the first number of threads gave is kept where a later one fails.
 
     Raises:
-        ModelError: The baseline does not run on these inputs.
-        ProcessFailed: A model cannot be profiled.
+        ModelError: The baseline does not run on these inputs, or the models not side by side.
     """
     trials: dict[str, Trial] = {}
     failures = list(point.failures)
@@ -76,17 +85,48 @@ def time_point(
             failures.append(Failure(name, str(error)))
     peers = {c.info.name for c in candidates if c.info.kind == "peer"}
     paths = {c.info.name: c.path for c in candidates if c.info.name in trials}
-    points = []
+    points: list[Point] = []
     for number, threads in enumerate(settings.threads):
         chosen = dataclasses.replace(execution, threads=threads)
-        profiles = {}
+        profiles: dict[str, Profile | ProcessFailed] = {}
         for name in paths if settings.profile else ():
             progress(f"profiling {name}", number)
-            profiles[name] = profile_apart(paths[name], inputs, chosen)
+            try:
+                profiles[name] = profile_apart(paths[name], inputs, chosen)
+            except ProcessFailed as error:
+                profiles[name] = error
         progress("timing", number)
-        samples = measure(
+        timed = dataclasses.replace(point, threads=threads, failures=tuple(failures))
+        try:
+            samples = _measure(paths, inputs, chosen, settings, progress, number)
+        except RuntimeRefused as error:
+            if not points:
+                raise
+            points.append(with_failure(timed, error))
+        else:
+            points.append(_point(timed, samples, trials, profiles, peers, settings.seed))
+    return points
+
+
+def with_failure(point: Point, error: ModelError) -> Point:
+    """The point, at which nothing could be timed."""
+    return dataclasses.replace(
+        point, failures=(*point.failures, Failure(point.baseline, str(error)))
+    )
+
+
+def _measure(
+    paths: Mapping[str, Path],
+    inputs: Mapping[str, np.ndarray],
+    execution: Execution,
+    settings: Settings,
+    progress: Callable[[str, float], None],
+    number: int,
+) -> Samples:
+    try:
+        return measure(
             {
-                name: functools.partial(open_model, path, inputs, chosen)
+                name: functools.partial(open_model, path, inputs, execution)
                 for name, path in paths.items()
             },
             openings=settings.openings,
@@ -98,9 +138,12 @@ def time_point(
             clock=settings.clock,
             progress=functools.partial(_report, progress, number),
         )
-        timed = dataclasses.replace(point, threads=threads, failures=tuple(failures))
-        points.append(_point(timed, samples, trials, profiles, peers, settings.seed))
-    return points
+    except GraphoptError:
+        raise
+    except Exception as error:  # those of ONNX Runtime have no common base
+        raise RuntimeRefused(
+            f"ONNX Runtime cannot run the models side by side, though each alone: {error}"
+        ) from error
 
 
 def _report(progress: Callable[[str, float], None], done: int, share: float) -> None:
@@ -111,7 +154,7 @@ def _point(
     point: Point,
     samples: Samples,
     trials: Mapping[str, Trial],
-    profiles: Mapping[str, Profile],
+    profiles: Mapping[str, Profile | ProcessFailed],
     peers: Collection[str],
     seed: int,
 ) -> Point:
@@ -141,6 +184,7 @@ def _point(
                 seed=seed,
             )
             share, reason = saved.share, saved.reason
+        profile = profiles.get(name)
         rows.append(
             Row(
                 model=name,
@@ -154,7 +198,8 @@ def _point(
                 captured_reason=reason,
                 memory=trials[name].memory,
                 nodes=trials[name].nodes,
-                profile=profiles.get(name),
+                profile=profile if isinstance(profile, Profile) else None,
+                profile_reason=str(profile) if isinstance(profile, ProcessFailed) else "",
             )
         )
     return dataclasses.replace(point, rows=tuple(rows), stable=samples.stable)

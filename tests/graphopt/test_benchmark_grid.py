@@ -51,6 +51,18 @@ def model(inputs: str) -> ir.Model:
             ["--batch binds B"],
         ),
         (FIXED, {}, [{}], []),
+        (
+            "float[sequence, 64] x",
+            {"lengths": (16,)},
+            [{"sequence": 16}],
+            ["--seq binds sequence"],
+        ),
+        (
+            "int64[N, sequence] ids, int64[sequence] positions",
+            {"batches": (8,), "dims": {"sequence": (16,)}},
+            [{"N": 8, "sequence": 16}],
+            ["--batch binds N"],
+        ),
     ],
 )
 def test_sizes_bind_symbols_and_say_which(
