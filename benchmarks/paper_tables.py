@@ -80,17 +80,26 @@ def row(measured: Measured) -> str:
 
 
 def summary(results: Sequence[Measured]) -> Iterator[str]:
-    """The mean ratios of each family, type and provider, and the paper's."""
+    """The mean ratios of each family, type and provider, and the paper's.
+
+    All means of a group are over the same points: those without a variant that others have are
+    left out.
+    """
     names = ["mean ratio to pre-ln", "points", *RATIOS.values()]
     yield f"| {' | '.join(names)} |"
     yield f"|{' --- |' * len(names)}"
     for group in dict.fromkeys(measured.group for measured in results):
-        points = [measured.point for measured in results if measured.group == group]
+        points = _comparable([m.point for m in results if m.group == group])
         means = [_mean(points, name) for name in RATIOS]
         yield f"| {group} | {len(points)} | {' | '.join(means)} |"
     for setting, values in PAPER.items():
         cells = [str(value) if value > 1 else f"{value:.3f}" for value in values]
         yield f"| the paper: {setting} | | {' | '.join(cells)} | |"
+
+
+def _comparable(points: Sequence[Point]) -> list[Point]:
+    variants = {r.model for point in points for r in point.rows}
+    return [point for point in points if {r.model for r in point.rows} == variants]
 
 
 def _mean(points: Iterable[Point], name: str) -> str:

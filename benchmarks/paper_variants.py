@@ -197,5 +197,8 @@ def _optimize(
         )
     if report.verification is None or report.verification.status != "passed":
         raise ModelError(f"it could not be verified against {source.name}")
+    on_cuda = report.verification_on_cuda
+    if on_cuda is not None and on_cuda.status != "passed":
+        raise ModelError(f"it could not be verified on CUDA: {on_cuda.reason}")
     origin = f"{source.name} by --variant {variant}" + (f" --basis {basis}" if basis else "")
     return Candidate(ModelInfo(name, "optimized", origin), target)

@@ -88,7 +88,8 @@ def optimize(
             ``standard`` (ONNX's) or ``ort`` (ONNX Runtime's own too).
         provider: Execution provider that the result is lowered for: ``cpu`` or ``cuda``.
         verify: Run the original and the result in ONNX Runtime on the CPU and compare them, without
-            the native kernels and, where they were built and the result has their operators, with.
+            the native kernels and, where they were built and the result has their operators, with;
+            and on CUDA, if the result is for it and it starts.
         output: File to write. None writes none.
         force: Replace an existing output.
         rtol: Relative tolerance of the verification. None takes the one of the output's type.
@@ -140,6 +141,7 @@ def optimize(
         passes=records,
         verification=None,
         verification_with_kernels=None,
+        verification_on_cuda=None,
         cautions=cautions(optimized, options, plan),
         speedup=None,
         environment=reporting.environment(),
@@ -237,22 +239,32 @@ class _Clock:
 
 
 def _verified(report: Report, base: Path, candidate: Path, **choices: Any) -> Report:
-    """The report with the result of the check, or of both where there are kernels to register.
+    """The report with the result of each check that there can be.
 
     Raises:
         OutputRejected: The candidate failed one.
     """
-    checked = verification.verify(base, candidate, **choices)
-    report = dataclasses.replace(report, verification=checked)
-    library = find_library("cpu")
-    if report.has_custom_operators and library is not None and checked.status == "passed":
+    has_kernels = report.has_custom_operators
+    checks: dict[str, dict[str, Any]] = {"verification": {}}
+    if has_kernels and (library := find_library("cpu")):
+        checks["verification_with_kernels"] = {"library": library}
+    if report.provider == "cuda":
+        library = find_library("cuda") if has_kernels else None
+        checks["verification_on_cuda"] = {"provider": "cuda", "library": library}
+    for field, where in checks.items():
         try:
-            checked = verification.verify(base, candidate, **choices, library=library)
-        except EnvironmentFailure as error:  # a runtime that is too old for the library
+            checked = verification.verify(base, candidate, **choices, **where)
+        except EnvironmentFailure as error:
+            # A runtime that is too old for the library, or a machine without a GPU.
+            if not where:
+                raise
             checked = Verification("unverified", reason=str(error))
-        report = dataclasses.replace(report, verification_with_kernels=checked)
-    if checked.status == "failed":
-        raise OutputRejected(_failure(checked), report)
+        found: dict[str, Any] = {field: checked}
+        report = dataclasses.replace(report, **found)
+        if checked.status == "failed":
+            raise OutputRejected(_failure(checked), report)
+        if checked.status == "unverified" and not where:
+            break
     return report
 
 

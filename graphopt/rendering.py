@@ -45,8 +45,9 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
         _print_pairs(out, "versions", report.environment.items())
     if report.verification is not None:
         print_verification(out, report.verification)
-    if report.verification_with_kernels is not None:
-        print_verification(out, report.verification_with_kernels, brief=True)
+    for checked in (report.verification_with_kernels, report.verification_on_cuda):
+        if checked is not None:
+            print_verification(out, checked, brief=True)
     before, after = report.input, report.output
     for what, old, new in (
         ("opset", before.opset, after.opset),

@@ -75,6 +75,8 @@ class Report:
         verification: Result of the check, or None where it was not asked for.
         verification_with_kernels: The same with the native kernels registered, or None where it was
             not asked for, the output has none of their operators, or they were not built.
+        verification_on_cuda: The same on CUDA, with the kernels for it where they were built, or
+            None where it was not asked for or the output is for the CPU.
         cautions: Sentences on what the output is worse at than one may expect.
         speedup: Latencies beside the input's, or None where they were not asked for.
         environment: Versions of Python and of the packages that had a part.
@@ -91,6 +93,7 @@ class Report:
     passes: tuple[PassRecord, ...]
     verification: Verification | None
     verification_with_kernels: Verification | None
+    verification_on_cuda: Verification | None
     cautions: tuple[str, ...]
     speedup: Speedup | None
     environment: Mapping[str, str]

@@ -210,7 +210,6 @@ class _Run:
             source=source,
             directory=self.directory / dtype / execution.provider,
             inputs=inputs,
-            library=execution.library,
             provider=execution.provider,
             ops=self.settings.ops,
             model_type=self.settings.model_type,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -240,6 +241,42 @@ def test_a_runtime_that_refuses_the_kernels_leaves_them_unverified(
     assert (tmp_path / "out.onnx").exists()
 
 
+def test_what_is_for_cuda_is_verified_there_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def verify(*_: Any, provider: str = "cpu", library: Any = None, **__: Any) -> Verification:
+        asked.append((provider, library))
+        wrong = OutputError("y", "float32", 3.0, 0.5, 1e-3, 1e-4, passed=False)
+        return Verification("failed", (wrong,)) if provider == "cuda" else Verification("passed")
+
+    monkeypatch.setattr("graphopt.optimization.find_library", lambda provider: f"{provider}.so")
+    monkeypatch.setattr("graphopt.optimization.verification.verify", verify)
+    with pytest.raises(graphopt.OutputRejected, match="1 of 1 outputs differ"):
+        graphopt.optimize(model, provider="cuda", output=tmp_path / "out.onnx")
+    assert asked == [("cpu", None), ("cpu", "cpu.so"), ("cuda", "cuda.so")]
+    assert not (tmp_path / "out.onnx").exists()
+    asked.clear()
+    assert graphopt.optimize(model).report.verification_on_cuda is None
+    assert asked == [("cpu", None), ("cpu", "cpu.so")]
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="there is CUDA"
+)
+def test_without_cuda_what_is_for_it_is_said_to_be_unverified_there(
+    tmp_path: Path, model: Path
+) -> None:
+    report = graphopt.optimize(model, provider="cuda", output=tmp_path / "out.onnx").report
+    assert report.verification is not None
+    assert report.verification.status == "passed"
+    assert report.verification_on_cuda is not None
+    assert report.verification_on_cuda.status == "unverified"
+    assert "CUDAExecutionProvider does not start" in report.verification_on_cuda.reason
+    assert (tmp_path / "out.onnx").exists()
+
+
 def test_kernels_that_were_not_built_are_not_verified(
     monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
@@ -342,6 +379,7 @@ def test_the_report_is_json(tmp_path: Path, model: Path) -> None:
         "passes",
         "verification",
         "verification_with_kernels",
+        "verification_on_cuda",
         "cautions",
         "speedup",
         "environment",
