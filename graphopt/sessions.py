@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "RuntimeRefused",
     "create_session",
+    "error_line",
     "import_onnxruntime",
     "ort_version",
     "printed_reason",
@@ -137,7 +138,8 @@ def create_session(
         if reason := printed_reason(said.getvalue()):
             raise _not_started(name, provider, reason) from error
         raise RuntimeRefused(
-            f"ONNX Runtime {runtime.__version__} cannot load {Path(model).name}: {_line(error)}"
+            f"ONNX Runtime {runtime.__version__} cannot load {Path(model).name}: "
+            f"{error_line(error)}"
         ) from error
     if session.get_providers()[0] != name:
         reason = printed_reason(said.getvalue()) or _missing_library(runtime)
@@ -156,7 +158,7 @@ def run(session: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
     try:
         return dict(zip(names, session.run(names, dict(inputs)), strict=True))
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
-        raise RuntimeRefused(f"ONNX Runtime cannot run the model: {_line(error)}") from error
+        raise RuntimeRefused(f"ONNX Runtime cannot run the model: {error_line(error)}") from error
 
 
 def import_onnxruntime(provider: str) -> Any:
@@ -185,7 +187,7 @@ def _register(runtime: Any, options: Any, library: str | os.PathLike[str]) -> No
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise EnvironmentFailure(
             f"ONNX Runtime {runtime.__version__} refuses the kernels of {os.fspath(library)}: "
-            f"{_line(error)}"
+            f"{error_line(error)}"
         ) from error
 
 
@@ -219,7 +221,7 @@ def _missing_library(runtime: Any) -> str:
     return _last_line(done.stderr).removeprefix("OSError: ") if done.returncode == 1 else ""
 
 
-def _line(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """The last line of a message of ONNX Runtime: the one that says what is wrong."""
     return _last_line(str(error)) or type(error).__name__
 

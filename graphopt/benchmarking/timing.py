@@ -28,7 +28,7 @@ from graphopt.benchmarking.trial import Trial, try_model
 from graphopt.comparison import captured, compare
 from graphopt.errors import GraphoptError, ModelError
 from graphopt.measurement import Samples, measure
-from graphopt.sessions import RuntimeRefused
+from graphopt.sessions import RuntimeRefused, error_line
 
 CONFIDENCE, RESAMPLES, SETTLE = 0.95, 2000, 1
 
@@ -142,7 +142,8 @@ def _measure(
         raise
     except Exception as error:  # those of ONNX Runtime have no common base
         raise RuntimeRefused(
-            f"ONNX Runtime cannot run the models side by side, though each alone: {error}"
+            "ONNX Runtime cannot run the models side by side, though each alone: "
+            f"{error_line(error)}"
         ) from error
 
 
