@@ -30,7 +30,8 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
     """Print the tables, what failed, what made the models, the method and the environment."""
     for point in benchmark.points:
         out.print(Text(point_title(point), "bold"))
-        out.print(point_table(point, stacked=out.width < _WIDE))
+        if point.rows:
+            out.print(point_table(point, stacked=out.width < _WIDE))
         for row in point.rows:
             if placed := provider_text(row.nodes, point.provider):
                 out.print(f"{row.model}: {placed}")

@@ -123,6 +123,13 @@ def test_mixed_providers_failures_and_cuda_are_said() -> None:
     )
 
 
+def test_a_point_at_which_nothing_was_timed_has_no_table() -> None:
+    failures = (Failure("original", "killed"),)
+    lines = printed(benchmark(point(1), point(8, rows=(), failures=failures)))
+    place = lines.index("batch 8, float32, CPUExecutionProvider, 1 thread (batch=8)")
+    assert lines[place + 1] == "original: not timed: killed"
+
+
 def test_profiles_stand_side_by_side() -> None:
     lines = printed(benchmark(point(1)))
     start = next(i for i, line in enumerate(lines) if line.startswith("ms by operator"))
