@@ -21,6 +21,10 @@
 
 using std::min;
 
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
 struct dim3 {
   unsigned x, y, z;
   dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
@@ -87,6 +91,11 @@ T __shfl_xor_sync(unsigned, T value, unsigned distance) {
   std::memcpy(&value, &on_host::exchanged[on_host::current ^ distance], sizeof value);
   on_host::wait_for_others();
   return value;
+}
+
+template <typename T>
+T __ldg(const T* from) {
+  return *from;
 }
 
 using cudaStream_t = void*;
