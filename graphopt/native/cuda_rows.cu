@@ -327,6 +327,12 @@ const char* launch_type(const Work& work, cudaStream_t stream) {
 
 }  // namespace
 
+const char* check_device() {
+  cudaFuncAttributes attributes;
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, normalize<float, 4, false>);
+  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+}
+
 const char* launch_rows(const Form& form, const Rows& rows, size_t count, void* stream) {
   if (count == 0) return nullptr;
   const Work work = {rows, count, form.crms};

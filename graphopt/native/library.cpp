@@ -138,8 +138,17 @@ Operator make_operator(const Signature& signature, ElementType type) {
 #ifdef GRAPHOPT_CUDA
 OrtStatus* create_cuda_kernel(const CustomOp* op, const OrtApi* table, const OrtKernelInfo* info,
                               void** kernel) {
+// A failure of the device, with the code that ONNX Runtime's own kernels for CUDA give it. Python
+// would answer that of a failed provider by running the session on the CPU.
+constexpr ErrorCode kDeviceFailure = ErrorCode::kFail;
+
   return create(op, table, info, nullptr, kernel);
 }
+  // A driver or a GPU that the library was not built for is better known now than in the first call.
+  if (const char* error = check_device()) {
+    return refuse(Api(table), kDeviceFailure,
+                  "graphopt: CUDA: %s; rebuild with python -m graphopt.native.build cuda", error);
+  }
 
 OrtStatus* compute_cuda(void* memory, OrtKernelContext* context) {
   const Kernel& kernel = *static_cast<const Kernel*>(memory);
@@ -149,7 +158,7 @@ OrtStatus* compute_cuda(void* memory, OrtKernelContext* context) {
   if (OrtStatus* status = kernel.api.get_stream(context, &stream)) return status;
   const char* error = launch_rows(call.form, call.rows, call.row_count, stream);
   if (error == nullptr) return nullptr;
-  return refuse(kernel.api, "graphopt.%s: CUDA: %s", kernel.signature->name, error);
+  return refuse(kernel.api, kDeviceFailure, "graphopt.%s: CUDA: %s", kernel.signature->name, error);
 }
 
 Operator make_cuda_operator(const Signature& signature, ElementType type) {

@@ -104,6 +104,7 @@ enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 struct cudaDeviceProp {
   char name[16];
 };
+struct cudaFuncAttributes {};
 
 template <typename Argument>
 cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, void** arguments,
@@ -121,6 +122,10 @@ cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, vo
   return cudaSuccess;
 }
 
+template <typename Argument>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*)(Argument)) {
+  return cudaSuccess;
+}
 inline const char* cudaGetErrorString(cudaError_t) { return ""; }
 inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
 inline cudaError_t cudaGetDeviceCount(int* count) {
