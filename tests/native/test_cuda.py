@@ -66,7 +66,8 @@ def test_the_kernels_compute_their_formula_on_the_host(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_kernels_compute_their_formula_on_a_gpu(tmp_path: Path) -> None:
     harness = tmp_path / "harness"
-    output_of(nvcc(), "-std=c++17", "-O3", *build.GPUS, *map(str, CUDA_SOURCES), "-o", harness)
+    nvcc()
+    output_of(*build.nvcc_command(), *map(str, CUDA_SOURCES), "-o", harness)
     done = subprocess.run([harness], capture_output=True, text=True, check=False)
     if done.returncode == 2:
         pytest.skip(f"the harness compiles; {done.stderr.strip()}")
