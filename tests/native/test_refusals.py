@@ -176,7 +176,7 @@ def test_a_library_that_is_registered_twice(library: Path) -> None:
 
 
 def register_with_pretended_runtime(library: Path, version: bytes) -> list[str]:
-    """Registers with a runtime that makes statuses, and takes all else. Returns what it was told."""
+    """Registers with a runtime that accepts everything. Returns the errors that it was told."""
     make_status = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)
     succeed = ctypes.CFUNCTYPE(ctypes.c_void_p)
     get_table = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_uint32)
@@ -224,8 +224,8 @@ def test_a_second_runtime_in_one_process(library: Path) -> None:
     options.register_custom_ops_library(str(library))
     said = register_with_pretended_runtime(library, b"1.20.0")
     assert said == [
-        "graphopt: another ONNX Runtime of this process has loaded this library; load a copy of the "
-        "file"
+        "graphopt: another ONNX Runtime of this process has loaded this library; load a copy of "
+        "the file"
     ]
     assert open_session(model(RMS, "float32"), library).get_inputs()
 
