@@ -99,7 +99,7 @@ T __ldg(const T* from) {
 }
 
 using cudaStream_t = void*;
-enum cudaError_t { cudaSuccess };
+enum cudaError_t { cudaSuccess, cudaErrorNoDevice };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 struct cudaDeviceProp {
   char name[16];
@@ -128,6 +128,10 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*)(Argument)) {
 }
 inline const char* cudaGetErrorString(cudaError_t) { return ""; }
 inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+inline cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 1;
+  return cudaSuccess;
+}
 inline cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
   return cudaSuccess;
