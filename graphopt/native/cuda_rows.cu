@@ -22,8 +22,8 @@ namespace graphopt {
 namespace {
 
 constexpr unsigned kWarp = 32;
-// Of a block. So many fit with 64 registers a thread, which is also what the compiler then limits itself
-// to in small blocks: a multiprocessor has 1024 threads of them under way.
+// Of a block. They fit with 64 registers a thread, which the compiler then keeps to: of small blocks too,
+// a multiprocessor has as many threads under way.
 constexpr unsigned kMaxThreads = 1024;
 constexpr unsigned kKept = 4;  // vectors that a thread keeps in registers
 // Where each warp has a row of its own. Small blocks fill what others leave free at the end.
