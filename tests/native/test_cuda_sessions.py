@@ -72,10 +72,11 @@ def test_a_captured_graph_computes_what_its_inputs_hold_at_each_run(cuda_library
     shape = (197, 768)
     provider: Any = (PROVIDER, {"enable_cuda_graph": "1"})
     session = open_session(model(SKIP_RMS, "float32"), cuda_library, providers=[provider])
-    zeros = np.zeros(shape, np.float32)
+    initial = random_values(shape, "float32")
+    initial |= {name: np.zeros(shape, np.float32) for name in SKIP_RMS.outputs}
     device = {
         name: onnxruntime.OrtValue.ortvalue_from_numpy(value, "cuda", 0)
-        for name, value in (random_values(shape, "float32") | {"Y": zeros, "sum": zeros}).items()
+        for name, value in initial.items()
     }
     binding = session.io_binding()
     for name in SKIP_RMS.inputs:
