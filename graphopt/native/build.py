@@ -15,7 +15,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-__all__ = ["BuildFailure", "build", "find_compiler", "find_nvcc", "library_name", "main"]
+__all__ = [
+    "BuildFailure",
+    "build",
+    "find_compiler",
+    "find_nvcc",
+    "library_name",
+    "main",
+    "nvcc_command",
+]
 
 SOURCES = Path(__file__).parent
 
@@ -29,9 +37,12 @@ _AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 _AVX512 = [*_AVX2, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq"]
 _FILES = ("library.cpp", "operators.cpp", "instruction_sets.cpp", "rows_baseline.cpp")
 _FILES_X86_64 = {"rows_avx2.cpp": _AVX2, "rows_avx512.cpp": _AVX512}
+_HOST_FLAGS = "-Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra"  # of what nvcc compiles
 _SUFFIXES = (".h", ".cpp", ".cu", ".py")
-# Code for A100, for L4 and RTX 40, for H100, and what the driver compiles for anything newer.
-GPUS = (
+# Code for T4 and RTX 20, for A100, for L4 and RTX 40, for H100, and what the driver compiles for
+# anything newer.
+_GPUS = (
+    "-gencode=arch=compute_75,code=sm_75",
     "-gencode=arch=compute_80,code=sm_80",
     "-gencode=arch=compute_89,code=sm_89",
     "-gencode=arch=compute_90,code=[sm_90,compute_90]",
@@ -83,21 +94,17 @@ def build(
     target = directory / library_name(provider)
     if only_if_changed and target.exists() and target.stat().st_mtime > _last_change():
         return target
-    compiler = find_compiler()
-    if compiler is None:
-        raise BuildFailure("there is no C++ compiler: install g++ or clang++, or name one in CXX")
+    compiler = _require_compiler()
     with tempfile.TemporaryDirectory() as temporary:
         library = Path(temporary, target.name)
         if provider == "cuda":
-            nvcc = find_nvcc()
-            if nvcc is None:
-                raise BuildFailure("there is no nvcc: install the CUDA toolkit, or set CUDA_HOME")
+            rows = str(Path(temporary, "cuda_rows.o"))
             commands = [
-                _compile_cuda(nvcc, compiler, Path(temporary)),
+                [*nvcc_command(), _HOST_FLAGS, "-c", str(SOURCES / "cuda_rows.cu"), "-o", rows],
                 *_compile(compiler, ["-DGRAPHOPT_CUDA", *flags], Path(temporary)),
             ]
             # The CUDA runtime is linked in, and hidden from that of ONNX Runtime.
-            link = [nvcc, f"-ccbin={compiler}", "-shared", "-cudart=static"]
+            link = [*nvcc_command(), "-shared", "-cudart=static"]
             link += ["-Xlinker=--exclude-libs=ALL", *(f"-Xcompiler={flag}" for flag in flags)]
         else:
             commands = _compile(compiler, flags, Path(temporary))
@@ -111,6 +118,25 @@ def build(
         shutil.copy(library, partial)
         partial.replace(target)
     return target
+
+
+def nvcc_command() -> list[str]:
+    """nvcc with the options for CUDA sources; its host compiler is that of the C++ sources.
+
+    Raises:
+        BuildFailure: There is no nvcc, or no C++ compiler.
+    """
+    nvcc = find_nvcc()
+    if nvcc is None:
+        raise BuildFailure("there is no nvcc: install the CUDA toolkit, or set CUDA_HOME")
+    return [nvcc, "-std=c++17", "-O3", f"-ccbin={_require_compiler()}", *_GPUS]
+
+
+def _require_compiler() -> str:
+    compiler = find_compiler()
+    if compiler is None:
+        raise BuildFailure("there is no C++ compiler: install g++ or clang++, or name one in CXX")
+    return compiler
 
 
 def _last_change() -> float:
@@ -135,12 +161,6 @@ def _compile(compiler: str, flags: Sequence[str], directory: Path) -> list[list[
         ]
         for name, own in files.items()
     ]
-
-
-def _compile_cuda(nvcc: str, compiler: str, directory: Path) -> list[str]:
-    host = "-Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra"
-    flags = ["-std=c++17", "-O3", f"-ccbin={compiler}", host, *GPUS]
-    return [nvcc, *flags, "-c", str(SOURCES / "cuda_rows.cu"), "-o", str(directory / "cuda_rows.o")]
 
 
 def _run(command: Sequence[str]) -> str:

@@ -2,8 +2,8 @@
 // residual, sum and Y crosses the memory bus once.
 //
 // A row of up to 128 vectors of 16 bytes is the work of a warp, a longer one of a block. A thread keeps
-// its first vectors in registers, which holds rows of up to 16384 elements (8192 of double), and reads
-// others again.
+// its first vectors in registers, which holds rows of up to 4096 vectors (32768 elements of 16 bits),
+// and reads others again.
 
 #include "cuda_rows.h"
 
@@ -13,18 +13,21 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 
 namespace graphopt {
 
 namespace {
 
 constexpr unsigned kWarp = 32;
-// Of a block. Vectors of 16-bit types take so many registers that no more threads than that fit.
-template <typename T>
-constexpr unsigned kMaxThreads = sizeof(T) == 2 ? 512 : 1024;
-constexpr unsigned kKept = 4;          // vectors that a thread keeps in registers
-constexpr unsigned kWarpsOfBlock = 8;  // where each warp has a row of its own
+// Of a block. They fit with 64 registers a thread, which the compiler then keeps to: of small blocks too,
+// a multiprocessor has as many threads under way.
+constexpr unsigned kMaxThreads = 1024;
+constexpr unsigned kKept = 4;  // vectors that a thread keeps in registers
+// Where each warp has a row of its own. Small blocks fill what others leave free at the end.
+constexpr unsigned kWarpsOfBlock = 4;
 constexpr size_t kVectorBytes = 16;
 
 struct Work {
@@ -56,29 +59,40 @@ __device__ void narrow(float value, __nv_bfloat16& to) { to = __float2bfloat16_r
 __device__ float square_root(float value) { return sqrtf(value); }
 __device__ double square_root(double value) { return sqrt(value); }
 
-// kCount elements that are read or written in one access.
+// kCount elements that are read or written in one access: one, or a vector. Registers hold a vector as
+// bits: as numbers, those of 16-bit types would take twice as many.
 template <typename T, unsigned kCount>
-struct alignas(kCount * sizeof(T)) Pack {
-  T values[kCount];
-};
+using Pack = std::conditional_t<kCount == 1, T, uint4>;
 
-template <typename T, unsigned kCount, typename Real>
-__device__ void load(const T* from, Real (&to)[kCount]) {
-  const auto pack = *reinterpret_cast<const Pack<T, kCount>*>(from);
-#pragma unroll
-  for (unsigned k = 0; k < kCount; ++k) to[k] = widen(pack.values[k]);
+template <typename T, typename P>
+constexpr unsigned kCountOf = sizeof(P) / sizeof(T);
+
+template <typename T, typename P>
+__device__ void load(const T* from, P& to) {
+  to = *reinterpret_cast<const P*>(from);
 }
 
-// Leaves in values what they are as stored, rounded.
-template <typename T, unsigned kCount, typename Real>
-__device__ void store(T* to, Real (&values)[kCount]) {
-  Pack<T, kCount> pack;
+template <typename T, typename P>
+__device__ void store(T* to, const P& from) {
+  *reinterpret_cast<P*>(to) = from;
+}
+
+template <typename T, typename P, unsigned kCount, typename Real>
+__device__ void widen(const P& pack, Real (&to)[kCount]) {
+  T values[kCount];
+  static_assert(sizeof values == sizeof pack);
+  std::memcpy(values, &pack, sizeof values);
 #pragma unroll
-  for (unsigned k = 0; k < kCount; ++k) {
-    narrow(values[k], pack.values[k]);
-    values[k] = widen(pack.values[k]);
-  }
-  *reinterpret_cast<Pack<T, kCount>*>(to) = pack;
+  for (unsigned k = 0; k < kCount; ++k) to[k] = widen(values[k]);
+}
+
+template <typename T, typename P, unsigned kCount, typename Real>
+__device__ void narrow(const Real (&from)[kCount], P& pack) {
+  T values[kCount];
+  static_assert(sizeof values == sizeof pack);
+#pragma unroll
+  for (unsigned k = 0; k < kCount; ++k) narrow(from[k], values[k]);
+  std::memcpy(&pack, values, sizeof pack);
 }
 
 template <typename Real>
@@ -112,6 +126,9 @@ __device__ Moments<Real> total(Moments<Real> part) {
 
 // One row. kSize elements are a vector. kPeeled: rows start at any element, so the vectors begin at the
 // first aligned one, and the few elements before and behind them go one by one.
+//
+// An index counts from the first element of the tensor: it then serves every operand, where a pointer
+// to the row in each would take more registers.
 template <typename T, unsigned kSize, bool kPeeled>
 struct Row {
   using Real = typename Computed<T>::Real;
@@ -122,58 +139,67 @@ struct Row {
   const T* gamma;
   T* y;
   T* sum;  // y where it is not kept
+  size_t start;
   size_t head;
   size_t vectors;
   size_t singles;
 
-  __device__ Row(const Rows& rows, size_t index) {
-    const size_t start = index * rows.size;
-    x = static_cast<const T*>(rows.x) + start;
-    residual = rows.residual == nullptr ? nullptr : static_cast<const T*>(rows.residual) + start;
+  __device__ Row(const Rows& rows, size_t number) {
+    x = static_cast<const T*>(rows.x);
+    residual = static_cast<const T*>(rows.residual);
     bias = static_cast<const T*>(rows.bias);
     gamma = static_cast<const T*>(rows.gamma);
-    y = static_cast<T*>(rows.y) + start;
-    sum = rows.sum == nullptr ? y : static_cast<T*>(rows.sum) + start;
+    y = static_cast<T*>(rows.y);
+    sum = static_cast<T*>(rows.sum == nullptr ? rows.y : rows.sum);
+    start = number * rows.size;
     head = kPeeled ? min((kSize - start % kSize) % kSize, rows.size) : 0;
     vectors = (rows.size - head) / kSize;
     singles = rows.size - vectors * kSize;
   }
 
-  __device__ size_t vector_at(size_t index) const { return head + index * kSize; }
-  __device__ size_t single_at(size_t index) const {
-    return index < head ? index : index + vectors * kSize;
+  __device__ size_t vector_at(size_t number) const { return start + head + number * kSize; }
+  __device__ size_t single_at(size_t number) const {
+    return start + (number < head ? number : number + vectors * kSize);
   }
 
-  // Elements of bias and gamma; their vectors are not those of a peeled row.
-  template <unsigned kCount>
-  __device__ void load_column(const T* column, size_t i, Real (&values)[kCount]) const {
-    if constexpr (kPeeled) {
-#pragma unroll
-      for (unsigned k = 0; k < kCount; ++k) values[k] = widen(column[i + k]);
+  // What bias or gamma has for the elements from index on. Their memory is never that of an
+  // output, so that they may be read ahead of writes. Their vectors are not those of a
+  // peeled row.
+  template <typename P>
+  __device__ void load_column(const T* column, size_t index, P& to) const {
+    column += index - start;
+    if constexpr (!kPeeled || kCountOf<T, P> == 1) {
+      to = __ldg(reinterpret_cast<const P*>(column));
     } else {
-      load(column + i, values);
+      T values[kSize];
+#pragma unroll
+      for (unsigned k = 0; k < kSize; ++k) values[k] = __ldg(column + k);
+      std::memcpy(&to, values, sizeof to);
     }
   }
 
-  template <unsigned kCount>
-  __device__ void read(size_t i, Real (&values)[kCount]) const {
-    Real others[kCount];
-    load(x + i, values);
-    if (bias != nullptr) {
-      load_column(bias, i, others);
-#pragma unroll
-      for (unsigned k = 0; k < kCount; ++k) values[k] += others[k];
-    }
+  // Adds bias and residual, writes the sum and leaves it in pack as it is stored, rounded.
+  template <typename P>
+  __device__ void keep(size_t index, P& pack, const P& of_residual, Moments<Real>& moments) const {
+    constexpr unsigned kCount = kCountOf<T, P>;
+    Real values[kCount];
+    widen<T>(pack, values);
     if (residual != nullptr) {
-      load(residual + i, others);
+      Real terms[kCount];
+      if (bias != nullptr) {
+        P of_bias;
+        load_column(bias, index, of_bias);
+        widen<T>(of_bias, terms);
 #pragma unroll
-      for (unsigned k = 0; k < kCount; ++k) values[k] += others[k];
+        for (unsigned k = 0; k < kCount; ++k) values[k] += terms[k];
+      }
+      widen<T>(of_residual, terms);
+#pragma unroll
+      for (unsigned k = 0; k < kCount; ++k) values[k] += terms[k];
+      narrow<T>(values, pack);
+      store(sum + index, pack);
+      widen<T>(pack, values);
     }
-  }
-
-  template <unsigned kCount>
-  __device__ void keep(size_t i, Real (&values)[kCount], Moments<Real>& moments) const {
-    if (residual != nullptr) store(sum + i, values);
 #pragma unroll
     for (unsigned k = 0; k < kCount; ++k) {
       moments.squares += values[k] * values[k];
@@ -181,70 +207,92 @@ struct Row {
     }
   }
 
-  template <unsigned kCount>
-  __device__ void write(size_t i, Real (&values)[kCount], Real scale) const {
+  template <typename P>
+  __device__ void write(size_t index, const P& pack, const P& of_gamma, Real scale) const {
+    constexpr unsigned kCount = kCountOf<T, P>;
+    Real values[kCount];
+    widen<T>(pack, values);
 #pragma unroll
     for (unsigned k = 0; k < kCount; ++k) values[k] *= scale;
     if (gamma != nullptr) {
       Real factors[kCount];
-      load_column(gamma, i, factors);
+      widen<T>(of_gamma, factors);
 #pragma unroll
       for (unsigned k = 0; k < kCount; ++k) values[k] *= factors[k];
     }
-    store(y + i, values);
+    P result;
+    narrow<T>(values, result);
+    store(y + index, result);
   }
 };
 
 template <typename T, unsigned kSize, bool kPeeled>
-__global__ void __launch_bounds__(kMaxThreads<T>) normalize(Work work) {
+__global__ void __launch_bounds__(kMaxThreads) normalize(Work work) {
   using R = Row<T, kSize, kPeeled>;
   using Real = typename R::Real;
-  const size_t index = static_cast<size_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-  if (index >= work.count) return;
-  const R row(work.rows, index);
-  const bool has_single = threadIdx.x < row.singles;
-
-  // All reads first: each write would wait for the reads before it, and hold up those behind it.
-  Real kept[kKept][kSize];
-  Real single[1];
+  const size_t number = static_cast<size_t>(blockIdx.x) * blockDim.y + threadIdx.y;
+  if (number >= work.count) return;
+  const R row(work.rows, number);
+  const bool has_single = kPeeled && threadIdx.x < row.singles;
+  const size_t single_at = row.single_at(threadIdx.x);
+  const auto for_each_kept = [&row](auto call) {
 #pragma unroll
-  for (unsigned k = 0; k < kKept; ++k) {
-    const size_t vector = threadIdx.x + k * blockDim.x;
-    if (vector < row.vectors) row.read(row.vector_at(vector), kept[k]);
+    for (unsigned k = 0; k < kKept; ++k) {
+      const unsigned vector = threadIdx.x + k * blockDim.x;
+      if (vector < row.vectors) call(k, row.vector_at(vector));
+    }
+  };
+
+  // All reads come before the first use of one, so that they are under way together, and before the
+  // first write, which would hold up those behind it.
+  Pack<T, kSize> kept[kKept], of_residual[kKept];
+  Pack<T, 1> single, residual_of_single;
+  for_each_kept([&](unsigned k, size_t index) { load(row.x + index, kept[k]); });
+  if (has_single) load(row.x + single_at, single);
+  if (row.residual != nullptr) {
+    for_each_kept([&](unsigned k, size_t index) { load(row.residual + index, of_residual[k]); });
+    if (has_single) load(row.residual + single_at, residual_of_single);
   }
-  if (has_single) row.read(row.single_at(threadIdx.x), single);
 
   Moments<Real> moments;
-#pragma unroll
-  for (unsigned k = 0; k < kKept; ++k) {
-    const size_t vector = threadIdx.x + k * blockDim.x;
-    if (vector < row.vectors) row.keep(row.vector_at(vector), kept[k], moments);
-  }
-  if (has_single) row.keep(row.single_at(threadIdx.x), single, moments);
-  const size_t others = threadIdx.x + kKept * blockDim.x;
-  for (size_t vector = others; vector < row.vectors; vector += blockDim.x) {
-    Real values[kSize];
-    row.read(row.vector_at(vector), values);
-    row.keep(row.vector_at(vector), values, moments);
+  for_each_kept([&](unsigned k, size_t index) { row.keep(index, kept[k], of_residual[k], moments); });
+  if (has_single) row.keep(single_at, single, residual_of_single, moments);
+  const size_t rest = threadIdx.x + kKept * blockDim.x;
+  for (size_t vector = rest; vector < row.vectors; vector += blockDim.x) {
+    const size_t index = row.vector_at(vector);
+    Pack<T, kSize> pack, residual;
+    load(row.x + index, pack);
+    if (row.residual != nullptr) load(row.residual + index, residual);
+    row.keep(index, pack, residual, moments);
   }
 
+  // Gamma is under way while the threads add up. A peeled row has no registers left for it.
+  Pack<T, kSize> of_gamma[kKept];
+  if (!kPeeled && row.gamma != nullptr) {
+    for_each_kept([&](unsigned k, size_t index) { row.load_column(row.gamma, index, of_gamma[k]); });
+  }
   moments = total(moments);
   Real energy = moments.squares;
   if (work.crms) energy += moments.sum * moments.sum;
   const Real divisor = work.rows.size + (work.crms ? 1 : 0);
   const Real scale = 1 / square_root(energy / divisor + static_cast<Real>(work.rows.epsilon));
 
-#pragma unroll
-  for (unsigned k = 0; k < kKept; ++k) {
-    const size_t vector = threadIdx.x + k * blockDim.x;
-    if (vector < row.vectors) row.write(row.vector_at(vector), kept[k], scale);
+  for_each_kept([&](unsigned k, size_t index) {
+    if (kPeeled && row.gamma != nullptr) row.load_column(row.gamma, index, of_gamma[k]);
+    row.write(index, kept[k], of_gamma[k], scale);
+  });
+  if (has_single) {
+    Pack<T, 1> gamma;
+    if (row.gamma != nullptr) row.load_column(row.gamma, single_at, gamma);
+    row.write(single_at, single, gamma, scale);
   }
-  if (has_single) row.write(row.single_at(threadIdx.x), single, scale);
   const T* source = row.residual == nullptr ? row.x : row.sum;
-  for (size_t vector = others; vector < row.vectors; vector += blockDim.x) {
-    Real values[kSize];
-    load(source + row.vector_at(vector), values);
-    row.write(row.vector_at(vector), values, scale);
+  for (size_t vector = rest; vector < row.vectors; vector += blockDim.x) {
+    const size_t index = row.vector_at(vector);
+    Pack<T, kSize> pack, gamma;
+    load(source + index, pack);
+    if (row.gamma != nullptr) row.load_column(row.gamma, index, gamma);
+    row.write(index, pack, gamma, scale);
   }
 }
 
@@ -252,7 +300,7 @@ template <typename T, unsigned kSize, bool kPeeled>
 const char* launch(const Work& work, cudaStream_t stream) {
   const size_t vectors = (work.rows.size - 1) / kSize + 1;
   const size_t warps = (vectors - 1) / (kKept * kWarp) + 1;
-  const unsigned threads = warps < kMaxThreads<T> / kWarp ? warps * kWarp : kMaxThreads<T>;
+  const unsigned threads = warps < kMaxThreads / kWarp ? warps * kWarp : kMaxThreads;
   const unsigned rows = threads == kWarp ? kWarpsOfBlock : 1;
   const size_t blocks = (work.count - 1) / rows + 1;
   if (blocks > std::numeric_limits<int>::max()) return "more rows than a grid has blocks";
@@ -278,6 +326,12 @@ const char* launch_type(const Work& work, cudaStream_t stream) {
 }
 
 }  // namespace
+
+const char* check_device() {
+  cudaFuncAttributes attributes;
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, normalize<float, 4, false>);
+  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+}
 
 const char* launch_rows(const Form& form, const Rows& rows, size_t count, void* stream) {
   if (count == 0) return nullptr;

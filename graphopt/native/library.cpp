@@ -1,8 +1,10 @@
 // The library as ONNX Runtime loads it: kernels for each operator, element type and provider.
 
+#include <pthread.h>
+
 #include <atomic>
+#include <climits>
 #include <cstdlib>
-#include <cstring>
 #include <new>
 
 #include "operators.h"
@@ -136,8 +138,17 @@ Operator make_operator(const Signature& signature, ElementType type) {
 }
 
 #ifdef GRAPHOPT_CUDA
+// A failure of the device, with the code that ONNX Runtime's own kernels for CUDA give it. Python
+// would answer that of a failed provider by running the session on the CPU.
+constexpr ErrorCode kDeviceFailure = ErrorCode::kFail;
+
 OrtStatus* create_cuda_kernel(const CustomOp* op, const OrtApi* table, const OrtKernelInfo* info,
                               void** kernel) {
+  // A driver or a GPU that the library was not built for is better known now than in the first call.
+  if (const char* error = check_device()) {
+    return refuse(Api(table), kDeviceFailure,
+                  "graphopt: CUDA: %s; rebuild with python -m graphopt.native.build cuda", error);
+  }
   return create(op, table, info, nullptr, kernel);
 }
 
@@ -149,7 +160,7 @@ OrtStatus* compute_cuda(void* memory, OrtKernelContext* context) {
   if (OrtStatus* status = kernel.api.get_stream(context, &stream)) return status;
   const char* error = launch_rows(call.form, call.rows, call.row_count, stream);
   if (error == nullptr) return nullptr;
-  return refuse(kernel.api, "graphopt.%s: CUDA: %s", kernel.signature->name, error);
+  return refuse(kernel.api, kDeviceFailure, "graphopt.%s: CUDA: %s", kernel.signature->name, error);
 }
 
 Operator make_cuda_operator(const Signature& signature, ElementType type) {
@@ -163,6 +174,17 @@ Operator make_cuda_operator(const Signature& signature, ElementType type) {
 
 constexpr ElementType kTypes[] = {ElementType::kFloat, ElementType::kFloat16, ElementType::kBFloat16,
                                   ElementType::kDouble};
+
+// Held as long as it lives. std::mutex may throw, and would need the C++ library for that.
+class Lock {
+ public:
+  explicit Lock(pthread_mutex_t* mutex) : mutex_(mutex) { pthread_mutex_lock(mutex_); }
+  Lock(const Lock&) = delete;
+  ~Lock() { pthread_mutex_unlock(mutex_); }
+
+ private:
+  pthread_mutex_t* mutex_;
+};
 
 // The kernels, and the one domain that holds them: a runtime keeps pointers to both as long as it has
 // a session.
@@ -181,28 +203,40 @@ class Domain {
   }
 
   ~Domain() {
-    if (OrtCustomOpDomain* domain = domain_) Api(table_).release(domain);
+    if (domain_ != nullptr) Api(table_).release(domain_);
   }
 
   OrtStatus* add_to(OrtSessionOptions* options, const OrtApi* table, uint32_t version) {
     const Api api(table);
+    const Lock lock(&mutex_);
     if (domain_ == nullptr) {
+      if (OrtStatus* status = create(api, version)) return status;
       table_ = table;
-      for (Operator& op : operators_) op.version = version;
-      OrtCustomOpDomain* created = nullptr;
-      OrtStatus* status = api.create_domain("graphopt", &created);
-      for (const Operator& op : operators_) {
-        if (status == nullptr) status = api.add_operator(created, &op);
-      }
-      // Another thread may have been faster.
-      OrtCustomOpDomain* none = nullptr;
-      if (status != nullptr || !domain_.compare_exchange_strong(none, created)) api.release(created);
-      if (status != nullptr) return status;
+    }
+    if (table_ != table) {
+      return refuse(api,
+                    "graphopt: another ONNX Runtime of this process has loaded this library; load a "
+                    "copy of the file");
     }
     return api.add_domain(options, domain_);
   }
 
  private:
+  OrtStatus* create(const Api& api, uint32_t version) {
+    for (Operator& op : operators_) op.version = version;
+    OrtCustomOpDomain* created = nullptr;
+    OrtStatus* status = api.create_domain("graphopt", &created);
+    for (const Operator& op : operators_) {
+      if (status == nullptr) status = api.add_operator(created, &op);
+    }
+    if (status == nullptr) {
+      domain_ = created;
+    } else if (created != nullptr) {
+      api.release(created);
+    }
+    return status;
+  }
+
 #ifdef GRAPHOPT_CUDA
   static constexpr size_t kProviders = 2;
 #else
@@ -210,11 +244,20 @@ class Domain {
 #endif
   Operator operators_[sizeof kSignatures / sizeof *kSignatures * (sizeof kTypes / sizeof *kTypes) *
                       kProviders];
-  std::atomic<const OrtApi*> table_{nullptr};
-  std::atomic<OrtCustomOpDomain*> domain_{nullptr};
+  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+  const OrtApi* table_ = nullptr;
+  OrtCustomOpDomain* domain_ = nullptr;
 };
 
 Domain domain;
+
+// 17 of "1.17.3"; of a later major version, which has what all before it have, a number above any.
+long read_api_version(const char* version) {
+  char* end = nullptr;
+  const long major = std::strtol(version, &end, 10);
+  if (major > 1) return LONG_MAX;
+  return major == 1 && *end == '.' ? std::strtol(end + 1, nullptr, 10) : 0;
+}
 
 }  // namespace
 
@@ -224,16 +267,16 @@ Domain domain;
 GRAPHOPT_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* base) {
   using namespace graphopt;
   const char* version = base->GetVersionString();
-  const char* minor = std::strchr(version, '.');
-  const long api_version = minor == nullptr ? 0 : std::strtol(minor + 1, nullptr, 10);
+  const long api_version = read_api_version(version);
   if (api_version < kApiVersion) {
     return refuse(Api(base->GetApi(1)),
                   "graphopt: the kernels need ONNX Runtime 1.%u or newer; this is %s", kApiVersion,
                   version);
   }
-  has_parallel_for = api_version >= kSinceParallelFor;
   const uint32_t stamp = api_version >= kSinceInPlace ? kSinceInPlace : kApiVersion;
-  return domain.add_to(options, base->GetApi(kApiVersion), stamp);
+  OrtStatus* status = domain.add_to(options, base->GetApi(kApiVersion), stamp);
+  if (status == nullptr) has_parallel_for = api_version >= kSinceParallelFor;
+  return status;
 }
 
 // The instruction set of the CPU kernels on this machine, or null where GRAPHOPT_INSTRUCTION_SET names

@@ -92,15 +92,28 @@ OrtStatus* allocate(const Api& api, OrtKernelContext* context, size_t index, con
   return value == nullptr ? nullptr : api.get_data(value, data);
 }
 
+OrtStatus* make_status(const Api& api, ErrorCode code, const char* format, va_list arguments) {
+  char message[512];
+  std::vsnprintf(message, sizeof message, format, arguments);
+  return api.create_status(code, message);
+}
+
 }  // namespace
 
 OrtStatus* refuse(const Api& api, const char* format, ...) {
-  char message[512];
   va_list arguments;
   va_start(arguments, format);
-  std::vsnprintf(message, sizeof message, format, arguments);
+  OrtStatus* status = make_status(api, ErrorCode::kInvalidArgument, format, arguments);
   va_end(arguments);
-  return api.create_status(ErrorCode::kInvalidArgument, message);
+  return status;
+}
+
+OrtStatus* refuse(const Api& api, ErrorCode code, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  OrtStatus* status = make_status(api, code, format, arguments);
+  va_end(arguments);
+  return status;
 }
 
 OrtStatus* read_node(const Api& api, const Signature& signature, ElementType type,

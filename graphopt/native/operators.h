@@ -52,7 +52,9 @@ OrtStatus* read_node(const Api& api, const Signature& signature, ElementType typ
                      const OrtKernelInfo* info, Node* node);
 OrtStatus* read_call(const Node& node, OrtKernelContext* context, Call* call);
 
-// An invalid-argument status with a message in the manner of printf.
+// A status with a message in the manner of printf: an invalid argument unless a code says otherwise.
 __attribute__((format(printf, 2, 3))) OrtStatus* refuse(const Api& api, const char* format, ...);
+__attribute__((format(printf, 3, 4))) OrtStatus* refuse(const Api& api, ErrorCode code,
+                                                        const char* format, ...);
 
 }  // namespace graphopt

@@ -86,8 +86,17 @@ def serialized(
     return made.SerializeToString()
 
 
-def open_session(content: bytes, library: Path, threads: int = 1, optimize: bool = False) -> Any:
-    """A session with the kernels; ORT's own optimization only on demand."""
+def open_session(
+    content: bytes,
+    library: Path,
+    threads: int = 1,
+    optimize: bool = False,
+    providers: Sequence[Any] = ("CPUExecutionProvider",),
+) -> Any:
+    """A session with the kernels; ORT's own optimization only on demand.
+
+    On other providers than that of the CPU, a node that they do not take is an error.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
@@ -96,8 +105,10 @@ def open_session(content: bytes, library: Path, threads: int = 1, optimize: bool
     if not optimize:
         level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.graph_optimization_level = level
+    if "CPUExecutionProvider" not in providers:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     options.register_custom_ops_library(str(library))
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, options, providers=list(providers))
 
 
 def run(session: Any, values: Mapping[str, np.ndarray], dtype: str) -> dict[str, np.ndarray]:

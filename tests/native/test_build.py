@@ -121,6 +121,19 @@ def test_a_build_that_fails_says_what_the_compiler_said(
         build.build("cuda", tmp_path)
 
 
+def test_cuda_is_compiled_with_the_compiler_of_the_other_sources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(build, "find_nvcc", lambda: "/cuda/nvcc")
+    monkeypatch.setattr(build, "find_compiler", lambda: "/bin/g++-13")
+    command = build.nvcc_command()
+    assert command[0] == "/cuda/nvcc"
+    assert "-ccbin=/bin/g++-13" in command
+    monkeypatch.setattr(build, "find_compiler", lambda: None)
+    with pytest.raises(build.BuildFailure, match=r"there is no C\+\+ compiler"):
+        build.nvcc_command()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads ELF files")
 def test_the_library_needs_the_c_library_alone_and_exports_two_functions(library: Path) -> None:
     listed = subprocess.run(["objdump", "-pT", library], capture_output=True, text=True, check=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,25 +23,36 @@ from tests.native.operator_models import (
 )
 
 HERE = Path(__file__).parent
+NO_DEVICE = 2  # exit code of the harness
 CUDA_SOURCES = [build.SOURCES / "harness.cu", build.SOURCES / "cuda_rows.cu"]
 
 
-def nvcc() -> str:
-    path = build.find_nvcc()
-    if path is None:
-        pytest.skip("nvcc is not installed")
+@pytest.fixture(scope="module")
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The harness for a GPU, compiled as the library is."""
+    need_nvcc()
+    path = tmp_path_factory.mktemp("cuda") / "harness"
+    output_of(*build.nvcc_command(), *map(str, CUDA_SOURCES), "-o", path)
     return path
 
 
-def output_of(*command: str | Path) -> str:
+def need_nvcc() -> None:
+    if build.find_nvcc() is None:
+        pytest.skip("nvcc is not installed")
+
+
+def output_of(*command: str | Path, skip: int | None = None) -> str:
+    """What a command prints. Skips the test where it exits with a code that says so."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == skip:
+        pytest.skip(f"the harness compiles; {done.stderr.strip()}")
     assert done.returncode == 0, f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 @pytest.mark.slow
 def test_the_library_for_cuda_compiles_and_has_the_cpu_kernels_too(tmp_path: Path) -> None:
-    nvcc()
+    need_nvcc()
     library = build.build("cuda", tmp_path)
     values = random_values((197, 767), "float32")
     got = run(open_session(model(SKIP_RMS, "float32"), library), values, "float32")
@@ -60,15 +73,22 @@ def test_the_kernels_compute_their_formula_on_the_host(tmp_path: Path) -> None:
     includes = [f"-I{HERE / 'cuda_on_host'}", f"-I{build.SOURCES}"]
     sources = ["-DGRAPHOPT_ON_HOST", "-x", "c++", *map(str, CUDA_SOURCES)]
     output_of(compiler, *flags, *includes, *sources, "-o", harness)
-    assert "0 of 2400 cases wrong" in output_of(harness)
+    assert "0 of 7800 cases wrong" in output_of(harness)
 
 
 @pytest.mark.slow
-def test_the_kernels_compute_their_formula_on_a_gpu(tmp_path: Path) -> None:
-    harness = tmp_path / "harness"
-    output_of(nvcc(), "-std=c++17", "-O3", *build.GPUS, *map(str, CUDA_SOURCES), "-o", harness)
-    done = subprocess.run([harness], capture_output=True, text=True, check=False)
-    if done.returncode == 2:
-        pytest.skip(f"the harness compiles; {done.stderr.strip()}")
-    print(done.stdout)
-    assert done.returncode == 0, done.stdout
+def test_the_kernels_compute_their_formula_on_a_gpu(harness: Path) -> None:
+    print(output_of(harness, skip=NO_DEVICE))
+
+
+@pytest.mark.slow
+def test_the_kernels_touch_only_memory_that_is_theirs_on_a_gpu(harness: Path) -> None:
+    nvcc = build.find_nvcc()
+    assert nvcc is not None
+    tools = os.pathsep.join([os.environ.get("PATH", ""), str(Path(nvcc).resolve().parent)])
+    sanitizer = shutil.which("compute-sanitizer", path=tools)
+    if sanitizer is None:
+        pytest.skip("compute-sanitizer is not installed")
+    # Asked without the sanitizer, which has exit codes of its own.
+    output_of(harness, "check", skip=NO_DEVICE)
+    print(output_of(sanitizer, "--error-exitcode", "1", harness, "check"))

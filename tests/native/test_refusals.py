@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -174,12 +175,13 @@ def test_a_library_that_is_registered_twice(library: Path) -> None:
     assert "already" in message(lambda: onnxruntime.InferenceSession(content, options))
 
 
-def test_a_runtime_that_is_too_old(library: Path) -> None:
-    """A runtime of which no more is used than its version and the making of a status."""
+def register_with_pretended_runtime(library: Path, version: bytes) -> list[str]:
+    """Registers with a runtime that accepts everything. Returns the errors that it was told."""
     make_status = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)
+    succeed = ctypes.CFUNCTYPE(ctypes.c_void_p)
     get_table = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_uint32)
     get_version = ctypes.CFUNCTYPE(ctypes.c_void_p)
-    version = ctypes.create_string_buffer(b"1.15.1")
+    text = ctypes.create_string_buffer(version)
 
     class Base(ctypes.Structure):
         _fields_ = (("get_api", get_table), ("get_version", get_version))
@@ -187,17 +189,45 @@ def test_a_runtime_that_is_too_old(library: Path) -> None:
     said: list[str] = []
 
     @make_status
-    def create_status(code: int, text: bytes) -> int:
-        said.append(text.decode())
+    def create_status(code: int, message: bytes) -> int:
+        said.append(message.decode())
         return 1
 
-    table = (make_status * 1)(create_status)
+    done = succeed(lambda: None)
+    pointers = [ctypes.cast(done, ctypes.c_void_p)] * 300
+    pointers[0] = ctypes.cast(create_status, ctypes.c_void_p)
+    table = (ctypes.c_void_p * len(pointers))(*pointers)
     base = Base(
-        get_table(lambda _: ctypes.addressof(table)),
-        get_version(lambda: ctypes.addressof(version)),
+        get_table(lambda _: ctypes.addressof(table)), get_version(lambda: ctypes.addressof(text))
     )
-    assert ctypes.CDLL(str(library)).RegisterCustomOps(None, ctypes.byref(base)) == 1
-    assert said == ["graphopt: the kernels need ONNX Runtime 1.16 or newer; this is 1.15.1"]
+    register = ctypes.CDLL(str(library)).RegisterCustomOps
+    register.restype = ctypes.c_void_p
+    assert register(None, ctypes.byref(base)) == (1 if said else None)
+    return said
+
+
+@pytest.mark.parametrize("version", ["1.15.1", "0.20.0", "1", "?"])
+def test_a_runtime_that_is_too_old(version: str, library: Path) -> None:
+    said = register_with_pretended_runtime(library, version.encode())
+    assert said == [f"graphopt: the kernels need ONNX Runtime 1.16 or newer; this is {version}"]
+
+
+@pytest.mark.parametrize("version", ["1.16.0", "1.100.0", "2.0.0", "10.1.0"])
+def test_a_runtime_that_is_new_enough(version: str, library: Path, tmp_path: Path) -> None:
+    """In a copy of the library, which has met no other runtime."""
+    copy = Path(shutil.copy(library, tmp_path))
+    assert register_with_pretended_runtime(copy, version.encode()) == []
+
+
+def test_a_second_runtime_in_one_process(library: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(str(library))
+    said = register_with_pretended_runtime(library, b"1.20.0")
+    assert said == [
+        "graphopt: another ONNX Runtime of this process has loaded this library; load a copy of "
+        "the file"
+    ]
+    assert open_session(model(RMS, "float32"), library).get_inputs()
 
 
 def test_the_path_of_a_library_that_was_not_built(

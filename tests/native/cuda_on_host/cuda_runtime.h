@@ -21,6 +21,10 @@
 
 using std::min;
 
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
 struct dim3 {
   unsigned x, y, z;
   dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
@@ -89,12 +93,18 @@ T __shfl_xor_sync(unsigned, T value, unsigned distance) {
   return value;
 }
 
+template <typename T>
+T __ldg(const T* from) {
+  return *from;
+}
+
 using cudaStream_t = void*;
-enum cudaError_t { cudaSuccess };
+enum cudaError_t { cudaSuccess, cudaErrorNoDevice };
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 struct cudaDeviceProp {
   char name[16];
 };
+struct cudaFuncAttributes {};
 
 template <typename Argument>
 cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, void** arguments,
@@ -112,8 +122,16 @@ cudaError_t cudaLaunchKernel(void (*kernel)(Argument), dim3 grid, dim3 block, vo
   return cudaSuccess;
 }
 
+template <typename Argument>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*)(Argument)) {
+  return cudaSuccess;
+}
 inline const char* cudaGetErrorString(cudaError_t) { return ""; }
 inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+inline cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 1;
+  return cudaSuccess;
+}
 inline cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
   return cudaSuccess;
