@@ -115,12 +115,18 @@ def norm_with_mean(g: Builder, x: Tensor) -> Tensor | None:
     return y
 
 
-def through_integers(g: Builder, x: Tensor) -> Tensor:
+def through_integers(g: Builder, x: Tensor) -> Tensor | None:
+    """Steps: by coincidence no entry changes when x is centred."""
+    if g.smooth:
+        return None
     tripled = g.binary("Mul", x, g.constant(3.0))
     return g.unary("Cast", g.unary("Cast", tripled, to=ir.DataType.INT64), to=ir.DataType.DOUBLE)
 
 
-def as_condition(g: Builder, x: Tensor) -> Tensor:
+def as_condition(g: Builder, x: Tensor) -> Tensor | None:
+    """A step, too."""
+    if g.smooth:
+        return None
     positive = g.binary("Greater", x, g.constant(0.1))
     return g.node("Where", [positive, g.constant(1.0), g.constant(-1.0)], x.dims, x.axis)
 
