@@ -91,7 +91,8 @@ class Builder:
         self.initializers.append(value)
         if is_weight:
             self.weights.setdefault(key, []).append(value)
-            if self.chance(1):
+            # An input, too, may hold something else: that its default is uniform says nothing.
+            if self.chance(1) and not (self.smooth and kind in ("gamma", "beta")):
                 self.inputs.append(value)
         return value
 
