@@ -12,7 +12,7 @@ from graphopt.passes.algebra import Carries
 from graphopt.passes.axes import FeatureAxis, Stream, dimension, rank
 from graphopt.passes.basis import Absorb, Basis, Encode
 from graphopt.passes.change_basis import insert_decoder, insert_encoder
-from graphopt.passes.compression import full_gamma, readers_by_weight
+from graphopt.passes.compression import readers_by_weight
 from graphopt.passes.fold_affine import BIASED
 from graphopt.passes.infer_shapes import resize
 from graphopt.passes.naming import Names
@@ -158,8 +158,10 @@ class _Compression:
         groups = readers_by_weight(self.norms, self.plan.affine)
         for (weight, axis, _), readers in groups.items():
             norm, uses = readers[0][0], [(node, 1) for _, node in readers]
+            scale = norm.node.inputs[1]
+            assert scale is not None
             edits: list[constants.Edit] = [
-                constants.Scale(axis, full_gamma(norm)),
+                constants.Scale(axis, constants.vector(scale, norm.stream.axis.size)),
                 Absorb(axis, self._basis(norm.stream.axis)),
             ]
             self._replace(weight, edits, uses)

@@ -11,7 +11,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes import constants, sizes
@@ -25,7 +24,6 @@ __all__ = [
     "Compression",
     "WeightCopy",
     "compression",
-    "full_gamma",
     "readers_by_weight",
     "weight_copies",
 ]
@@ -141,20 +139,14 @@ def readers_by_weight(
     """
     found: dict[tuple[ir.Value, int, bytes], list[tuple[Norm, ir.Node]]] = {}
     for norm in norms:
-        gamma = full_gamma(norm).tobytes()
+        scale = norm.node.inputs[1]
+        assert scale is not None
+        gamma = constants.vector(scale, norm.stream.axis.size).tobytes()
         for reader in affines[norm].linear or ():
             weight = reader.node.inputs[1]
             assert weight is not None
             found.setdefault((weight, reader.axis, gamma), []).append((norm, reader.node))
     return found
-
-
-def full_gamma(norm: Norm) -> np.ndarray:
-    """gamma [d] in float64."""
-    tensor = constants.constant_tensor(norm.node.inputs[1])
-    assert tensor is not None
-    exact = constants.exact(tensor).reshape(-1)
-    return np.broadcast_to(exact, (norm.stream.axis.size,)).astype(np.float64)
 
 
 @dataclasses.dataclass(frozen=True)

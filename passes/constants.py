@@ -25,6 +25,7 @@ __all__ = [
     "is_finite",
     "release",
     "uniform_value",
+    "vector",
 ]
 
 _CHUNK_ENTRIES = 1 << 21
@@ -207,6 +208,15 @@ def exact(tensor: ir.TensorProtocol) -> np.ndarray:
     for index, block in blocks(tensor):
         whole[index] = block
     return whole
+
+
+def vector(value: ir.Value, size: int) -> np.ndarray:
+    """A constant affine vector, or the one number that stands for it, in float64, [size]."""
+    tensor = constant_tensor(value)
+    assert tensor is not None
+    found = exact(tensor).reshape(-1)
+    release(tensor)
+    return np.broadcast_to(found, (size,)).copy()
 
 
 def release(tensor: ir.TensorProtocol) -> None:

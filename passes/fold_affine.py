@@ -54,7 +54,7 @@ class FoldAffine(ir.passes.InPlacePass):
         norm.node.replace_input_with(2, None)
         if part.beta == "none":
             return
-        beta = _vector(bias, norm.stream.axis.size)
+        beta = constants.vector(bias, norm.stream.axis.size)
         for reader in part.linear or ():
             if reader.bias_node is None:
                 self._add_bias(names, reader, beta)
@@ -80,7 +80,7 @@ class FoldAffine(ir.passes.InPlacePass):
     def _fold_gamma(self, names: Names, norm: Norm, part: Affine) -> None:
         scale = norm.node.inputs[1]
         assert scale is not None
-        gamma = _vector(scale, norm.stream.axis.size)
+        gamma = constants.vector(scale, norm.stream.axis.size)
         for reader in part.linear or ():
             weight = reader.node.inputs[1]
             assert weight is not None
@@ -113,15 +113,6 @@ def _can_lose_gamma(plan: Plan, norm: Norm) -> bool:
     part = plan.affine[norm]
     is_constant = constants.constant_tensor(norm.node.inputs[1]) is not None
     return is_constant and part.beta != "stays" and part.gamma_is_free
-
-
-def _vector(value: ir.Value, size: int) -> np.ndarray:
-    """A constant affine vector in float64, of shape [size]."""
-    tensor = constants.constant_tensor(value)
-    assert tensor is not None
-    found = np.array(tensor.numpy(), dtype=np.float64).reshape(-1)
-    constants.release(tensor)
-    return np.broadcast_to(found, (size,)).copy()
 
 
 def _extend_bias(names: Names, reader: LinearReader, node: ir.Node, beta: np.ndarray) -> None:

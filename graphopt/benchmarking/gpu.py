@@ -17,13 +17,16 @@ def describe_gpu() -> str:
 
 def device_memory() -> int | None:
     """Bytes in use, by whatever process, or None where nobody says."""
-    megabytes = _query("memory.used")
-    return 2**20 * int(megabytes) if megabytes.isdecimal() else None
+    return _bytes("memory.used")
 
 
 def free_memory() -> int | None:
     """Bytes that are free, or None where nobody says."""
-    megabytes = _query("memory.free")
+    return _bytes("memory.free")
+
+
+def _bytes(field: str) -> int | None:
+    megabytes = _query(field)
     return 2**20 * int(megabytes) if megabytes.isdecimal() else None
 
 

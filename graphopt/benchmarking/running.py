@@ -104,6 +104,7 @@ class _Run:
             self.executions[provider], notes = choose_execution(provider, settings)
             self.notes += notes
         self.models: dict[str, ModelInfo] = {}
+        self.points: list[Point] = []
         self.done = 0
 
     def result(self) -> Benchmark:
@@ -117,28 +118,24 @@ class _Run:
                 library=execution.library,
                 provider_options=execution.provider_options,
             )
-        points: list[Point] = []
         for dtype, source in [(dtype, self._source(dtype)) for dtype in self.dtypes]:
             for execution in self.executions.values():
-                points += self._points(source, dtype, execution, any_before=bool(points))
+                self._measure(source, dtype, execution)
         return Benchmark(
             title=self.paths[0].stem,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             environment=environment,
             method=describe_method(self.settings),
             models=tuple(self.models.values()),
-            points=tuple(points),
+            points=tuple(self.points),
             notes=tuple(dict.fromkeys(self.notes)),
         )
 
-    def _points(
-        self, source: Path, dtype: str, execution: Execution, *, any_before: bool
-    ) -> list[Point]:
-        """The points of one type and provider; what was measured is kept when a later one fails."""
+    def _measure(self, source: Path, dtype: str, execution: Execution) -> None:
+        """Adds the points of one type and provider; one that fails costs no other but the first."""
         model = load(source)
         candidates: list[Candidate] = []
         failures: list[Failure] = []
-        points: list[Point] = []
         for place in self.places:
             inputs, dims = self._inputs(model, place)
             if not candidates:  # made once, for the first place
@@ -157,16 +154,16 @@ class _Run:
                 failures=tuple(failures),
             )
             try:
-                points += time_point(
+                self.points += time_point(
                     point, candidates, inputs, execution, self.settings, self._advance
                 )
             except ModelError as error:
-                if not points and not any_before:
+                if not self.points:
                     raise
                 point = with_failure(point, error)
-                points += [dataclasses.replace(point, threads=n) for n in self.settings.threads]
+                for threads in self.settings.threads:
+                    self.points.append(dataclasses.replace(point, threads=threads))
             self.done += len(self.settings.threads)
-        return points
 
     def _check_made(self, failures: Sequence[Failure]) -> None:
         for failure in failures:

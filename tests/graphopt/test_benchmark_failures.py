@@ -19,9 +19,8 @@ from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.peers import PEERS, run_peer
 from graphopt.benchmarking.trial import Trial
 from graphopt.errors import ModelError, UsageError
+from tests.graphopt.benchmark_runs import QUICK, measured, try_here
 from tests.graphopt.model_files import WIDTH, block, save_external, save_inline
-
-QUICK: dict[str, Any] = {"iterations": 6, "openings": 6, "warmup": 1, "dims": {"rows": (4,)}}
 
 
 @pytest.fixture
@@ -33,17 +32,12 @@ def model(tmp_path: Path) -> Path:
 def _trials_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch above 100 is too much, as where memory runs out."""
 
-    def try_here(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution) -> Trial:
+    def run_out(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution) -> Trial:
         if next(iter(inputs.values())).shape[0] > 100:
             raise ProcessFailed("the process was killed by signal 9")
-        open_model(path, inputs, execution)()
-        return Trial(memory=1000, nodes={})
+        return try_here(path, inputs, execution)
 
-    monkeypatch.setattr(timing, "try_model", try_here)
-
-
-def measured(result: Benchmark) -> list[list[str]]:
-    return [[row.model for row in point.rows] for point in result.points]
+    monkeypatch.setattr(timing, "try_model", run_out)
 
 
 @pytest.mark.parametrize(

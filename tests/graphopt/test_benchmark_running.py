@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,18 @@ import pytest
 from onnx import helper
 
 import graphopt
-from graphopt.benchmark_result import Benchmark, Failure
+from graphopt.benchmark_result import Failure
 from graphopt.benchmarking import candidates, execution, timing
-from graphopt.benchmarking.execution import Execution, open_model
+from graphopt.benchmarking.execution import Execution
 from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.peers import PEERS, Peer, run_peer
 from graphopt.benchmarking.settings import Settings
-from graphopt.benchmarking.trial import Trial, try_model
+from graphopt.benchmarking.trial import try_model
 from graphopt.errors import EnvironmentFailure, ModelError, UsageError
 from graphopt.loading import load
+from tests.graphopt.benchmark_runs import QUICK, measured, try_here
 from tests.graphopt.model_files import WIDTH, block, save_external, save_inline
 from tests.versions.conditions import needs_onnxruntime
-
-QUICK: dict[str, Any] = {"iterations": 6, "openings": 6, "warmup": 1, "dims": {"rows": (4,)}}
 
 
 @pytest.fixture
@@ -35,20 +34,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _trials_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process of its own takes a second, which most tests here need not spend."""
-
-    def try_here(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution) -> Trial:
-        try:
-            open_model(path, inputs, execution)()
-        except Exception as error:
-            raise ProcessFailed(str(error)) from error
-        return Trial(memory=1000, nodes={})
-
     monkeypatch.setattr(timing, "try_model", try_here)
-
-
-def measured(result: Benchmark) -> list[list[str]]:
-    return [[row.model for row in point.rows] for point in result.points]
 
 
 def test_of_one_model_the_candidates_are_made(model: Path) -> None:
