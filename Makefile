@@ -40,10 +40,11 @@ test-all: $(VENV)/.dev  ## Run all tests: full-size models, long property runs, 
 test-lower-bounds: $(VENV_LOWEST)/.installed  ## Run the tests with the oldest versions of what is required
 	$(PYTEST_LOWEST) -m "not slow" $(ARGS)
 
-lint: $(VENV)/.dev  ## Check style, format and types
+lint: $(VENV)/.dev  ## Check style, format, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict graphopt
+	$(BIN)/lint-imports --no-cache
 
 format: $(VENV)/.dev  ## Format the code and apply the lint fixes that are safe
 	$(BIN)/ruff check --fix .

@@ -21,10 +21,10 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from graphopt.benchmarking.wording import ratio_text
-from graphopt.comparison import compare
-from graphopt.environment import describe_environment
-from graphopt.library import instruction_set, library_path
-from graphopt.measurement import Call, Samples, measure
+from graphopt.measuring.comparison import compare
+from graphopt.measuring.rounds import Call, Samples, measure
+from graphopt.runtime.environment import describe_environment
+from graphopt.runtime.library import instruction_set, library_path
 
 BLOCKS = 24  # two for each layer of a ViT
 EPSILON = 1e-5

@@ -6,10 +6,10 @@ __all__ = ["TimeLimit", "free_memory", "gibibytes"]
 
 from pathlib import Path
 
-from graphopt.benchmarking import gpu
+from graphopt.runtime import gpu
 
-# What graphopt.measurement cannot do without where calls are slow: 6 openings, each with two rounds
-# of warm-up and one that is timed.
+# What graphopt.measuring.rounds cannot do without where calls are slow: 6 openings, each with two
+# rounds of warm-up and one that is timed.
 _FEWEST_CALLS = 6 * 3
 
 

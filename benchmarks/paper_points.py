@@ -12,10 +12,10 @@ from paper_limits import TimeLimit, gibibytes
 from paper_tables import Measured, Missing
 from paper_variants import BASELINE, dimensions, parameters
 
-from graphopt.benchmark_result import Failure, Point
 from graphopt.benchmarking.candidates import Candidate
 from graphopt.benchmarking.execution import Execution
 from graphopt.benchmarking.own_process import ProcessFailed
+from graphopt.benchmarking.result import Failure, Point
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import time_point
 from graphopt.benchmarking.trial import try_model

@@ -26,16 +26,16 @@ from paper_variants import (
 )
 from rich.console import Console
 
-from graphopt.benchmark_result import Benchmark, Point
 from graphopt.benchmarking import machine
 from graphopt.benchmarking.execution import Execution
+from graphopt.benchmarking.result import Benchmark, Point
 from graphopt.benchmarking.timing import describe_method
 from graphopt.benchmarking.wording import environment_line, method_line
 from graphopt.errors import EnvironmentFailure, GraphoptError
+from graphopt.files.loading import load
 from graphopt.inputs import generate_inputs
-from graphopt.library import find_library
-from graphopt.loading import load
-from graphopt.sessions import create_session
+from graphopt.runtime.library import find_library
+from graphopt.runtime.sessions import create_session
 
 DRAFTS = Path(__file__).parent.parent / ".model-cache" / "benchmarks"
 BATCHES = {"vit": (1, 4, 16, 64, 256, 1024), "gpt": (1, 16)}

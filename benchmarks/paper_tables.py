@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from paper_variants import BASELINE
 
-from graphopt.benchmark_result import Point
 from graphopt.benchmarking.candidates import FLOOR
+from graphopt.benchmarking.result import Point
 from graphopt.benchmarking.wording import ratio_text
 
 RATIOS = {

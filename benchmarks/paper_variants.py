@@ -37,11 +37,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from graphopt.benchmark_result import Failure, ModelInfo
 from graphopt.benchmarking.candidates import FLOOR, Candidate
+from graphopt.benchmarking.floor import remove_all_norms
+from graphopt.benchmarking.result import Failure, ModelInfo
 from graphopt.errors import ModelError, VerificationFailed
-from graphopt.floor import remove_all_norms
-from graphopt.loading import load
+from graphopt.files.loading import load
+from graphopt.files.saving import save
 from graphopt.models.building import build
 from graphopt.models.exporting import write
 from graphopt.models.paper_modules import PaperConfig, PaperGPT, PaperViT
@@ -49,7 +50,6 @@ from graphopt.models.quiet import quiet
 from graphopt.models.registry import find
 from graphopt.optimization import optimize
 from graphopt.options import pipeline_options
-from graphopt.saving import save
 
 BASELINE, SAME_DIM = "pre-ln", "pre-crms-same-dim"
 VARIANTS = (FLOOR, BASELINE, "pre-rms", "pre-crms", SAME_DIM)

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from graphopt import Benchmark, GraphoptError, benchmark
-from graphopt.benchmark_result import Point
 from graphopt.benchmarking import machine
+from graphopt.benchmarking.result import Point
 from graphopt.benchmarking.wording import (
     captured_text,
     environment_line,
@@ -27,8 +27,8 @@ from graphopt.benchmarking.wording import (
     number,
     ratio_text,
 )
-from graphopt.library import find_library
 from graphopt.models import export
+from graphopt.runtime.library import find_library
 
 CACHE = Path(__file__).parent.parent / ".model-cache"
 BATCHES = (1, 8)

@@ -33,13 +33,13 @@ from rich.console import Console
 from rich.table import Table
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.files.loading import load
 from graphopt.inputs import generate_inputs
-from graphopt.loading import load
 from graphopt.models import export
 from graphopt.passes import pipeline
-from graphopt.passes.plan import make_plan
-from graphopt.precision import cast_to_float64
-from graphopt.sessions import create_session
+from graphopt.passes.planning.plan import make_plan
+from graphopt.runtime.sessions import create_session
 
 BATCH = 64
 TOLERANCE = 1e-12

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphopt.benchmark_result import Benchmark
+    from graphopt.benchmarking.result import Benchmark
     from graphopt.benchmarking.running import benchmark
     from graphopt.errors import (
         EnvironmentFailure,
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
         UsageError,
         VerificationFailed,
     )
-    from graphopt.library import library_path
-    from graphopt.loading import load
+    from graphopt.files.loading import load
+    from graphopt.files.saving import save
     from graphopt.optimization import OutputRejected, Result, inspect, optimize
     from graphopt.passes.report import PlanSummary
     from graphopt.reporting import Report
-    from graphopt.saving import save
+    from graphopt.runtime.library import library_path
     from graphopt.verification import Verification, verify
 
 __all__ = [
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Benchmark": "graphopt.benchmark_result",
+    "Benchmark": "graphopt.benchmarking.result",
     "EnvironmentFailure": "graphopt.errors",
     "GraphoptError": "graphopt.errors",
     "ModelError": "graphopt.errors",
@@ -61,10 +61,10 @@ _MODULES = {
     "VerificationFailed": "graphopt.errors",
     "benchmark": "graphopt.benchmarking.running",
     "inspect": "graphopt.optimization",
-    "library_path": "graphopt.library",
-    "load": "graphopt.loading",
+    "library_path": "graphopt.runtime.library",
+    "load": "graphopt.files.loading",
     "optimize": "graphopt.optimization",
-    "save": "graphopt.saving",
+    "save": "graphopt.files.saving",
     "verify": "graphopt.verification",
 }
 

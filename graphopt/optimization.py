@@ -9,28 +9,26 @@ import dataclasses
 import importlib.metadata
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from graphopt import loading, reporting, saving, verification
+from graphopt import reporting, verification
 from graphopt.cautions import cautions
 from graphopt.errors import EnvironmentFailure, ModelError, VerificationFailed
-from graphopt.functions import check_functions
-from graphopt.library import find_library
+from graphopt.files import loading, saving
+from graphopt.files.check_functions import check_functions
 from graphopt.options import pipeline_options
 from graphopt.passes import pipeline
-from graphopt.passes.report import PlanSummary
+from graphopt.passes.report import PlanSummary, Progress
 from graphopt.reporting import Report
+from graphopt.runtime.library import find_library
 from graphopt.verification import Verification
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
-
-Progress = Callable[[str, int, int], None]
-"""Called with the name of what is going on, how much of it is done, and how much there is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +116,7 @@ def optimize(
     advance = progress or _ignore
     clock = _Clock()
     with clock.stage("load"):
-        advance("load", 0, 1)
+        advance("load", 0.0)
         path = None if isinstance(model, ir.Model) else Path(model)
         original = _loaded(model)
         if output is not None:
@@ -151,11 +149,11 @@ def optimize(
     with contextlib.ExitStack() as files:
         if verify or output is not None:
             with clock.stage("write"):
-                advance("write", 0, 1)
+                advance("write", 0.0)
                 candidate = files.enter_context(_written(optimized, output, force))
         if verify:
             with clock.stage("verify"):
-                advance("verify", 0, 1)
+                advance("verify", 0.0)
                 base = path or files.enter_context(saving.temporary(original))
                 report = _verified(
                     report,
@@ -268,7 +266,7 @@ def _verified(report: Report, base: Path, candidate: Path, **choices: Any) -> Re
     return report
 
 
-def _ignore(name: str, done: int, total: int) -> None:
+def _ignore(what: str, share: float) -> None:
     """Tell nobody."""
 
 

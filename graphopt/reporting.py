@@ -8,26 +8,26 @@ __all__ = [
     "VERIFICATION_SCHEMA",
     "ModelFile",
     "Report",
+    "Speedup",
     "describe",
     "environment",
-    "to_json",
 ]
 
 import dataclasses
 import importlib.metadata
-import json
-import math
 import platform
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from graphopt.json_values import fields_of, to_json
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from graphopt.loading import Source
+    from graphopt.files.loading import Source
+    from graphopt.measuring.comparison import Comparison
     from graphopt.passes.report import PassRecord, PlanSummary
-    from graphopt.speedup import Speedup
+    from graphopt.runtime.environment import Environment
     from graphopt.verification import Verification
 
 # The number is raised with a change that is not a mere addition of fields.
@@ -55,6 +55,24 @@ class ModelFile:
     opset: int
     ir_version: int
     nodes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Speedup:
+    """Latencies of one call on one thread, of models side by side.
+
+    Attributes:
+        rows: Each model beside the input, which is the first: for crms the output of rms, and the
+            output by the name of its variant.
+        crms_to_rms: The crms model beside the rms model, or None where there is none.
+        kernels: True where the native kernels were registered.
+        environment: What it was measured on.
+    """
+
+    rows: tuple[Comparison, ...]
+    crms_to_rms: Comparison | None
+    kernels: bool
+    environment: Environment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +124,7 @@ class Report:
 
     def to_json(self) -> str:
         """The report as JSON text; numbers that JSON has not (NaN, infinity) are strings."""
-        return to_json({"schema": SCHEMA, **_fields(self)})
+        return to_json({"schema": SCHEMA, **fields_of(self)})
 
 
 def describe(model: ir.Model, source: Source | None) -> ModelFile:
@@ -131,26 +149,3 @@ def environment() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             versions[package] = "not installed"
     return versions
-
-
-def to_json(value: object) -> str:
-    """Write ``value``, made of dataclasses, mappings, sequences and scalars, as JSON text."""
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n"
-
-
-def _fields(value: Any) -> dict[str, object]:
-    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-
-
-def _plain(value: Any) -> object:
-    if dataclasses.is_dataclass(value):
-        return _plain(_fields(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list | frozenset):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Path):
-        return str(value)
-    return value

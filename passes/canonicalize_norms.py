@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes import decomposed_norms, original_spelling
-from graphopt.passes.constants import constant_tensor
-from graphopt.passes.naming import Names
-from graphopt.passes.original_spelling import NAME, ORIGINAL, SPELLING
-from graphopt.passes.recognition import feature_count, unsupported_reason
+from graphopt.passes.graph.constants import constant_tensor
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms import decomposed_norms, original_spelling
+from graphopt.passes.norms.canonical import canonical_node
+from graphopt.passes.norms.original_spelling import NAME, ORIGINAL, SPELLING
+from graphopt.passes.norms.recognition import feature_count, unsupported_reason
 
-__all__ = ["CanonicalizeNorms", "canonical_node"]
+__all__ = ["CanonicalizeNorms"]
 
 _DEFAULT_EPSILON = float(np.float32(1e-5))
 """What the operator's float attribute holds where it is left out, to the last digit."""
@@ -57,18 +58,6 @@ class CanonicalizeNorms(ir.passes.InPlacePass):
                     _replace(norm, sorted(norm.nodes, key=order.__getitem__), names)
                     self.record["decomposed"] += 1
         return ir.passes.PassResult(model, modified=any(self.record.values()))
-
-
-def canonical_node(
-    x: ir.Value, scale: ir.Value, bias: ir.Value | None, epsilon: float, stash_type: int
-) -> ir.Node:
-    """A LayerNormalization over the last axis of ``x`` with every attribute explicit."""
-    axis = -1 if x.shape is None else len(x.shape) - 1
-    return ir.node(
-        "LayerNormalization",
-        inputs=[x, scale] if bias is None else [x, scale, bias],
-        attributes={"axis": axis, "epsilon": epsilon, "stash_type": stash_type},
-    )
 
 
 def _canonicalize(node: ir.Node, names: Names) -> bool:

@@ -7,16 +7,17 @@ from collections.abc import Iterable
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes import constants, sizes
-from graphopt.passes.algebra import Carries
-from graphopt.passes.axes import FeatureAxis, Stream, dimension, rank
-from graphopt.passes.basis import Absorb, Basis, Encode
-from graphopt.passes.change_basis import insert_decoder, insert_encoder
-from graphopt.passes.compression import readers_by_weight
-from graphopt.passes.fold_affine import BIASED
-from graphopt.passes.infer_shapes import resize
-from graphopt.passes.naming import Names
-from graphopt.passes.plan import Plan
+from graphopt.passes.crms import sizes
+from graphopt.passes.crms.basis import Absorb, Basis, Encode
+from graphopt.passes.crms.change_basis import insert_decoder, insert_encoder
+from graphopt.passes.graph import constants
+from graphopt.passes.graph.axes import FeatureAxis, Stream, dimension, rank
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.graph.shapes import resize
+from graphopt.passes.planning.compression import readers_by_weight
+from graphopt.passes.planning.plan import Plan
+from graphopt.passes.streams.affine import BIASED
+from graphopt.passes.streams.algebra import Carries
 
 __all__ = ["Compress"]
 

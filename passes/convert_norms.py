@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from graphopt.passes import constants
-from graphopt.passes.naming import Names
-from graphopt.passes.plan import Plan
-from graphopt.passes.trace import Norm
+from graphopt.passes.graph import constants
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.planning.plan import Plan
+from graphopt.passes.streams.trace import Norm
 
 __all__ = ["ConvertNorms"]
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes import constants
-from graphopt.passes.affine import Affine, LinearReader, contracted_beta
-from graphopt.passes.naming import Names
-from graphopt.passes.plan import Plan
-from graphopt.passes.trace import Norm
+from graphopt.passes.graph import constants
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.planning.plan import Plan
+from graphopt.passes.streams.affine import BIASED, Affine, LinearReader, contracted_beta
+from graphopt.passes.streams.trace import Norm
 
-__all__ = ["BIASED", "FoldAffine"]
-
-BIASED = "graphopt.biased"
-"""Key of a value's ``meta``: the value that took its place when it was given a bias."""
+__all__ = ["FoldAffine"]
 
 
 class FoldAffine(ir.passes.InPlacePass):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes import algebra, axes, constants
-from graphopt.passes.algebra import VANISHES, Carries
-from graphopt.passes.axes import FeatureAxis, Stream
-from graphopt.passes.naming import Names
+from graphopt.passes.graph import axes, constants
+from graphopt.passes.graph.axes import FeatureAxis, Stream
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.streams import algebra
+from graphopt.passes.streams.algebra import VANISHES, Carries
 
 __all__ = ["FoldLayerScale"]
 

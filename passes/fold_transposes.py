@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes import constants
-from graphopt.passes.naming import Names
+from graphopt.passes.graph import constants
+from graphopt.passes.graph.naming import Names
 
 __all__ = ["FoldTransposes"]
 

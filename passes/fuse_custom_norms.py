@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from graphopt.passes.custom_ops import (
+from graphopt.passes.norms.residual_sums import (
+    ResidualSum,
+    dims,
+    is_vector,
+    put_fused,
+    residual_sums,
+)
+from graphopt.passes.operators.custom_ops import (
     CRMS_NORM,
     DOMAIN,
     RMS_NORM,
@@ -14,7 +21,6 @@ from graphopt.passes.custom_ops import (
     SKIP_RMS_NORM,
     define_operators,
 )
-from graphopt.passes.residual_sums import ResidualSum, dims, is_vector, put_fused, residual_sums
 
 __all__ = ["FuseCustomNorms"]
 
@@ -33,7 +39,7 @@ class FuseCustomNorms(ir.passes.InPlacePass):
        have one reader.
     4. All fused norms of an operator take in a bias, or none does, whichever spares more Adds: a
        body cannot tell whether there is a bias (see
-       :func:`~graphopt.passes.custom_ops.define_operators`).
+       :func:`~graphopt.passes.operators.custom_ops.define_operators`).
     """
 
     def __init__(self) -> None:

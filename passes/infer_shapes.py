@@ -17,8 +17,9 @@ from onnx_shape_inference import (
     registry,
 )
 
-from graphopt.passes import axes, constants
-from graphopt.passes.custom_ops import (
+from graphopt.passes.graph import axes, constants
+from graphopt.passes.graph.shapes import DECLARED
+from graphopt.passes.operators.custom_ops import (
     CRMS_NORM,
     DOMAIN,
     RMS_NORM,
@@ -26,9 +27,8 @@ from graphopt.passes.custom_ops import (
     SKIP_RMS_NORM,
 )
 
-__all__ = ["ForgetShapes", "InferShapes", "resize"]
+__all__ = ["ForgetShapes", "InferShapes"]
 
-_DECLARED = "graphopt.declared_shape"
 _ROUNDS = 4
 _FEW = 16
 _INTEGER_ARITHMETIC = frozenset(
@@ -54,7 +54,7 @@ class InferShapes(ir.passes.InPlacePass):
         """Infer in place."""
         values = list(_values(model))
         for value in values:
-            value.meta.setdefault(_DECLARED, None if value.shape is None else value.shape.copy())
+            value.meta.setdefault(DECLARED, None if value.shape is None else value.shape.copy())
         _name_dimensions(values)
         const_values = {value: value.const_value for value in values}
         for node in model.graph.all_nodes():
@@ -82,24 +82,11 @@ class ForgetShapes(ir.passes.InPlacePass):
         or a graph output.
         """
         for value in _values(model):
-            if _DECLARED in value.meta:
-                value.shape = value.meta.pop(_DECLARED)
+            if DECLARED in value.meta:
+                value.shape = value.meta.pop(DECLARED)
             elif value.producer() is not None and not value.is_graph_output():
                 value.shape = None
         return ir.passes.PassResult(model, modified=False)
-
-
-def resize(value: ir.Value, axis: int, size: int) -> None:
-    """Change one dimension of ``value``, in the shape that its file declared, too."""
-    declared = value.meta.get(_DECLARED)
-    if value.shape is not None:
-        value.shape = _resized(value.shape, axis, size)
-    if isinstance(declared, ir.Shape):
-        value.meta[_DECLARED] = _resized(declared, axis, size)
-
-
-def _resized(shape: ir.Shape, axis: int, size: int) -> ir.Shape:
-    return ir.Shape([size if i == axis else dim for i, dim in enumerate(shape)])
 
 
 def _infer_norm(ctx: ShapeInferenceContext, node: ir.Node) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from graphopt.passes.custom_ops import (
+from graphopt.passes.graph.constants import HALF
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.operators.custom_ops import (
     CRMS_NORM,
     DOMAIN,
-    HALF,
     MINIMUM_OPSET,
     RMS_NORM,
     define_operators,
 )
-from graphopt.passes.naming import Names
 
 __all__ = ["LowerCustomNorms"]
 
@@ -31,7 +31,7 @@ class LowerCustomNorms(ir.passes.InPlacePass):
     1. The norm is over the last axis, gamma is [d] and has the type of x: float32, float16,
        bfloat16 or float64.
     2. In a model of several element types the type of most norms gets the operator: a body is of
-       one type (see :func:`~graphopt.passes.custom_ops.define_operators`).
+       one type (see :func:`~graphopt.passes.operators.custom_ops.define_operators`).
     3. Each float16 and bfloat16 RMSNorm gets a gamma of its own: where kernels are missing and ONNX
        Runtime fuses the bodies, the Casts that it inserts on the CPU keep it from a shared one.
     4. What is left, and everything below opset 12, is for LowerNorms.

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.naming import Names
-from graphopt.passes.original_spelling import spelling_of
+from graphopt.passes.graph.constants import HALF
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.original_spelling import spelling_of
 
 __all__ = ["LowerNorms"]
-
-_HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
 class LowerNorms(ir.passes.InPlacePass):
@@ -34,7 +33,7 @@ class LowerNorms(ir.passes.InPlacePass):
        likewise below opset 17, where ONNX does not have it.
     6. CRMSNormalization, for which nobody has a kernel, always becomes primitives: the sum of
        squares and the square of the sum, each of a ReduceSum, over d, and one Reciprocal a row
-       (see :func:`~graphopt.passes.custom_ops.define_operators` for why).
+       (see :func:`~graphopt.passes.operators.custom_ops.define_operators` for why).
 
     ``ops="ort"``: RMSNormalization becomes SimplifiedLayerNormalization, which ONNX Runtime
     registers in the ONNX domain; onnx.checker does not know it.
@@ -92,7 +91,7 @@ class _Primitives:
         x, gamma, beta = (*node.inputs, None, None)[:3]
         assert x is not None
         dtype = x.dtype or ir.DataType.FLOAT
-        wide = ir.DataType.FLOAT if dtype in _HALF else dtype
+        wide = ir.DataType.FLOAT if dtype in HALF else dtype
         chain = _Chain(node, self)
         value = x if wide == dtype else chain.cast(x, wide)
         epsilon = self.constant("epsilon", node.attributes.get_float("epsilon", 1e-5), wide)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes import constants
+from graphopt.passes.graph import constants
 
 __all__ = ["MergeTwins"]
 

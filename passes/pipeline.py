@@ -9,7 +9,6 @@ from collections.abc import Callable
 import onnx_ir as ir
 import onnx_ir.passes.common as common_passes
 
-from graphopt.passes import recognition
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.compress import Compress
 from graphopt.passes.convert_norms import ConvertNorms
@@ -22,17 +21,16 @@ from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
 from graphopt.passes.lower_custom_norms import LowerCustomNorms
 from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.merge_twins import MergeTwins
-from graphopt.passes.plan import Plan, make_plan
+from graphopt.passes.norms import recognition
+from graphopt.passes.planning.plan import Plan, make_plan
+from graphopt.passes.planning.summary import summarize
 from graphopt.passes.recentre import Recentre
-from graphopt.passes.report import PassRecord, PlanSummary
+from graphopt.passes.report import PassRecord, PlanSummary, Progress
 from graphopt.passes.restore_norms import RestoreNorms
-from graphopt.passes.summary import summarize
 from graphopt.passes.unfuse_custom_norms import UnfuseCustomNorms
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
 
 __all__ = ["Options", "Step", "analyse", "run", "steps"]
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +233,7 @@ def run(
     Args:
         model: Any valid model; weights may be external, and are read only as far as needed.
         options: What to make.
-        progress: Called before each step with its name, its index and the number of steps.
+        progress: Called before each step with its name and the share of the steps that are done.
 
     Returns:
         The plan, in names, and what each step did.
@@ -246,7 +244,7 @@ def run(
     chosen = steps(options)
     for index, step in enumerate(chosen):
         if progress is not None:
-            progress(step.name, index, len(chosen))
+            progress(step.name, index / len(chosen))
         if step not in _CANONICALIZE and plan is None:
             start = time.perf_counter()
             plan, summary = _summary(model, options)

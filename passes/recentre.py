@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes import constants
-from graphopt.passes.algebra import VANISHES, Carries
-from graphopt.passes.axes import Stream, dimension, rank
-from graphopt.passes.naming import Names
-from graphopt.passes.plan import Plan
+from graphopt.passes.graph import constants
+from graphopt.passes.graph.axes import Stream, dimension, rank
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.planning.plan import Plan
+from graphopt.passes.streams.algebra import VANISHES, Carries
 
 __all__ = ["Recentre"]
-
-_LOW_PRECISION = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
 class Recentre(ir.passes.InPlacePass):
@@ -145,7 +143,7 @@ def _insert_recentring(model: ir.Model, names: Names, stream: Stream) -> ir.Valu
     nodes: list[ir.Node] = []
     dtype = value.dtype
     assert dtype is not None
-    short = dtype in _LOW_PRECISION
+    short = dtype in constants.HALF
 
     def emit(
         op: str, inputs: list[ir.Value], suffix: str, **attributes: ir.Attr | int | list[int]

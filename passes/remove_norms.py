@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.constants import Edit, Scale, constant_tensor
-from graphopt.passes.naming import Names, all_nodes
+from graphopt.passes.graph.constants import Edit, Scale, constant_tensor
+from graphopt.passes.graph.naming import Names, all_nodes
 
 __all__ = ["RemoveNorms", "layer_norms"]
 

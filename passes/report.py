@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 __all__ = [
     "BasisChange",
@@ -11,8 +12,12 @@ __all__ = [
     "OtherNorm",
     "PassRecord",
     "PlanSummary",
+    "Progress",
     "Recentring",
 ]
+
+Progress = Callable[[str, float], None]
+"""Called with what is going on and with the share of it that is done, 0 to 1."""
 
 
 @dataclasses.dataclass(frozen=True)

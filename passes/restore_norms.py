@@ -7,10 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.constants import constant_tensor
-from graphopt.passes.fuse_skip_norms import fuse_skip_norm
-from graphopt.passes.naming import Names
-from graphopt.passes.original_spelling import ORIGINAL, Operand, OriginalNorm, OriginalSkipNorm
+from graphopt.passes.graph.constants import constant_tensor
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.original_spelling import (
+    ORIGINAL,
+    Operand,
+    OriginalNorm,
+    OriginalSkipNorm,
+)
+from graphopt.passes.norms.skip_norms import fuse_skip_norm
 
 __all__ = ["RestoreNorms"]
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from graphopt.passes.custom_ops import CRMS_NORM, DOMAIN, RMS_NORM, SKIP_CRMS_NORM, SKIP_RMS_NORM
-from graphopt.passes.naming import Names
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.operators.custom_ops import (
+    CRMS_NORM,
+    DOMAIN,
+    RMS_NORM,
+    SKIP_CRMS_NORM,
+    SKIP_RMS_NORM,
+)
 
 __all__ = ["UnfuseCustomNorms"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from graphopt.passes.canonicalize_norms import canonical_node
-from graphopt.passes.naming import Names
-from graphopt.passes.original_spelling import NAME, ORIGINAL, SPELLING, OriginalSkipNorm
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.canonical import canonical_node
+from graphopt.passes.norms.original_spelling import NAME, ORIGINAL, SPELLING, OriginalSkipNorm
 
 __all__ = ["UnfuseSkipNorms"]
 

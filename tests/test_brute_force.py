@@ -9,8 +9,9 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
 
-from graphopt.passes import pipeline, plan
-from graphopt.passes.costs import Costs
+from graphopt.passes import pipeline
+from graphopt.passes.planning import plan
+from graphopt.passes.planning.costs import Costs
 from tests.brute_force import Search, convertible_norms
 from tests.random_graphs import Profile, RandomGraph, random_graphs
 

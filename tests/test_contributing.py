@@ -6,6 +6,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -69,3 +70,17 @@ def test_the_folders_and_files_that_are_named_exist() -> None:
     named = set(re.findall(r"`((?:passes|graphopt|models|tests|benchmarks|\.ci)/[\w./]*)`", text))
     named -= {"passes/drop_unit_factors.py", "tests/passes/test_drop_unit_factors.py"}
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("contract", ["application", "compiler core"])
+def test_the_rooms_are_those_of_the_contract(contract: str) -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = next(c["layers"] for c in config["contracts"] if f"the {contract} run" in c["name"])
+    expected = [re.findall(r"[\w.]+", layer) for layer in layers]
+    prefix = "graphopt." if contract == "application" else "graphopt.passes."
+    text = (ROOT / "CONTRIBUTING.md").read_text().split(f"<!-- contract: {contract} -->")[1]
+    rows = re.findall(r"^\| (?!-|room)([^|]+) \|", text.strip().split("\n\n")[0], re.MULTILINE)
+    files = sorted(path.stem for path in (ROOT / "passes").glob("*.py"))
+    passes = [name for name in files if name not in ("__init__", "pipeline", "report")]
+    named = [re.findall(r"`(\w+)`", row) or passes for row in rows]
+    assert named == [[name.removeprefix(prefix) for name in layer] for layer in expected]

@@ -11,9 +11,9 @@ import pytest
 from examples import paper_equivalence
 from examples.paper_equivalence import Variant, differences, make_variants
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.inputs import generate_inputs
-from graphopt.precision import cast_to_float64
-from graphopt.sessions import create_session
+from graphopt.runtime.sessions import create_session
 from tests.conftest import ZooModel
 
 WIDTH, NORMS = 64, 9  # 4 blocks of 2 norms, and the last one

@@ -12,11 +12,11 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from graphopt.benchmark_result import Benchmark, Point, Row
+from graphopt.benchmarking.result import Benchmark, Point, Row
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.inputs import generate_inputs
-from graphopt.intervals import Estimate
-from graphopt.precision import cast_to_float64
+from graphopt.measuring.intervals import Estimate
 
 SCRIPTS = Path(__file__).parent.parent / "benchmarks"
 GIB = 2**30

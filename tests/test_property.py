@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from onnx_ir.passes import common
 
 from graphopt.evaluation import evaluate
-from graphopt.passes import compression, pipeline
+from graphopt.passes import pipeline
+from graphopt.passes.planning import compression
 from graphopt.passes.report import PassRecord, PlanSummary
 from tests.random_graphs import RandomGraph, random_graphs
 

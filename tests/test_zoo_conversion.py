@@ -7,11 +7,11 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.inputs import generate_inputs
 from graphopt.models import describe
 from graphopt.passes import pipeline
 from graphopt.passes.report import PlanSummary
-from graphopt.precision import cast_to_float64
 from graphopt.verification import verify
 from tests.brute_force import convertible_norms
 from tests.conftest import ZooModel

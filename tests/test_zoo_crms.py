@@ -10,15 +10,15 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.inputs import generate_inputs
-from graphopt.library import find_library
 from graphopt.models import describe
 from graphopt.passes import pipeline
-from graphopt.passes.axes import FeatureAxis
+from graphopt.passes.graph.axes import FeatureAxis
 from graphopt.passes.infer_shapes import InferShapes
-from graphopt.passes.plan import make_plan
+from graphopt.passes.planning.plan import make_plan
 from graphopt.passes.report import PlanSummary
-from graphopt.precision import cast_to_float64
+from graphopt.runtime.library import find_library
 from graphopt.verification import verify
 from tests.conftest import ZooModel
 from tests.expectations import EXPECTED, PRICE, compressed

@@ -12,11 +12,11 @@ import pytest
 
 from graphopt.errors import EnvironmentFailure
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.inputs import generate_inputs
-from graphopt.library import library_path
 from graphopt.models import describe
 from graphopt.passes import pipeline
-from graphopt.precision import cast_to_float64
+from graphopt.runtime.library import library_path
 from graphopt.verification import verify
 from tests.conftest import ZooModel
 from tests.expectations import EXPECTED

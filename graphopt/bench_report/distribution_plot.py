@@ -14,8 +14,8 @@ from graphopt.bench_report.canvas import Canvas, Row
 from graphopt.bench_report.palette import Colour, colour
 from graphopt.bench_report.svg import TIP
 from graphopt.bench_report.wording import milliseconds
-from graphopt.benchmark_result import Point
-from graphopt.benchmark_result import Row as Result
+from graphopt.benchmarking.result import Point
+from graphopt.benchmarking.result import Row as Result
 
 _FEWEST_BINS, _MOST_BINS = 12, 64
 _MARGIN = 0.04

@@ -7,7 +7,7 @@ __all__ = ["described", "plotfuls", "ratio_limits", "share_limits", "span"]
 from collections.abc import Callable, Iterator, Sequence
 
 from graphopt.bench_report.interval_plot import Interval
-from graphopt.intervals import Estimate
+from graphopt.measuring.intervals import Estimate
 
 _ROWS_IN_A_PLOT = 12
 _SHARES = (-1.0, 2.0)

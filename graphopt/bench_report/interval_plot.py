@@ -13,7 +13,7 @@ from graphopt.bench_report.canvas import Canvas, Heading, Row
 from graphopt.bench_report.palette import Colour, colour
 from graphopt.bench_report.svg import TIP
 from graphopt.benchmarking.wording import captured_text, ratio_text
-from graphopt.intervals import Estimate
+from graphopt.measuring.intervals import Estimate
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ __all__ = ["model_colours"]
 import itertools
 
 from graphopt.bench_report.palette import COLOURS, Colour, colour
-from graphopt.benchmark_result import Benchmark
+from graphopt.benchmarking.result import Benchmark
 
 _SERIES = tuple(entry for entry in COLOURS if entry.name.startswith("series-"))
 

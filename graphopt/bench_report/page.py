@@ -8,7 +8,7 @@ from html import escape
 
 from graphopt.bench_report.sections import Sections
 from graphopt.bench_report.stylesheet import stylesheet
-from graphopt.benchmark_result import Benchmark
+from graphopt.benchmarking.result import Benchmark
 
 
 def render_html(benchmark: Benchmark) -> str:

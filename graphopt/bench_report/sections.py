@@ -29,7 +29,7 @@ from graphopt.bench_report.tables import (
     operator_table,
     result_table,
 )
-from graphopt.benchmark_result import Benchmark
+from graphopt.benchmarking.result import Benchmark
 from graphopt.benchmarking.wording import captured_text, ratio_text
 
 

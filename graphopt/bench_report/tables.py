@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from graphopt.bench_report import wording
-from graphopt.benchmark_result import Failure, Point, Profile, Row
+from graphopt.benchmarking.result import Failure, Point, Row
 from graphopt.benchmarking.wording import captured_text, number, ratio_text
+from graphopt.profiling.result import Profile
 
 _TONES = {"faster": "good", "slower": "bad"}
 

@@ -17,7 +17,7 @@ __all__ = [
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from graphopt.benchmark_result import Benchmark, Point, Row
+from graphopt.benchmarking.result import Benchmark, Point, Row
 from graphopt.benchmarking.wording import captured_text, number, ratio_text
 
 

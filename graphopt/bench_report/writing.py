@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 from graphopt.bench_report.page import render_html
-from graphopt.benchmark_result import Benchmark
-from graphopt.text_files import write_text
+from graphopt.benchmarking.result import Benchmark
+from graphopt.files.text_files import write_text
 
 
 def write_html(benchmark: Benchmark, path: str | os.PathLike[str]) -> None:

@@ -21,15 +21,15 @@ from typing import Any
 
 import numpy as np
 
-from graphopt.benchmark_result import Failure, ModelInfo
+from graphopt.benchmarking.floor import remove_all_norms
 from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.peers import PEERS, Peer, run_peer
+from graphopt.benchmarking.result import Failure, ModelInfo
 from graphopt.errors import ModelError, VerificationFailed
-from graphopt.floor import remove_all_norms
-from graphopt.loading import load
+from graphopt.files.loading import load
+from graphopt.files.saving import save
 from graphopt.optimization import optimize
 from graphopt.options import VARIANTS, pipeline_options
-from graphopt.saving import save
 from graphopt.verification import verify
 
 FLOOR = "floor"

@@ -14,9 +14,9 @@ import numpy as np
 
 from graphopt.benchmarking.settings import Settings
 from graphopt.errors import EnvironmentFailure
-from graphopt.library import library_path
-from graphopt.measurement import Call
-from graphopt.sessions import create_session
+from graphopt.measuring.rounds import Call
+from graphopt.runtime.library import library_path
+from graphopt.runtime.sessions import create_session
 
 # Key and value with which a run neither captures nor replays a CUDA graph.
 _NO_CUDA_GRAPH = ("gpu_graph_id", "-1")

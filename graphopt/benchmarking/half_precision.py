@@ -16,7 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.errors import EnvironmentFailure, ModelError
-from graphopt.sessions import ort_version
+from graphopt.runtime.sessions import ort_version
 
 
 def weight_type(model: ir.Model) -> str:

@@ -9,11 +9,11 @@ import os
 import platform
 from pathlib import Path
 
-from graphopt.benchmark_result import BenchmarkEnvironment
-from graphopt.benchmarking.gpu import describe_gpu
-from graphopt.environment import processor
-from graphopt.library import instruction_set
-from graphopt.sessions import ort_version
+from graphopt.benchmarking.result import BenchmarkEnvironment
+from graphopt.runtime.environment import processor
+from graphopt.runtime.gpu import describe_gpu
+from graphopt.runtime.library import instruction_set
+from graphopt.runtime.sessions import ort_version
 
 # What two benchmarks must share to be compared, and what each is called.
 _IDENTITY = {

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from graphopt.benchmarking.own_process import ProcessFailed, report_failure, run_module
-from graphopt.sessions import import_onnxruntime, ort_version
+from graphopt.runtime.sessions import import_onnxruntime, ort_version
 
 _SECONDS = 900.0
 

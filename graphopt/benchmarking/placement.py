@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from graphopt.benchmarking.execution import Execution, bind
-from graphopt.sessions import create_session, run
+from graphopt.runtime.sessions import create_session, run
 
 
 def nodes_by_provider(

@@ -15,19 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from graphopt.benchmark_result import Profile
 from graphopt.benchmarking.execution import Execution
 from graphopt.benchmarking.model_process import receive, send
 from graphopt.benchmarking.own_process import report_failure
-from graphopt.benchmarking.reading import read_value
-from graphopt.profiling import profile_model
-from graphopt.reporting import to_json
+from graphopt.json_values import read_value, to_json
+from graphopt.profiling.profile import profile_model
+from graphopt.profiling.result import Profile
 
 _BLOCKING = {"CUDA_LAUNCH_BLOCKING": "1"}
 
 
 def profile_apart(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution) -> Profile:
-    """Where the time of a model goes, as :func:`graphopt.profiling.profile_model` says.
+    """Where the time of a model goes, as :func:`graphopt.profiling.profile.profile_model` says.
 
     Raises:
         ProcessFailed: The model cannot be profiled; the message says why.

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["Progress", "benchmark"]
+__all__ = ["benchmark"]
 
 import dataclasses
 import datetime
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.benchmark_result import Benchmark, Failure, ModelInfo, Point
 from graphopt.benchmarking import machine
 from graphopt.benchmarking.candidates import (
     FLOOR,
@@ -29,18 +28,17 @@ from graphopt.benchmarking.execution import Execution, choose_execution
 from graphopt.benchmarking.grid import Place, batch_size, build_grid, with_padding
 from graphopt.benchmarking.half_precision import convert_to_float16, fit_precision, weight_type
 from graphopt.benchmarking.peers import PEERS
+from graphopt.benchmarking.result import Benchmark, Failure, ModelInfo, Point
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import describe_method, time_point, with_failure
 from graphopt.errors import ModelError, UsageError
+from graphopt.files.loading import load
 from graphopt.inputs import generate_inputs
-from graphopt.loading import load
 from graphopt.options import VARIANTS
-from graphopt.sessions import RuntimeRefused, create_session, run
+from graphopt.passes.report import Progress
+from graphopt.runtime.sessions import RuntimeRefused, create_session, run
 
 ModelPath = str | os.PathLike[str]
-
-Progress = Callable[[str, float], None]
-"""Called with what is going on, and with the share of the whole that is done, 0 to 1."""
 
 
 def benchmark(

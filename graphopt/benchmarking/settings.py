@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from graphopt.errors import UsageError
-from graphopt.measurement import Clock
+from graphopt.measuring.rounds import Clock
 from graphopt.options import OPERATOR_SETS, PROVIDERS
 
 _DTYPES = ("float32", "float16")

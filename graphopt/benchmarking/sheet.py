@@ -7,7 +7,7 @@ __all__ = ["to_csv"]
 import csv
 import io
 
-from graphopt.benchmark_result import Benchmark
+from graphopt.benchmarking.result import Benchmark
 
 _HEADINGS = (
     "model", "kind", "provider", "threads", "dtype", "batch", "dims", "baseline", "p50_seconds",

@@ -18,17 +18,18 @@ from pathlib import Path
 
 import numpy as np
 
-from graphopt.benchmark_result import Failure, Method, Point, Profile, Row
 from graphopt.benchmarking.candidates import FLOOR, Candidate
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.profiles import profile_apart
+from graphopt.benchmarking.result import Failure, Method, Point, Row
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.trial import Trial, try_model
-from graphopt.comparison import captured, compare
 from graphopt.errors import GraphoptError, ModelError
-from graphopt.measurement import Samples, measure
-from graphopt.sessions import RuntimeRefused, error_line
+from graphopt.measuring.comparison import captured, compare
+from graphopt.measuring.rounds import Samples, measure
+from graphopt.profiling.result import Profile
+from graphopt.runtime.sessions import RuntimeRefused, error_line
 
 CONFIDENCE, RESAMPLES, SETTLE = 0.95, 2000, 1
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from graphopt.benchmarking.execution import Execution, open_model
-from graphopt.benchmarking.gpu import device_memory
 from graphopt.benchmarking.model_process import receive, send
 from graphopt.benchmarking.own_process import report_failure
 from graphopt.benchmarking.placement import nodes_by_provider
 from graphopt.errors import EnvironmentFailure
-from graphopt.sessions import ort_version
+from graphopt.runtime.gpu import device_memory
+from graphopt.runtime.sessions import ort_version
 
 _CALLS = 2
 _STATUS = Path("/proc/self/status")

@@ -15,8 +15,8 @@ __all__ = [
 import math
 from collections.abc import Mapping
 
-from graphopt.benchmark_result import Benchmark, Method, Point
-from graphopt.intervals import Estimate
+from graphopt.benchmarking.result import Benchmark, Method, Point
+from graphopt.measuring.intervals import Estimate
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 

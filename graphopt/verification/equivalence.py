@@ -13,13 +13,14 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from graphopt import loading, sessions
 from graphopt.errors import ModelError, UsageError
 from graphopt.evaluation import EvaluationFailed, evaluate
 from graphopt.evaluation.calls import Array
+from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.files import loading
 from graphopt.inputs import GeneratedInputs, generate_inputs
-from graphopt.precision import cast_to_float64
-from graphopt.sessions import RuntimeRefused
+from graphopt.runtime import sessions
+from graphopt.runtime.sessions import RuntimeRefused
 from graphopt.verification.differences import (
     OutputError,
     compare,
@@ -168,7 +169,7 @@ def prove(
     ``atol`` (a base that is exactly zero where the candidate rounds).
 
     Args:
-        base: A float64 model, as :func:`graphopt.precision.cast_to_float64` gives it.
+        base: A float64 model, as :func:`graphopt.evaluation.float64.cast_to_float64` gives it.
         candidate: The same model, optimized in float64.
         inputs: One array for each input.
         rtol: Tolerance relative to the largest element of an output.

@@ -14,10 +14,10 @@ import onnxruntime
 import pytest
 
 import graphopt
-from graphopt import loading
 from graphopt.errors import UsageError
+from graphopt.files import loading
+from graphopt.json_values import to_json
 from graphopt.passes import pipeline
-from graphopt.reporting import to_json
 from graphopt.verification import OutputError, Verification
 from tests.graphopt.model_files import (
     block,

@@ -56,7 +56,9 @@ def install(wheel: Path) -> Path:
 
 
 def library_path_in(site: Path) -> subprocess.CompletedProcess[str]:
-    code = "from graphopt.library import *; p = library_path(); print(p, instruction_set(p))"
+    code = (
+        "from graphopt.runtime.library import *; p = library_path(); print(p, instruction_set(p))"
+    )
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=site,

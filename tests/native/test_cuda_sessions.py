@@ -10,8 +10,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from graphopt.library import find_library
 from graphopt.native import build
+from graphopt.runtime.library import find_library
 from tests.native.operator_models import (
     FORMS,
     SKIP_RMS,

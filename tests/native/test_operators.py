@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphopt.library import instruction_set, library_path
+from graphopt.runtime.library import instruction_set, library_path
 from tests.native.operator_models import (
     CRMS,
     EPSILON,

@@ -14,8 +14,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from graphopt.errors import EnvironmentFailure, UsageError
-from graphopt.library import instruction_set, library_path
 from graphopt.native import build
+from graphopt.runtime.library import instruction_set, library_path
 from tests.native.operator_models import (
     CRMS,
     EPSILON,

@@ -18,9 +18,9 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes import pipeline
 from graphopt.passes.report import PlanSummary
-from graphopt.precision import cast_to_float64
 
 __all__ = ["Case", "Outcome", "assert_outcome", "cases", "graph", "optimized", "random_array"]
 

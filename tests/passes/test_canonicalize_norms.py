@@ -8,11 +8,11 @@ import pytest
 from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
-from graphopt.passes.original_spelling import NAME, SPELLING
-from graphopt.passes.recognition import unsupported_reason
-from graphopt.precision import cast_to_float64
-from tests.passes.norm_spellings import EPSILON, NEAR_MISSES, SPELLINGS, arrays, spelled
+from graphopt.passes.norms.original_spelling import NAME, SPELLING
+from graphopt.passes.norms.recognition import unsupported_reason
+from tests.passes.norms.norm_spellings import EPSILON, NEAR_MISSES, SPELLINGS, arrays, spelled
 
 
 def _canonicalize(model: ir.Model) -> dict[str, int]:

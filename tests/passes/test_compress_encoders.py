@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes import pipeline
-from graphopt.precision import cast_to_float64
 from tests.passes.compression_cases import ALL, BASES, CHAIN, NORMS, Case, chain, check, norms
 from tests.passes.graphs import cases, graph, optimized
 

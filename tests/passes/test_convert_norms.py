@@ -9,8 +9,8 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes import pipeline
-from graphopt.precision import cast_to_float64
 from tests.passes.graphs import graph, optimized, random_array
 
 _BODY = "x = MatMul(a, w) n = LayerNormalization<{0}>(x, g, c) y = Relu(n)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphopt.passes import constants
+from graphopt.passes.graph import constants
 from tests.passes.graphs import graph, optimized
 
 WEIGHTS = "w[8,4] v[8,8] r[2,8,4] g[8] c[8] k[8,4]"

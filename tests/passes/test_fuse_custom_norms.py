@@ -8,9 +8,9 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.evaluation import evaluate
-from graphopt.passes.custom_ops import define_operators
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
-from graphopt.precision import cast_to_float64
+from graphopt.passes.operators.custom_ops import define_operators
 from tests.onnx_runtime import OptimizedSession
 
 _NORM = "graphopt.RMSNorm<epsilon = 0.25>"

@@ -7,8 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
-from graphopt.precision import cast_to_float64
 from tests.onnx_runtime import OptimizedSession
 
 _LN = "LayerNormalization<axis = -1, epsilon = 0.25>"

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from graphopt.passes import axes
+from graphopt.passes.graph import axes
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
 from tests.passes.graphs import Case, assert_outcome, cases, graph
 

@@ -7,8 +7,8 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes.lower_custom_norms import LowerCustomNorms
-from graphopt.precision import cast_to_float64
 
 _NORM = "RMSNormalization<axis = 2, epsilon = 0.25, stash_type = 1>"
 _CRMS = "CRMSNormalization<axis = 2, epsilon = 0.25, stash_type = 1>"

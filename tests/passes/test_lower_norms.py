@@ -9,10 +9,10 @@ import pytest
 from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.lower_norms import LowerNorms
-from graphopt.passes.original_spelling import ORIGINAL
-from graphopt.precision import cast_to_float64
+from graphopt.passes.norms.original_spelling import ORIGINAL
 from tests.onnx_runtime import OptimizedSession
 from tests.versions.conditions import FUSED_TYPES, opsets
 

@@ -89,11 +89,11 @@ def test_below_opset_12_custom_operators_are_left_out() -> None:
 
 
 def test_a_record_for_each_step_and_the_plan() -> None:
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[str, float]] = []
     model = _block()
     _, records = pipeline.run(model, Options(), lambda *args: told.append(args))
     steps = [step.name for step in pipeline.steps(Options())]
-    assert told == [(name, index, len(steps)) for index, name in enumerate(steps)]
+    assert told == [(name, index / len(steps)) for index, name in enumerate(steps)]
     assert [record.name for record in records if record.name != "plan"] == steps
     found = {record.name: record for record in records}
     assert found["plan"].detail == {"norms": 2, "norms to convert": 2}

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from graphopt.passes import constants
+from graphopt.passes.graph import constants
 from tests.passes.graphs import Case, assert_outcome, cases, graph, optimized
 
 _W = "w[4,8] w2[4,8] b[8] g[8] c[8] "

@@ -12,7 +12,7 @@ from onnx_shape_inference import infer_symbolic_shapes
 from graphopt.evaluation import evaluate
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.restore_norms import RestoreNorms
-from tests.passes.norm_spellings import SPELLINGS, arrays, spelled
+from tests.passes.norms.norm_spellings import SPELLINGS, arrays, spelled
 
 ORDINARY = {
     "all defaults": "y = LayerNormalization(x, gamma, beta)",

@@ -8,10 +8,10 @@ import pytest
 from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.evaluation import evaluate
-from graphopt.passes.original_spelling import NAME, SPELLING
+from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.passes.norms.original_spelling import NAME, SPELLING
 from graphopt.passes.restore_norms import RestoreNorms
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
-from graphopt.precision import cast_to_float64
 
 _PARAMETERS = """<float[8] gamma = {0.5, -1.25, 2.0, 0.75, 1.5, -0.25, 1.0, 3.0},
     float[8] beta = {0.125, -0.5, 1.0, 0.0, -2.0, 0.25, 0.75, -1.0},

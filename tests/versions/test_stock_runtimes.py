@@ -16,8 +16,8 @@ from packaging.version import Version
 
 from graphopt.errors import EnvironmentFailure
 from graphopt.inputs import generate_inputs
-from graphopt.library import library_path
 from graphopt.passes import pipeline
+from graphopt.runtime.library import library_path
 from tests.conftest import ZooModel
 from tests.versions.conditions import FLOAT16_FUSION
 from tests.versions.environments import needs_python_of, run_models

@@ -1,0 +1,89 @@
+"""Times a result beside the model that it was made from, on this machine."""
+
+from __future__ import annotations
+
+__all__ = ["measure_speedup"]
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graphopt.benchmarking.execution import Execution, open_model
+from graphopt.files import loading, saving
+from graphopt.inputs import generate_inputs
+from graphopt.measuring.comparison import compare
+from graphopt.measuring.rounds import measure
+from graphopt.passes import pipeline
+from graphopt.passes.pipeline import Options
+from graphopt.reporting import Report, Speedup
+from graphopt.runtime.environment import describe_environment
+from graphopt.runtime.library import find_library
+from graphopt.runtime.sessions import create_session
+
+
+def measure_speedup(
+    model: Path,
+    output: Path,
+    report: Report,
+    options: Options,
+    *,
+    inputs: Mapping[str, np.ndarray],
+    input_shapes: Mapping[str, Sequence[int]],
+    dims: Mapping[str, int],
+    seed: int,
+    seconds: float = 20.0,
+    progress: Callable[[float], None] | None = None,
+) -> Speedup:
+    """Time the input and the output of an optimization in interleaved rounds of many sessions.
+
+    The native kernels are registered where they were built and the output has their operators.
+
+    Args:
+        model: The input.
+        output: The result.
+        report: The report on it.
+        options: What it was made with. For crms a result of rms is made and timed too.
+        inputs: Arrays to run on, by input name. The others are generated.
+        input_shapes: Shapes of generated inputs, by input name.
+        dims: Sizes of symbolic dimensions, by name.
+        seed: Seed of generated inputs.
+        seconds: Time to aim at.
+        progress: Called with the share that is done, 0 to 1.
+
+    Raises:
+        UsageError: Something given does not fit the model.
+        ModelError: ONNX Runtime cannot run one of the models.
+        EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
+    """
+    given = loading.load(model)
+    drawn = generate_inputs(given, seed=seed, shapes=input_shapes, dims=dims, given=inputs)
+    library = find_library(options.provider) if report.has_custom_operators else None
+
+    execution = Execution(provider=options.provider, library=library)
+    with contextlib.ExitStack() as files:
+        models = {"input": model}
+        if options.variant == "crms":
+            pipeline.run(given, dataclasses.replace(options, variant="rms"))
+            models["rms"] = files.enter_context(saving.temporary(given))
+        models[options.variant] = output
+        samples = measure(
+            {
+                name: functools.partial(open_model, path, drawn.arrays, execution)
+                for name, path in models.items()
+            },
+            duration=seconds,
+            # Of one thread the CPU time is steadier than the time on the wall.
+            clock="thread_cpu" if options.provider == "cpu" else "wall",
+            progress=progress,
+        )
+    session = create_session(model, provider=options.provider)
+    return Speedup(
+        rows=tuple(compare(samples, "input").values()),
+        crms_to_rms=compare(samples, "rms")["crms"] if options.variant == "crms" else None,
+        kernels=library is not None,
+        environment=describe_environment(session.get_providers()[0], threads=1),
+    )

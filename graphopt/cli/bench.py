@@ -1,0 +1,94 @@
+"""What ``graphopt bench`` does: run the benchmark, print it and save it."""
+
+from __future__ import annotations
+
+__all__ = ["bench", "compare_files"]
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphopt.cli.progress import progress_bar
+from graphopt.errors import GraphoptError, UsageError
+from graphopt.files.text_files import check_targets, write_text
+
+if TYPE_CHECKING:
+    from graphopt.benchmarking.result import Benchmark
+
+
+def bench(
+    models: Sequence[Path],
+    *,
+    json: Path | None,
+    csv: Path | None,
+    html: Path | None,
+    force: bool,
+    **settings: Any,
+) -> None:
+    """Run a benchmark, print its tables, and write the files asked for.
+
+    Raises:
+        UsageError: A file cannot be written as asked, or a setting cannot be used.
+        ModelError: The first model cannot be read or run.
+        EnvironmentFailure: ONNX Runtime, a provider, the plotting library or the disk fails.
+    """
+    from graphopt.benchmarking.running import benchmark
+    from graphopt.printing import reports
+    from graphopt.printing.benchmarks import print_benchmark
+
+    files = [file for model in models for file in _files_of(model)]
+    check_targets({"--json": json, "--csv": csv, "--html": html}, files, force)
+    if html is not None:
+        # A missing plotting library is said before the work, not after it.
+        from graphopt.bench_report import write_html
+    with progress_bar(still=True) as progress:
+        result = benchmark(models, progress=progress, **settings)
+    try:
+        # Files first: what was measured must not be lost with a closed pipe, nor with a full disk.
+        if json is not None:
+            write_text(json, result.to_json())
+        if csv is not None:
+            from graphopt.benchmarking.sheet import to_csv
+
+            write_text(csv, to_csv(result))
+        if html is not None:
+            write_html(result, html)
+    finally:
+        print_benchmark(reports.console(), result)
+
+
+def compare_files(first: Path, second: Path) -> None:
+    """Print the rows that two saved benchmarks share.
+
+    Raises:
+        UsageError: A file is no benchmark, or the two cannot be compared.
+    """
+    from graphopt.printing import reports
+    from graphopt.printing.comparisons import print_comparison
+
+    one, other = (_read(path) for path in (first, second))
+    print_comparison(reports.console(), one, other, (str(first), str(second)))
+
+
+def _read(path: Path) -> Benchmark:
+    from graphopt.benchmarking.result import Benchmark
+
+    try:
+        return Benchmark.from_json(path.read_text(encoding="utf-8"))
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: is no benchmark: it is no text") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _files_of(model: Path) -> list[Path]:
+    """The model and the files that hold its weights."""
+    from graphopt.files.loading import load, source_of
+
+    try:
+        source = source_of(load(model))
+    except GraphoptError:  # the benchmark says what is wrong, and measures quantized models, too
+        source = None
+    return [model, *(source.data_files if source else ())]

@@ -1,0 +1,150 @@
+"""What the commands do: run the job, then print and save what came of it."""
+
+from __future__ import annotations
+
+__all__ = ["doctor", "export", "inspect", "list_models", "optimize", "passes", "verify"]
+
+import dataclasses
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphopt.cli.progress import progress_bar
+from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
+from graphopt.files.text_files import check_targets, write_text
+
+if TYPE_CHECKING:
+    from graphopt.passes.report import Progress
+    from graphopt.reporting import Report
+
+
+def optimize(
+    model: Path,
+    *,
+    output: Path | None,
+    report_path: Path | None,
+    force: bool,
+    quiet: bool,
+    verbose: bool,
+    measure: bool,
+    **options: Any,
+) -> None:
+    """Optimize ``model`` into ``output``, print the report and save it."""
+    from graphopt import optimization
+    from graphopt.printing import reports
+
+    target = output or _default_output(model, options["variant"])
+    check_targets({"--report": report_path}, (model, target), force)
+    console = reports.console()
+    try:
+        with progress_bar(quiet=quiet) as progress:
+            result = optimization.optimize(
+                model, output=target, force=force, progress=progress, **options
+            )
+            report = result.report
+            if measure:
+                report = _measured(model, target, report, progress, options)
+    except optimization.OutputRejected as error:
+        if not quiet:
+            reports.print_report(console, error.report, verbose=verbose)
+        if report_path is not None:
+            write_text(report_path, error.report.to_json())
+        raise
+    if report_path is not None:
+        write_text(report_path, report.to_json())
+    if quiet:
+        print(target)
+    else:
+        reports.print_report(console, report, verbose=verbose)
+
+
+def _measured(
+    model: Path, output: Path, report: Report, progress: Progress | None, options: dict[str, Any]
+) -> Report:
+    """The report with the latencies of the output and the input."""
+    from graphopt.benchmarking.speedup import measure_speedup
+    from graphopt.options import pipeline_options
+
+    target = ("variant", "basis", "ops", "provider", "max_growth", "skip")
+    speedup = measure_speedup(
+        model,
+        output,
+        report,
+        pipeline_options(**{name: options[name] for name in target}),
+        **{name: options[name] for name in ("inputs", "input_shapes", "dims", "seed")},
+        progress=progress and functools.partial(progress, "measure"),
+    )
+    return dataclasses.replace(report, speedup=speedup)
+
+
+def inspect(model: Path, *, as_json: bool, **options: Any) -> None:
+    """Print the plan for ``model``."""
+    from graphopt import optimization, reporting
+    from graphopt.json_values import to_json
+    from graphopt.printing import reports
+
+    plan = optimization.inspect(model, **options)
+    if as_json:
+        print(to_json({"schema": reporting.PLAN_SCHEMA, "plan": plan}), end="")
+    else:
+        reports.print_plan(reports.console(), plan)
+
+
+def verify(base: Path, candidate: Path, *, kernels: bool, as_json: bool, **options: Any) -> None:
+    """Compare two models and print the errors; raise where they differ."""
+    from graphopt import reporting, verification
+    from graphopt.json_values import to_json
+    from graphopt.printing import reports
+    from graphopt.runtime.library import library_path
+
+    library = library_path(options["provider"]) if kernels else None
+    checked = verification.verify(base, candidate, library=library, **options)
+    if as_json:
+        print(to_json({"schema": reporting.VERIFICATION_SCHEMA, "result": checked}), end="")
+    else:
+        reports.print_verification(reports.console(), checked)
+    if checked.status == "failed":
+        raise VerificationFailed(f"{candidate} is not the same function as {base}")
+
+
+def export(name: str, output: Path, *, force: bool, **options: Any) -> None:
+    """Export a model of the zoo and print its path."""
+    from graphopt import models
+
+    if os.path.lexists(output) and not force:
+        raise UsageError(f"{output}: exists: choose another output, or replace it (--force)")
+    print(models.export(name, output, **options))
+
+
+def list_models() -> None:
+    """Print the names of the zoo."""
+    from graphopt import models
+    from graphopt.printing import reports
+
+    reports.print_models(reports.console(), models.describe())
+
+
+def passes(**options: Any) -> None:
+    """Print the pipeline for a target."""
+    from graphopt.options import pipeline_options
+    from graphopt.passes import pipeline
+    from graphopt.printing import reports
+
+    reports.print_steps(reports.console(), pipeline.steps(pipeline_options(**options)))
+
+
+def doctor() -> None:
+    """Print what works on this machine; raises where something does not."""
+    from graphopt.printing import reports
+    from graphopt.runtime.doctor import examine
+
+    findings = examine()
+    reports.print_findings(reports.console(), findings)
+    broken = [finding.subject for finding in findings if finding.status == "problem"]
+    if broken:
+        raise EnvironmentFailure(f"{broken[0]} does not work here: see the advice in its line")
+
+
+def _default_output(model: Path, variant: str) -> Path:
+    return model.with_name(f"{model.name.removesuffix('.onnx')}.{variant}.onnx")

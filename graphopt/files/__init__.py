@@ -1,0 +1,1 @@
+"""Model files: read, checked, and written whole or not at all."""

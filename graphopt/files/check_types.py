@@ -1,0 +1,102 @@
+"""Checks operators, attributes and types with the onnx package, without the weights."""
+
+from __future__ import annotations
+
+__all__ = ["check_types"]
+
+import re
+from collections.abc import Iterator
+
+import onnx
+import onnx_ir as ir
+
+from graphopt.errors import ModelError
+from graphopt.files import check_names, external_data
+
+# ONNX Runtime takes these in ONNX's own domain at any opset, and its optimizer writes them there.
+_RUNTIME_OPERATORS = frozenset({"LayerNormalization", "SimplifiedLayerNormalization"})
+_RUNTIME_DOMAIN = "com.microsoft"
+
+
+def check_types(model: ir.Model) -> None:
+    """Check ``model`` against the operator schemas and by strict type and shape inference.
+
+    Shapes that the file declares for intermediate values and outputs are ignored: exporters get
+    them wrong, and ONNX Runtime only warns. Operators of other domains are taken as they are.
+
+    Raises:
+        ModelError: Names what the onnx package found.
+    """
+    proto = _without_weights(model)
+    shapeless = [
+        info.type.tensor_type
+        for info in (*proto.graph.input, *proto.graph.output)
+        if info.type.HasField("tensor_type") and not info.type.tensor_type.HasField("shape")
+    ]
+    try:
+        # The checker asks for a shape, of any rank, where inference takes none for "unknown".
+        for tensor_type in shapeless:
+            tensor_type.shape.SetInParent()
+        onnx.checker.check_model(proto)
+        for tensor_type in shapeless:
+            tensor_type.ClearField("shape")
+        _forget_declared_shapes(proto)
+        onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ModelError(f"the graph is invalid: {_one_line(error)}") from error
+
+
+def _without_weights(model: ir.Model) -> onnx.ModelProto:
+    """The model with its mapped weights as inputs: a check needs their types and shapes alone."""
+    proto = ir.to_proto(model)
+    given = {info.name for info in proto.graph.input}
+    for graph in _graphs(proto.graph):
+        mapped = [tensor for tensor in graph.initializer if external_data.is_external(tensor)]
+        for tensor in mapped:
+            graph.initializer.remove(tensor)
+            if tensor.name not in given:
+                # A subgraph reads this input as it reads any value of the graph around it.
+                proto.graph.input.append(
+                    onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+                )
+    _move_runtime_operators(proto)
+    return proto
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and all graphs within it."""
+    yield graph
+    for subgraph in check_names.subgraphs(graph.node):
+        yield from _graphs(subgraph)
+
+
+def _forget_declared_shapes(proto: onnx.ModelProto) -> None:
+    for graph in _graphs(proto.graph):
+        del graph.value_info[:]
+        for info in graph.output:
+            if info.type.HasField("tensor_type"):
+                info.type.tensor_type.ClearField("shape")
+
+
+def _move_runtime_operators(proto: onnx.ModelProto) -> None:
+    opset = next(entry.version for entry in proto.opset_import if entry.domain == "")
+    moved = [
+        node
+        for graph in _graphs(proto.graph)
+        for node in graph.node
+        if node.op_type in _RUNTIME_OPERATORS
+        and node.domain == ""
+        and not onnx.defs.has(node.op_type, opset)
+    ]
+    for node in moved:
+        node.domain = _RUNTIME_DOMAIN
+    if moved and all(entry.domain != _RUNTIME_DOMAIN for entry in proto.opset_import):
+        proto.opset_import.add(domain=_RUNTIME_DOMAIN, version=1)
+
+
+def _one_line(error: Exception) -> str:
+    """The checker's message without its line breaks, context headings and repeated prefixes."""
+    text = re.sub(
+        r"\[(Type|Shape)InferenceError\]|Inference error\(s\):|==> Context:", " ", str(error)
+    )
+    return " ".join(text.split()).rstrip(".:")

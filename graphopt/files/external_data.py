@@ -1,0 +1,84 @@
+"""Finds the files that hold a model's external weights, and refuses those that are not its own.
+
+The ONNX specification keeps external data within the model's directory, by a relative name. Here
+the *name* must stay within it. The file of that name may be a symbolic or a hard link to anywhere:
+that is how download caches store files, and a link was placed by whoever owns the directory, not by
+whoever wrote the model.
+"""
+
+from __future__ import annotations
+
+__all__ = ["is_external", "locate"]
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import onnx
+import onnx_ir as ir
+
+from graphopt.errors import ModelError
+from graphopt.files import parsing
+
+
+def is_external(tensor: onnx.TensorProto) -> bool:
+    """Whether the tensor's bytes are outside the message."""
+    return tensor.data_location == onnx.TensorProto.EXTERNAL
+
+
+def locate(tensor: onnx.TensorProto, model: Path) -> tuple[Path, int, int]:
+    """Find the bytes of an external tensor of the model at ``model``.
+
+    Returns:
+        The real path of the file, the offset and the length in bytes.
+
+    Raises:
+        ModelError: The name leaves the model's directory, or the file is missing or too short.
+    """
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    location = entries.get("location", "")
+    expected = _byte_count(tensor)
+    where = f"{model}: weight {tensor.name!r}"
+    try:
+        offset = int(entries.get("offset", 0))
+        length = int(entries.get("length", expected))
+    except ValueError as error:
+        raise ModelError(f"{where} has no number as offset or length: export it again") from error
+    file = model.resolve() if location == parsing.SELF else _resolve(location, model, where)
+    if length != expected:
+        raise ModelError(
+            f"{where} has {length} bytes of data where its shape and type need {expected}: "
+            "export it again"
+        )
+    size = file.stat().st_size
+    if offset < 0 or offset + length > size:
+        raise ModelError(
+            f"{where} ends at byte {offset + length} of {location}, which has {size} bytes: "
+            "the data file is truncated, copy it again"
+        )
+    return file, offset, length
+
+
+def _resolve(location: str, model: Path, where: str) -> Path:
+    # Judged by the rules of POSIX and of Windows: the file may come from the other system.
+    absolute = PurePosixPath(location).is_absolute() or bool(PureWindowsPath(location).anchor)
+    parts = PureWindowsPath(location).parts
+    if not location or "\0" in location or absolute or ".." in parts:
+        raise ModelError(
+            f"{where} names external data outside the model's directory ({location!r}): "
+            "put the data beside the model and export or save it again"
+        )
+    # A link to the model alone, without its data, is followed to the directory that has both.
+    for directory in (model.parent, model.resolve().parent):
+        file = directory / location
+        if file.is_file():
+            return file.resolve()
+    raise ModelError(
+        f"{where} is in external data {location!r}, which is missing from {model.parent}: "
+        "copy it beside the model"
+    )
+
+
+def _byte_count(tensor: onnx.TensorProto) -> int:
+    elements = 1
+    for dimension in tensor.dims:
+        elements *= dimension
+    return (elements * ir.DataType(tensor.data_type).bitwidth + 7) // 8

@@ -1,0 +1,175 @@
+"""Reads an ONNX file into the IR, checks it, and leaves its weights in their file."""
+
+from __future__ import annotations
+
+__all__ = ["Source", "load", "source_of"]
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from graphopt.errors import EnvironmentFailure, ModelError
+from graphopt.files import check_names, check_quantized, check_types, external_data, parsing
+from graphopt.files.mapped_tensor import MappedTensor
+
+_META_KEY = "graphopt.source"
+_OLDEST_OPSET = 7
+"""Below it Add and Mul broadcast by an attribute, and ONNX Runtime does not run the model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The files that a model was loaded from.
+
+    Attributes:
+        path: The model file, as it was given.
+        data_files: Real paths of the files that hold its external weights.
+    """
+
+    path: Path
+    data_files: tuple[Path, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.stat().st_size for file in (self.path, *self.data_files))
+
+
+def source_of(model: ir.Model) -> Source | None:
+    """The files that ``model`` was loaded from, or None for a model made in memory."""
+    source: Source | None = model.graph.meta.get(_META_KEY)
+    return source
+
+
+def load(path: str | os.PathLike[str]) -> ir.Model:
+    """Load and check a model; its weights stay in their files and are mapped when read.
+
+    Raises:
+        ModelError: The file is no ONNX file, is damaged or incomplete, or holds a model that is
+            invalid, quantized, or newer than the installed onnx package.
+        EnvironmentFailure: The file cannot be read.
+    """
+    path = Path(path)
+    try:
+        proto = parsing.read(path)
+        data_files = _place_weights(proto, path)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{error.filename or path}: cannot be read: {error.strerror or error}"
+        ) from error
+    try:
+        model = _checked(proto)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    model.graph.meta[_META_KEY] = Source(path, data_files)
+    return model
+
+
+def _place_weights(proto: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
+    """Give each external weight its real path, and read those that are node attributes."""
+    files: set[Path] = set()
+    nodes = [node for function in proto.functions for node in function.node]
+    for place, tensors in (
+        (_refer, _initializers(proto.graph)),
+        (_inline, _attributes([*proto.graph.node, *nodes])),
+    ):
+        for tensor in filter(external_data.is_external, tensors):
+            file, offset, length = external_data.locate(tensor, path)
+            files.add(file)
+            place(tensor, file, offset, length)
+    return tuple(sorted(files - {path.resolve()}))
+
+
+def _initializers(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for subgraph in check_names.subgraphs(graph.node):
+        yield from _initializers(subgraph)
+
+
+def _attributes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+        for subgraph in check_names.subgraphs([node]):
+            yield from _attributes(subgraph.node)
+
+
+def _refer(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> None:
+    del tensor.external_data[:]
+    for key, value in (("location", file), ("offset", offset), ("length", length)):
+        tensor.external_data.add(key=key, value=str(value))
+
+
+def _inline(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> None:
+    with file.open("rb") as data:
+        data.seek(offset)
+        tensor.raw_data = data.read(length)
+    del tensor.external_data[:]
+    tensor.ClearField("data_location")
+
+
+def _checked(proto: onnx.ModelProto) -> ir.Model:
+    _check_versions(proto)
+    if proto.training_info:
+        raise ModelError("holds training information: export the model for inference")
+    check_names.check_names(proto)
+    try:
+        model = ir.from_proto(proto)
+    except (ir.serde.SerdeError, NotImplementedError, ValueError, TypeError) as error:
+        raise ModelError(f"the model cannot be represented: {_root_cause(error)}") from error
+    for graph in model.graphs():
+        graph.sort()
+        for value in graph.initializers.values():
+            tensor = value.const_value
+            if isinstance(tensor, ir.ExternalTensor):
+                value.const_value = _mapped(tensor)
+    check_quantized.refuse_quantized(model)
+    check_types.check_types(model)
+    return model
+
+
+def _mapped(tensor: ir.ExternalTensor) -> MappedTensor:
+    return MappedTensor(
+        tensor.location,
+        tensor.offset,
+        tensor.length,
+        tensor.dtype,
+        shape=tensor.shape,
+        name=tensor.name,
+        doc_string=tensor.doc_string,
+        metadata_props=dict(tensor.metadata_props),
+    )
+
+
+def _check_versions(proto: onnx.ModelProto) -> None:
+    if proto.ir_version > onnx.IR_VERSION:
+        raise ModelError(
+            f"IR version {proto.ir_version} is newer than onnx {onnx.__version__} knows "
+            f"({onnx.IR_VERSION}): install a newer onnx"
+        )
+    for entry in proto.opset_import:
+        if entry.domain == "ai.onnx":
+            entry.domain = ""  # the same domain by its short name, as the IR has it
+    imports = {entry.domain: entry.version for entry in proto.opset_import}
+    if "" not in imports:
+        raise ModelError("imports no ONNX opset (truncated?): export the model again")
+    newest = onnx.defs.onnx_opset_version()
+    if imports[""] > newest:
+        raise ModelError(
+            f"opset {imports['']} is newer than onnx {onnx.__version__} knows ({newest}): "
+            "install a newer onnx, or export with a lower opset"
+        )
+    if imports[""] < _OLDEST_OPSET:
+        raise ModelError(
+            f"opset {imports['']} is older than {_OLDEST_OPSET}: export with a newer opset"
+        )
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,172 @@
+"""Puts a model on disk whole or not at all."""
+
+from __future__ import annotations
+
+__all__ = ["check_target", "data_files", "save", "staged", "temporary"]
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+
+from graphopt.errors import EnvironmentFailure, UsageError
+from graphopt.files import serializing
+from graphopt.files.loading import source_of
+
+_LARGEST_INLINE_BYTES = 1_500_000_000
+"""A protobuf message cannot exceed 2 GB; external weights begin well before."""
+
+
+def save(model: ir.Model, path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Write ``model`` to ``path``, its weights to ``path``.data where the input had them external.
+
+    Opset imports, IR version, producer, documentation and metadata are written as the model has
+    them. On any failure the files that were there before are as they were.
+
+    Args:
+        model: The model; it is unchanged.
+        path: The file to write.
+        force: Replace an existing file.
+
+    Raises:
+        UsageError: The output exists, or is a file that the model was loaded from.
+        EnvironmentFailure: The disk is full, or writing is not permitted.
+    """
+    with staged(model, path, force=force):
+        pass
+
+
+def check_target(model: ir.Model, path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Raise where :func:`save` would refuse ``path``, before any work is done.
+
+    Raises:
+        UsageError: As :func:`save`.
+    """
+    path = Path(path)
+    source = source_of(model)
+    inputs = (source.path, *source.data_files) if source else ()
+    written = (path, *data_files(model, path))
+    for target in written:
+        for original in inputs:
+            if target.exists() and original.exists() and target.samefile(original):
+                raise UsageError(
+                    f"{target}: is the input, which is never written to: choose another output"
+                )
+    if path.is_dir():
+        raise UsageError(f"{path}: is a directory: name the file to write")
+    for target in written:
+        if os.path.lexists(target) and not force:
+            raise UsageError(f"{target}: exists: choose another output, or replace it (--force)")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path.parent}: is not a directory: create it first")
+
+
+def data_files(model: ir.Model, path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """The files that :func:`save` writes beside ``path`` for the weights of ``model``."""
+    return (_data_path(Path(path)),) if _is_external(model) else ()
+
+
+@contextlib.contextmanager
+def temporary(model: ir.Model) -> Iterator[Path]:
+    """Write ``model`` to a temporary file for as long as the context lasts.
+
+    Raises:
+        EnvironmentFailure: The disk is full, or writing is not permitted.
+    """
+    path = Path(tempfile.gettempdir()) / "model.onnx"
+    with _temporary_directory(path) as directory:
+        with _disk_errors(path):
+            serializing.write(model, directory / path.name, external=_is_external(model))
+        yield directory / path.name
+
+
+@contextlib.contextmanager
+def staged(model: ir.Model, path: str | os.PathLike[str], *, force: bool = False) -> Iterator[Path]:
+    """Write ``model`` beside ``path``, let the caller examine it, and move it there at the end.
+
+    The value is the path of a complete model, under its final name in a temporary directory. If the
+    body raises, or is interrupted, nothing is left of it.
+
+    Raises:
+        UsageError: As :func:`save`.
+        EnvironmentFailure: As :func:`save`.
+    """
+    path = Path(path)
+    check_target(model, path, force=force)
+    with _temporary_directory(path) as directory:
+        candidate = directory / path.name
+        with _disk_errors(path):
+            serializing.write(model, candidate, external=_is_external(model))
+        yield candidate
+        # The data first: a model must never be seen without its weights.
+        moves = [(_data_path(candidate), _data_path(path)), (candidate, path)]
+        with _disk_errors(path):
+            _publish([move for move in moves if move[0].exists()], directory)
+
+
+def _publish(moves: Sequence[tuple[Path, Path]], directory: Path) -> None:
+    """Move several files as one: where one cannot be moved, those before it are taken back."""
+    undo: list[tuple[Path, Path]] = []
+    try:
+        for index, (source, target) in enumerate(moves):
+            if os.path.lexists(target):
+                backup = directory / f"replaced.{index}"
+                undo.append((backup, target))
+                target.replace(backup)
+            undo.append((target, source))
+            source.replace(target)
+    except BaseException:
+        for moved, original in reversed(undo):
+            if not os.path.lexists(original):
+                moved.replace(original)
+        raise
+
+
+@contextlib.contextmanager
+def _temporary_directory(path: Path) -> Iterator[Path]:
+    with _disk_errors(path):
+        # In the target's own directory, so that moving a file from it is one rename.
+        directory = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        advice = {
+            errno.ENOSPC: "free some space or choose another directory",
+            errno.EDQUOT: "free some space or choose another directory",
+            errno.EFBIG: "raise the file size limit (ulimit -f) or choose another directory",
+        }.get(error.errno or 0, "choose another output")
+        raise EnvironmentFailure(
+            f"{path}: cannot be written: {error.strerror or error}: {advice}"
+        ) from error
+
+
+def _is_external(model: ir.Model) -> bool:
+    source = source_of(model)
+    if source is not None and source.data_files:
+        return True
+    tensors = [
+        value.const_value
+        for graph in model.graphs()
+        for value in graph.initializers.values()
+        if value.const_value is not None
+    ]
+    if source is None and any(isinstance(tensor, ir.ExternalTensor) for tensor in tensors):
+        return True
+    return sum(tensor.nbytes for tensor in tensors) > _LARGEST_INLINE_BYTES
+
+
+def _data_path(path: Path) -> Path:
+    return path.with_name(path.name + serializing.DATA_SUFFIX)

@@ -1,0 +1,1 @@
+"""Latencies: interleaved rounds, intervals, ratios."""

@@ -1,0 +1,199 @@
+"""Prints reports, comparisons and lists as tables for people."""
+
+from __future__ import annotations
+
+__all__ = [
+    "console",
+    "print_findings",
+    "print_models",
+    "print_plan",
+    "print_report",
+    "print_steps",
+    "print_verification",
+]
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from graphopt.errors import EnvironmentFailure
+from graphopt.printing.console import console, size_text, table
+from graphopt.printing.plans import print_plan
+from graphopt.runtime.library import library_path
+
+if TYPE_CHECKING:
+    from graphopt.measuring.intervals import Estimate
+    from graphopt.models import Description
+    from graphopt.passes.pipeline import Step
+    from graphopt.passes.report import PassRecord
+    from graphopt.reporting import Report, Speedup
+    from graphopt.runtime.doctor import Finding
+    from graphopt.verification import OutputError, Verification
+
+
+def print_report(out: Console, report: Report, *, verbose: bool) -> None:
+    """Print the plan, the verification and the files of an optimization."""
+    print_plan(out, report.plan)
+    if verbose:
+        _print_passes(out, report.passes)
+        _print_pairs(out, "seconds", ((k, f"{v:.2f}") for k, v in report.seconds.items()))
+        _print_pairs(out, "versions", report.environment.items())
+    if report.verification is not None:
+        print_verification(out, report.verification)
+    for checked in (report.verification_with_kernels, report.verification_on_cuda):
+        if checked is not None:
+            print_verification(out, checked, brief=True)
+    before, after = report.input, report.output
+    for what, old, new in (
+        ("opset", before.opset, after.opset),
+        ("IR version", before.ir_version, after.ir_version),
+    ):
+        if old != new:
+            out.print(f"{what} raised from {old} to {new}")
+    for caution in report.cautions:
+        out.print(f"note: {caution}", style="yellow")
+    if report.speedup is not None:
+        _print_speedup(out, report.speedup)
+    elif report.variant == "crms" and report.plan.compressed:
+        out.print("note: crms is seldom faster than rms: --measure compares them", style="yellow")
+    if after.path is not None:
+        out.print(
+            f"wrote {after.path} ({size_text(after.bytes)}; "
+            f"the input has {size_text(before.bytes)})",
+            style="bold",
+            soft_wrap=True,  # a path is to be copied whole
+        )
+    if report.has_custom_operators:
+        out.print(f"native kernels: {_registration(report.provider)}", soft_wrap=True)
+
+
+def _registration(provider: str) -> str:
+    """The line that gives a session the kernels, or how to build them."""
+    try:
+        library_path(provider)
+    except EnvironmentFailure as error:
+        return str(error).removeprefix("the kernels ")
+    argument = "" if provider == "cpu" else f'"{provider}"'
+    path = f"str(graphopt.library_path({argument}))"
+    return f"session_options.register_custom_ops_library({path})"
+
+
+def _print_speedup(out: Console, speedup: Speedup) -> None:
+    """Print the latencies, and what they say of crms."""
+    rows = table("model", "p50 ms", "ratio to the input", "")
+    for row in speedup.rows:
+        is_input = row.name == "input"
+        cells = ("1", "") if is_input else (_interval(row.ratio), row.verdict)
+        rows.add_row(row.name, f"{1e3 * row.median:.4g}", *cells)
+    out.print(rows)
+    kernels = "with" if speedup.kernels else "without"
+    out.print(f"measured {kernels} native kernels on {speedup.environment}")
+    if speedup.crms_to_rms is not None:
+        verdict = speedup.crms_to_rms.verdict
+        word = "no faster" if verdict == "no difference" else verdict
+        style = "bold green" if verdict == "faster" else "bold yellow"
+        ratio = _interval(speedup.crms_to_rms.ratio)
+        out.print(
+            f"crms is {word} than rms for this model and machine: {ratio} times its latency",
+            style=style,
+        )
+
+
+def _interval(ratio: Estimate) -> str:
+    return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+
+
+def print_verification(out: Console, checked: Verification, *, brief: bool = False) -> None:
+    """Print the error of each output, then the verdict; in brief the verdict alone if it passed."""
+    if checked.outputs and not (brief and checked.status == "passed"):
+        out.print(_errors_in_float64(checked) if _is_float64(checked) else _errors(checked))
+    for problem in dict.fromkeys(filter(None, (output.problem for output in checked.outputs))):
+        out.print(problem, style="red")
+    if checked.defaulted and not brief:
+        sizes = ", ".join(f"{name}={size}" for name, size in checked.defaulted.items())
+        out.print(f"symbolic dimensions were given sizes: {sizes} (--dim sets others)")
+    where = f" in ONNX Runtime {checked.runtime}" if checked.runtime else ""
+    verdict, style = {
+        "passed": (f"verification: PASSED{where}", "bold green"),
+        "failed": (f"verification: FAILED{where}", "bold red"),
+        "unverified": (f"COULD NOT BE VERIFIED{where}: {checked.reason}", "bold yellow"),
+    }[checked.status]
+    out.print(verdict, style=style)
+
+
+def _is_float64(checked: Verification) -> bool:
+    return any(output.error_base is not None for output in checked.outputs)
+
+
+def _errors(checked: Verification) -> Table:
+    rows = table("output", "type", "max abs error", "max rel", "tolerance", "")
+    for output in checked.outputs:
+        numbers = (
+            f"{output.max_abs:.2g}",
+            f"{output.max_rel:.2g}",
+            f"rtol {output.rtol:.2g}, atol {output.atol:.2g}",
+        )
+        shown = numbers if math.isfinite(output.max_abs) else ("", "", "")
+        rows.add_row(output.name, output.dtype, *shown, _verdict(output))
+    return rows
+
+
+def _errors_in_float64(checked: Verification) -> Table:
+    rows = table("output", "type", "error of base", "of candidate", "at most", "")
+    for output in checked.outputs:
+        errors = (output.error_base, output.error_candidate)
+        rows.add_row(
+            output.name,
+            output.dtype,
+            *("" if error is None else f"{error:.2g}" for error in errors),
+            "" if output.error_base is None else f"{output.rtol:.2g}",
+            _verdict(output),
+        )
+    return rows
+
+
+def _verdict(output: OutputError) -> Text:
+    return Text("ok", "green") if output.passed else Text("FAILED", "red")
+
+
+def print_steps(out: Console, steps: Iterable[Step]) -> None:
+    """Print the passes of a pipeline in their order."""
+    rows = table("pass", "may be skipped", "what it does")
+    for step in steps:
+        rows.add_row(step.name, "yes" if step.optional else "", step.summary)
+    out.print(rows)
+
+
+def print_models(out: Console, models: Iterable[Description]) -> None:
+    """Print what can be exported."""
+    rows = table("name", "architecture", "blocks", "exporters and notes")
+    for model in models:
+        exporters = " or ".join(model.exporters)
+        notes = filter(None, (exporters, model.notes, *model.cannot))
+        rows.add_row(model.name, model.architecture, str(model.blocks), "; ".join(notes))
+    out.print(rows)
+
+
+def _print_passes(out: Console, records: Iterable[PassRecord]) -> None:
+    rows = table("pass", "seconds", "what it did")
+    for record in records:
+        detail = ", ".join(f"{what}: {count}" for what, count in record.detail.items() if count)
+        rows.add_row(record.name, f"{record.seconds:.3f}", detail)
+    out.print(rows)
+
+
+def print_findings(out: Console, findings: Iterable[Finding]) -> None:
+    """What works on this machine, a row a finding."""
+    rows = table("what", "state", "found")
+    for finding in findings:
+        advice = f" ({finding.advice})" if finding.advice else ""
+        rows.add_row(finding.subject, finding.status, finding.text + advice)
+    out.print(rows)
+
+
+def _print_pairs(out: Console, title: str, pairs: Iterable[tuple[str, str]]) -> None:
+    out.print(f"{title}: " + ", ".join(f"{name} {value}" for name, value in pairs))

@@ -1,0 +1,1 @@
+"""ONNX Runtime: sessions, kernel libraries, and what works on a machine."""

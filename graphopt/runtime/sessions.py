@@ -1,0 +1,230 @@
+"""ONNX Runtime sessions: made one way everywhere, and never quieter than the truth."""
+
+from __future__ import annotations
+
+__all__ = [
+    "RuntimeRefused",
+    "create_session",
+    "error_line",
+    "import_onnxruntime",
+    "ort_version",
+    "printed_reason",
+    "run",
+]
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from graphopt.errors import EnvironmentFailure, ModelError, UsageError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir  # slow to import, and a process that measures one model needs it not
+
+Optimization = Literal["disable", "basic", "extended", "all"]
+
+_SMALL_BYTES = "4096"
+"""Constants below stay inside the optimized graph that a session writes."""
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_EXTRAS = {"cpu": "cpu", "cuda": "gpu"}
+
+
+class RuntimeRefused(ModelError):
+    """ONNX Runtime cannot load a model, or cannot run it on the given inputs."""
+
+
+def ort_version() -> str:
+    """The version of ONNX Runtime.
+
+    Raises:
+        EnvironmentFailure: It is not installed.
+    """
+    return str(import_onnxruntime("cpu").__version__)
+
+
+def create_session(
+    model: ir.Model | str | os.PathLike[str],
+    *,
+    provider: str = "cpu",
+    threads: int = 1,
+    optimization: Optimization = "all",
+    library: str | os.PathLike[str] | None = None,
+    provider_options: Mapping[str, str] | None = None,
+    profile: str | os.PathLike[str] | None = None,
+    optimized: str | os.PathLike[str] | None = None,
+) -> Any:
+    """Open a model in ONNX Runtime.
+
+    Idle threads sleep instead of spinning, so that sessions do not slow each other down. Nothing
+    is logged: what matters is raised.
+
+    Args:
+        model: A file, which ONNX Runtime opens itself, or a model in memory, which goes through a
+            temporary file.
+        provider: ``cpu`` or ``cuda``.
+        threads: Threads inside an operator; 0 means one for each core.
+        optimization: Level of ONNX Runtime's own graph optimization.
+        library: Library of kernels to register, such as :func:`graphopt.library_path` gives.
+        provider_options: Options of the execution provider, by ONNX Runtime's names.
+        profile: How the path of the file begins that the session's ``end_profiling`` writes; None
+            profiles nothing.
+        optimized: File to write the graph to that really runs, its weights in ``weights`` beside
+            it; None writes none.
+
+    Returns:
+        An ``onnxruntime.InferenceSession`` that really has the provider.
+
+    Raises:
+        UsageError: The provider is not one of those above.
+        RuntimeRefused: ONNX Runtime cannot load the model.
+        EnvironmentFailure: ONNX Runtime is missing, it refuses the library, or the provider does
+            not start.
+    """
+    if not isinstance(model, str | os.PathLike):
+        from graphopt.files import saving
+
+        with saving.temporary(model) as path:
+            return create_session(
+                path,
+                provider=provider,
+                threads=threads,
+                optimization=optimization,
+                library=library,
+                provider_options=provider_options,
+                profile=profile,
+                optimized=optimized,
+            )
+    if provider not in _PROVIDERS:
+        raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
+    runtime = import_onnxruntime(provider)
+    name = _PROVIDERS[provider]
+    if name not in runtime.get_available_providers():
+        raise _not_started(name, provider)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # fatal errors alone
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    level = f"ORT_{'DISABLE' if optimization == 'disable' else 'ENABLE'}_"
+    level += "ALL" if optimization == "disable" else optimization.upper()
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.__members__[level]
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = os.fspath(profile)
+    if optimized is not None:
+        options.optimized_model_filepath = os.fspath(optimized)
+        # A model whose weights are inline cannot exceed 2 GB.
+        prefix = "session.optimized_model_external_initializers_"
+        options.add_session_config_entry(f"{prefix}file_name", "weights")
+        options.add_session_config_entry(f"{prefix}min_size_in_bytes", _SMALL_BYTES)
+    if library is not None:
+        _register(runtime, options, library)
+    providers: list[Any] = [(name, dict(provider_options or {}))]
+    if provider != "cpu":
+        providers.append(_PROVIDERS["cpu"])
+    said = io.StringIO()
+    try:
+        # Where a provider fails, ONNX Runtime prints why, and tries the CPU instead.
+        with contextlib.redirect_stdout(said):
+            session = runtime.InferenceSession(os.fspath(model), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        if reason := printed_reason(said.getvalue()):
+            raise _not_started(name, provider, reason) from error
+        raise RuntimeRefused(
+            f"ONNX Runtime {runtime.__version__} cannot load {Path(model).name}: "
+            f"{error_line(error)}"
+        ) from error
+    if session.get_providers()[0] != name:
+        reason = printed_reason(said.getvalue()) or _missing_library(runtime)
+        raise _not_started(name, provider, reason)
+    session.disable_fallback()  # else a call that fails is repeated on the CPU
+    return session
+
+
+def run(session: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Run a session once on one array for each input, and return its outputs by name.
+
+    Raises:
+        RuntimeRefused: The inputs do not fit, or a kernel failed.
+    """
+    names = [value.name for value in session.get_outputs()]
+    try:
+        return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        raise RuntimeRefused(f"ONNX Runtime cannot run the model: {error_line(error)}") from error
+
+
+def import_onnxruntime(provider: str) -> Any:
+    """The module, with the libraries that a provider needs.
+
+    Raises:
+        EnvironmentFailure: It is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EnvironmentFailure(
+            f"ONNX Runtime cannot be imported ({error}): "
+            f'pip install "graphopt[{_EXTRAS[provider]}]"'
+        ) from error
+    if provider == "cuda" and hasattr(onnxruntime, "preload_dlls"):  # since 1.21
+        # CUDA and cuDNN from pip are in folders where no linker looks. It prints what it misses.
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
+    return onnxruntime
+
+
+def _register(runtime: Any, options: Any, library: str | os.PathLike[str]) -> None:
+    try:
+        options.register_custom_ops_library(os.fspath(library))
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        raise EnvironmentFailure(
+            f"ONNX Runtime {runtime.__version__} refuses the kernels of {os.fspath(library)}: "
+            f"{error_line(error)}"
+        ) from error
+
+
+def _not_started(name: str, provider: str, reason: str = "") -> EnvironmentFailure:
+    return EnvironmentFailure(
+        f"{name} does not start in ONNX Runtime {ort_version()}{f' ({reason})' if reason else ''}: "
+        f'install "graphopt[{_EXTRAS[provider]}]" and the CUDA and cuDNN libraries it was built '
+        "for, such as those of onnxruntime-gpu[cuda,cudnn]"
+    )
+
+
+def printed_reason(said: str) -> str:
+    """Why a provider failed, out of "EP Error REASON when using [PROVIDERS]"; else ""."""
+    reason, found, _ = said.partition("\nEP Error ")[2].rpartition(" when using ")
+    return _last_line(reason) if found else ""
+
+
+def _missing_library(runtime: Any) -> str:
+    """Why the library of the CUDA provider cannot be loaded, which ONNX Runtime only logs."""
+    library = Path(runtime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    if not library.is_file():
+        return ""
+    # In a process of its own: loaded outside of a session, it may not end well.
+    code = (
+        "import ctypes, sys; from graphopt.runtime.sessions import import_onnxruntime; "
+        "import_onnxruntime('cuda'); ctypes.CDLL(sys.argv[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(library)], capture_output=True, text=True, check=False
+    )
+    return _last_line(done.stderr).removeprefix("OSError: ") if done.returncode == 1 else ""
+
+
+def error_line(error: Exception) -> str:
+    """The last line of a message of ONNX Runtime: the one that says what is wrong."""
+    return _last_line(str(error)) or type(error).__name__
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

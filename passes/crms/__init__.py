@@ -1,0 +1,1 @@
+"""Streams of d - 1 features."""

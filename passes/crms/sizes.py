@@ -1,0 +1,222 @@
+"""The sizes that Reshape, Expand and Resize are given, where a feature axis loses an entry.
+
+A value that is compressed from d to d - 1 features is written by ops of which some name the d.
+Entry r of the sizes, r the feature axis of the result, is set to d - 1: in a copy of a constant, in
+a copy of the Concat that joins a constant with other sizes, and otherwise by a Where at run time.
+All other entries belong to other axes and stay. A Shape of a compressed value is set back to d, so
+that arithmetic on sizes sees the sizes that it always saw.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.passes.graph import axes, constants
+from graphopt.passes.graph.axes import FeatureAxis
+from graphopt.passes.graph.naming import Names
+
+__all__ = ["obstacle", "resize_result", "restore_shape"]
+
+_OPERANDS = {"Reshape": 1, "Expand": 1, "Resize": 3}
+
+
+def obstacle(node: ir.Node, source: FeatureAxis | None, result: ir.Value, axis: int) -> str:
+    """Why ``result`` of ``node`` cannot be one entry shorter on ``axis``, or ``""``.
+
+    Args:
+        node: An op of the algebra.
+        source: The feature axis of its first operand, where that carries the features.
+        result: An output of ``node``.
+        axis: The feature axis of ``result``.
+    """
+    sizes = _sizes(node)
+    if sizes is None:
+        return ""
+    entry, count = _entry(node, result, axis), axes.dimension(sizes, 0)
+    words = f"the sizes of {node.op_type} {node.name}"
+    if not isinstance(count, int):
+        return f"{words} are of unknown number"
+    if node.op_type != "Reshape" or source is None or entry is None:
+        return ""
+    found = constants.entries(sizes)
+    copies = not node.attributes.get_int("allowzero", 0)
+    if found is not None and copies and found[entry] == 0 and source.axis != entry:
+        return f"{words} copy the features from another axis"
+    if source.axis == entry or source.axis >= count:
+        return ""
+    other = axes.dimension(result, source.axis)
+    if found is None:  # sizes that a caller gives may be 0 where no shape is inferred
+        given = sizes.producer() is None and not isinstance(other, int)
+        copied = copies and (given or other == source.size)
+    else:
+        copied = copies and found[source.axis] == 0
+    return f"{words} may copy the features to another axis" if copied else ""
+
+
+def resize_result(names: Names, node: ir.Node, result: ir.Value, axis: int, size: int) -> bool:
+    """Make ``node`` write ``size`` entries on ``axis`` of ``result``.
+
+    Returns:
+        True where an operand changed.
+    """
+    sizes = _sizes(node)
+    entry = None if sizes is None else _entry(node, result, axis)
+    if sizes is None or entry is None:
+        return False
+    changed = _with_entry(names, node, sizes, entry, size)
+    if changed is sizes:
+        return False
+    node.replace_input_with(_OPERANDS[node.op_type], changed)
+    return True
+
+
+def restore_shape(names: Names, node: ir.Node, axis: int, size: int) -> bool:
+    """Let the readers of a Shape node see ``size`` on ``axis``, as before it was compressed.
+
+    Returns:
+        True where somebody reads that entry.
+    """
+    rank = axes.rank(node.inputs[0]) or 0
+    start, end = (
+        max(bound + rank, 0) if bound < 0 else min(bound, rank)
+        for bound in (node.attributes.get_int("start", 0), node.attributes.get_int("end", rank))
+    )
+    shape = node.outputs[0]
+    if not start <= axis < end or not _reads(shape, axis - start):
+        return False
+    uses = list(shape.uses())
+    restored = _where(names, node, shape, axis - start, end - start, size)
+    for use in uses:
+        use.node.replace_input_with(use.idx, restored)
+    if shape.is_graph_output():
+        assert isinstance(node.graph, ir.Graph)
+        outputs = node.graph.outputs
+        outputs[:] = [restored if value is shape else value for value in outputs]
+        restored.meta.update(shape.meta)
+        name = shape.name
+        shape.name, restored.name = names.fresh(f"{name}.compressed"), name
+    return True
+
+
+def _sizes(node: ir.Node) -> ir.Value | None:
+    """The operand that names the sizes of the result."""
+    position = _OPERANDS.get(node.op_type)
+    if node.domain or position is None or len(node.inputs) <= position:
+        return None
+    return node.inputs[position]
+
+
+def _entry(node: ir.Node, result: ir.Value, axis: int) -> int | None:
+    """The entry of the sizes that belongs to ``axis`` of ``result``, or None where none does."""
+    sizes = _sizes(node)
+    count = None if sizes is None else axes.dimension(sizes, 0)
+    rank = axes.rank(result) or 0
+    if node.op_type == "Expand" and isinstance(count, int):
+        aligned = axis - (rank - count)
+        return aligned if aligned >= 0 else None
+    if node.op_type == "Resize" and "axes" in node.attributes:
+        resized = [i % rank for i in node.attributes.get_ints("axes", ())]
+        return resized.index(axis) if axis in resized else None
+    return axis
+
+
+def _with_entry(names: Names, node: ir.Node, sizes: ir.Value, entry: int, size: int) -> ir.Value:
+    """``sizes`` with one entry set, as a constant, a Concat with another part, or a Where."""
+    found = constants.entries(sizes)
+    if found is not None:
+        if found[entry] != size + 1:  # -1, 0 and the 1 of an Expand follow the operand
+            return sizes
+        found[entry] = size
+        return names.initializer(f"{sizes.name}.compressed", ir.tensor(found))
+    joined = _with_part(names, node, sizes, entry, size)
+    if joined is not None:
+        return joined
+    count = axes.dimension(sizes, 0)
+    assert isinstance(count, int)
+    return _where(names, node, sizes, entry, count, size, before=True)
+
+
+def _with_part(
+    names: Names, node: ir.Node, sizes: ir.Value, entry: int, size: int
+) -> ir.Value | None:
+    """The Concat behind ``sizes`` with the constant part that holds ``entry`` replaced."""
+    concat = sizes.producer()
+    if concat is None or concat.op_type != "Concat" or concat.domain:
+        return None
+    first = 0
+    for index, part in enumerate(concat.inputs):
+        length = None if part is None else axes.dimension(part, 0)
+        if part is None or not isinstance(length, int):
+            return None
+        if first <= entry < first + length:
+            found = constants.entries(part)
+            if found is None:
+                return None
+            if found[entry - first] != size + 1:
+                return sizes
+            found[entry - first] = size
+            parts = list(concat.inputs)
+            parts[index] = names.initializer(f"{part.name}.compressed", ir.tensor(found))
+            copy = ir.node("Concat", parts, attributes={"axis": 0})
+            return _insert(names, node, copy, sizes, before=True)
+        first += length
+    return None
+
+
+def _where(
+    names: Names,
+    node: ir.Node,
+    sizes: ir.Value,
+    entry: int,
+    count: int,
+    size: int,
+    *,
+    before: bool = False,
+) -> ir.Value:
+    """``sizes`` with one entry set at run time, beside ``node``."""
+    mask = names.initializer(f"{sizes.name}.mask", ir.tensor(np.arange(count) == entry))
+    value = names.initializer(f"{sizes.name}.size", ir.tensor(np.array([size], dtype=np.int64)))
+    return _insert(names, node, ir.node("Where", [mask, value, sizes]), sizes, before=before)
+
+
+def _insert(names: Names, node: ir.Node, new: ir.Node, like: ir.Value, *, before: bool) -> ir.Value:
+    """Put ``new`` beside ``node``; its result replaces ``like``."""
+    assert node.graph is not None
+    new.name = names.fresh(f"{like.name}.resized")
+    result = new.outputs[0]
+    result.name, result.type, result.shape = new.name, like.type, like.shape
+    if before:
+        node.graph.insert_before(node, new)
+    else:
+        node.graph.insert_after(node, new)
+    return result
+
+
+def _reads(shape: ir.Value, entry: int) -> bool:
+    """False where every reader of ``shape`` picks other entries by constant indices."""
+    if shape.is_graph_output():
+        return True
+    count = axes.dimension(shape, 0)
+    return not isinstance(count, int) or any(
+        entry in _picked(use.node, use.idx, count) for use in shape.uses()
+    )
+
+
+def _picked(node: ir.Node, operand: int, count: int) -> set[int]:
+    """The entries of a vector of ``count`` that ``node`` looks at; all where that is not known."""
+    everything = set(range(count))
+    if node.domain or operand != 0:
+        return everything
+    if node.op_type == "Gather":
+        found = constants.entries(node.inputs[1])
+        return everything if found is None else {int(i) % count for i in found.reshape(-1)}
+    if node.op_type == "Slice":
+        bounds = [constants.entries(value) for value in node.inputs[1:3]]
+        if len(node.inputs) > 4 or len(bounds) < 2:
+            return everything
+        if any(bound is None or bound.size != 1 for bound in bounds):
+            return everything
+        start, end = (int(bound.item()) for bound in bounds if bound is not None)
+        return set(range(count)[start:end])
+    return everything

@@ -1,0 +1,1 @@
+"""Constants, names and axes of a graph."""

@@ -1,0 +1,241 @@
+"""Constants of a graph: which values are constant, their entries, and their folded replacements.
+
+Weights are folded in float64 and rounded once to their own type, when they are read: nothing is
+computed before the model is saved, and nothing stays in memory after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import onnx_ir as ir
+
+__all__ = [
+    "HALF",
+    "Edit",
+    "FoldedTensor",
+    "Recentre",
+    "Scale",
+    "blocks",
+    "constant_tensor",
+    "edited",
+    "entries",
+    "exact",
+    "is_finite",
+    "release",
+    "uniform_value",
+    "vector",
+]
+
+HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
+"""The floating-point types of 16 bits: what sums over the features is computed in float32."""
+
+_CHUNK_ENTRIES = 1 << 21
+
+
+class Edit(Protocol):
+    """A linear change of a constant, applied to float64 blocks."""
+
+    def couples(self, axis: int) -> bool:
+        """True where entries along ``axis`` depend on each other."""
+
+    def apply(self, block: np.ndarray, axis: int, start: int) -> np.ndarray:
+        """The changed block, which begins at entry ``start`` of ``axis``."""
+
+    def resized(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the changed constant."""
+
+
+class Recentre:
+    """Subtract the mean over the features: v becomes C v, C = I - (1/d) 1 1^T.
+
+    Args:
+        axis: Axis of the constant that holds the features.
+        size: Number of features d.
+        inner: Neighbouring entries that share a feature (see FeatureAxis).
+    """
+
+    def __init__(self, axis: int, size: int, inner: int = 1) -> None:
+        self.axis, self.size, self.inner = axis, size, inner
+
+    def couples(self, axis: int) -> bool:
+        """True on the feature axis."""
+        return axis == self.axis
+
+    def apply(self, block: np.ndarray, axis: int, start: int) -> np.ndarray:
+        """C applied to each run of d features."""
+        shape = block.shape
+        split = (*shape[: self.axis], -1, self.size, self.inner, *shape[self.axis + 1 :])
+        parts = block.reshape(split)
+        centred: np.ndarray = parts - parts.mean(axis=self.axis + 1, keepdims=True)
+        return centred.reshape(shape)
+
+    def resized(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The same shape."""
+        return shape
+
+
+class Scale:
+    """Multiply by one float64 factor for each entry of an axis: diag(f) W or W diag(f)."""
+
+    def __init__(self, axis: int, factors: np.ndarray) -> None:
+        self.axis, self.factors = axis, np.asarray(factors, dtype=np.float64)
+
+    def couples(self, axis: int) -> bool:
+        """Never: each entry is scaled by itself."""
+        return False
+
+    def apply(self, block: np.ndarray, axis: int, start: int) -> np.ndarray:
+        """The block, scaled."""
+        factors = self.factors
+        if axis == self.axis:
+            factors = factors[start : start + block.shape[axis]]
+        return block * factors.reshape([-1 if i == self.axis else 1 for i in range(block.ndim)])
+
+    def resized(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The same shape."""
+        return shape
+
+
+class FoldedTensor(ir.LazyTensor):
+    """A constant with edits, computed in float64 when it is read and rounded once.
+
+    Args:
+        base: The tensor before the edits.
+        edits: Applied in order.
+        name: Name of the tensor.
+    """
+
+    def __init__(self, base: ir.TensorProtocol, edits: Sequence[Edit], name: str | None) -> None:
+        shape = tuple(base.shape.numpy())
+        for edit in edits:
+            shape = edit.resized(shape)
+        super().__init__(self._round, base.dtype, ir.Shape(shape), name=name)
+        self.base, self.edits = base, tuple(edits)
+
+    def _round(self) -> ir.TensorProtocol:
+        result = np.empty(self.shape.numpy(), dtype=self.dtype.numpy())
+        for index, block in self.blocks():
+            result[index] = block.astype(result.dtype)
+        return ir.Tensor(result, dtype=self.dtype, shape=ir.Shape(self.shape), name=self.name)
+
+    def blocks(self) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+        """The edited entries in float64, block by block, each with its place."""
+        source = self.base.numpy()
+        try:
+            yield from self._edited_blocks(source)
+        finally:
+            del source
+            release(self.base)
+
+    def _edited_blocks(self, source: np.ndarray) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+        free = [a for a in range(source.ndim) if not any(edit.couples(a) for edit in self.edits)]
+        axis = max(free, key=lambda a: (source.shape[a] > 1, -a), default=0)
+        length = source.shape[axis] if source.ndim and free else 1
+        step = max(1, _CHUNK_ENTRIES * length // max(1, source.size)) if free else 1
+        for start in range(0, length, step):
+            index = tuple(
+                slice(start, start + step) if free and a == axis else slice(None)
+                for a in range(source.ndim)
+            )
+            block = source[index].astype(np.float64)
+            for edit in self.edits:
+                block = edit.apply(block, axis, start)
+            yield index, block
+
+
+def constant_tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
+    """The tensor of a constant value, or None where the value is not constant.
+
+    Initializers that are also graph inputs are not constants: a caller may replace them.
+    """
+    if value is None or value.is_graph_input():
+        return None
+    if value.is_initializer():
+        return value.const_value
+    node = value.producer()
+    if node is None or node.op_type != "Constant" or node.domain:
+        return None
+    if value.const_value is not None:
+        return value.const_value
+    attribute = next(iter(node.attributes.values()), None)
+    if attribute is None:
+        return None
+    if attribute.type == ir.AttributeType.TENSOR:
+        return attribute.as_tensor()
+    if attribute.name in ("value_float", "value_floats"):
+        return ir.tensor(np.asarray(attribute.value, dtype=np.float32))
+    if attribute.name in ("value_int", "value_ints"):
+        return ir.tensor(np.asarray(attribute.value, dtype=np.int64))
+    return None
+
+
+def entries(value: ir.Value | None) -> np.ndarray | None:
+    """The entries of a constant in its own type, or None; for small constants (axes, shapes)."""
+    tensor = constant_tensor(value)
+    return None if tensor is None else np.array(tensor.numpy())
+
+
+def uniform_value(value: ir.Value | None, limit: int = 65536) -> float | None:
+    """The one value that all entries of a constant share, or None."""
+    tensor = constant_tensor(value)
+    if tensor is None or not 0 < tensor.size <= limit or not tensor.dtype.is_floating_point():
+        return None
+    flat = np.asarray(tensor.numpy(), dtype=np.float64).reshape(-1)
+    return float(flat[0]) if bool((flat == flat[0]).all()) else None
+
+
+def is_finite(tensor: ir.TensorProtocol) -> bool:
+    """True where no entry is infinite or NaN. Reads the tensor and lets go of it."""
+    source = tensor.numpy()
+    flat = source.reshape(-1)
+    with np.errstate(invalid="ignore"):  # inf - inf is one way to find out
+        finite = all(
+            bool(np.isfinite(np.sum(flat[i : i + _CHUNK_ENTRIES], dtype=np.float64)))
+            for i in range(0, flat.size, _CHUNK_ENTRIES)
+        )
+    del source, flat
+    release(tensor)
+    return finite
+
+
+def blocks(tensor: ir.TensorProtocol) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+    """The entries of a tensor in float64, block by block, each with its place."""
+    return (tensor if isinstance(tensor, FoldedTensor) else edited(tensor, (), None)).blocks()
+
+
+def exact(tensor: ir.TensorProtocol) -> np.ndarray:
+    """All entries of a tensor in float64, edits applied and not rounded."""
+    whole = np.empty(tensor.shape.numpy())
+    for index, block in blocks(tensor):
+        whole[index] = block
+    return whole
+
+
+def vector(value: ir.Value, size: int) -> np.ndarray:
+    """A constant affine vector, or the one number that stands for it, in float64, [size]."""
+    tensor = constant_tensor(value)
+    assert tensor is not None
+    found = exact(tensor).reshape(-1)
+    release(tensor)
+    return np.broadcast_to(found, (size,)).copy()
+
+
+def release(tensor: ir.TensorProtocol) -> None:
+    """Let go of the file mapping behind an external tensor, as far as nobody else holds a view."""
+    if isinstance(tensor, FoldedTensor):
+        release(tensor.base)
+    elif isinstance(tensor, ir.ExternalTensor):
+        try:
+            tensor.release()
+        except BufferError:  # a view of it lives elsewhere: its owner lets go
+            return
+
+
+def edited(tensor: ir.TensorProtocol, edits: Sequence[Edit], name: str | None) -> FoldedTensor:
+    """``tensor`` with ``edits``, on top of those that it has."""
+    if isinstance(tensor, FoldedTensor):
+        return FoldedTensor(tensor.base, (*tensor.edits, *edits), name)
+    return FoldedTensor(tensor, edits, name)

@@ -1,0 +1,163 @@
+"""LayerNorms that a graph spells out in primitive operators, with their affine part."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import onnx_ir as ir
+
+from graphopt.passes.graph.constants import constant_tensor
+from graphopt.passes.norms.moments import orders
+from graphopt.passes.norms.normalization import Normalization, normalization
+
+__all__ = ["SpelledNorm", "is_per_feature", "spelled_norms"]
+
+_MOST_NODES = 48
+
+
+@dataclasses.dataclass(frozen=True)
+class SpelledNorm:
+    """A LayerNorm over the last axis with the affine part that follows it.
+
+    Attributes:
+        x: What is normalized.
+        scale: gamma as the graph holds it (d entries or one), or None.
+        bias: beta as the graph holds it, or None.
+        epsilon: Added under the root.
+        size: Number of features d.
+        output: The result.
+        nodes: All nodes between ``x`` and ``output``, each after those that it reads.
+    """
+
+    x: ir.Value
+    scale: ir.Value | None
+    bias: ir.Value | None
+    epsilon: float
+    size: int
+    output: ir.Value
+    nodes: tuple[ir.Node, ...]
+
+
+def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
+    """The LayerNorms that ``node`` normalizes: several where affine parts share it.
+
+    1. Only the last axis, with a static size; epsilon is a constant, or absent (0).
+    2. A Cast back to the type of x after the normalization belongs to it (stash_type 1).
+    3. One Mul by gamma and one Add of beta belong to it where gamma and beta have an entry for
+       each feature (or one for all) and no other axis. An intermediate value that has a reader
+       beside them ends the norm there.
+    4. Whatever lies between x and the result reads nothing but x, gamma, beta, constants and
+       integers (sizes).
+    """
+    core = normalization(node)
+    if core is None or not core.centred or not core.is_over_last_axis:
+        return ()
+    size = None if core.root.shape is None else core.root.shape[-1]
+    if not isinstance(size, int):
+        return ()
+    normalized, x = core.output, core.root
+    cast = _only_reader(normalized, "Cast")
+    if cast is not None and cast.outputs[0].dtype == core.root.dtype is not None:
+        normalized = cast.outputs[0]
+    elif core.output.dtype != core.root.dtype:
+        x = core.source
+    if x.dtype != normalized.dtype:
+        return ()
+    norms = []
+    for output, scale, bias in _affine_parts(normalized, core, size):
+        if not all(part is None or is_per_feature(part, x, size) for part in (scale, bias)):
+            continue
+        nodes = _nodes_between(output, x, (scale, bias))
+        if nodes:
+            norms.append(SpelledNorm(x, scale, bias, core.epsilon, size, output, nodes))
+    return tuple(norms)
+
+
+def is_per_feature(value: ir.Value, x: ir.Value, size: int) -> bool:
+    """True where ``value`` has an entry for each of the last axis' features, or one for all.
+
+    A constant may have leading axes of size 1 (no more axes than ``x``) or a single entry; a
+    computed value must have the shape [d].
+    """
+    tensor = constant_tensor(value)
+    if tensor is None:
+        return value.shape is not None and list(value.shape) == [size]
+    rank = len(tensor.shape)
+    if rank > 1 and (x.shape is None or rank > len(x.shape)):
+        return False
+    return tensor.size == 1 or (tensor.size == size and tensor.shape[-1] == size)
+
+
+def _affine_parts(
+    normalized: ir.Value, core: Normalization, size: int
+) -> list[tuple[ir.Value, ir.Value | None, ir.Value | None]]:
+    """(result, gamma, beta) of each affine part that reads ``normalized``."""
+    if core.bias is not None:
+        return [(normalized, core.scale, core.bias)]
+    scaled = [(normalized, core.scale)]
+    if core.scale is None:
+        readers = [_affine_reader(use.node, normalized, "Mul", size) for use in normalized.uses()]
+        if readers and None not in readers and not normalized.is_graph_output():
+            scaled = [reader for reader in readers if reader is not None]
+    parts: list[tuple[ir.Value, ir.Value | None, ir.Value | None]] = []
+    for output, scale in scaled:
+        adder = _only_reader(output, "Add")
+        shifted = None if adder is None else _affine_reader(adder, output, "Add", size)
+        parts.append((output, scale, None) if shifted is None else (shifted[0], scale, shifted[1]))
+    return parts
+
+
+def _affine_reader(
+    node: ir.Node, value: ir.Value, op_type: str, size: int
+) -> tuple[ir.Value, ir.Value] | None:
+    """(result, parameter) of ``node`` if it applies a per-feature parameter to ``value``."""
+    if node.op_type != op_type or node.domain != "":
+        return None
+    if node.graph is not (producer.graph if (producer := value.producer()) else None):
+        return None
+    for operand, parameter in orders(node):
+        if operand is value is not parameter and is_per_feature(parameter, value, size):
+            return node.outputs[0], parameter
+    return None
+
+
+def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:
+    uses = list(value.uses())
+    if len(uses) != 1 or value.is_graph_output():
+        return None
+    node, producer = uses[0].node, value.producer()
+    if node.op_type != op_type or node.domain != "":
+        return None
+    return node if producer is not None and node.graph is producer.graph else None
+
+
+def _nodes_between(
+    output: ir.Value, x: ir.Value, parameters: tuple[ir.Value | None, ...]
+) -> tuple[ir.Node, ...]:
+    """The nodes from ``x`` to ``output`` in dataflow order; none where they read something else."""
+    last = output.producer()
+    nodes: dict[ir.Node, None] = {}
+
+    def visit(value: ir.Value | None) -> bool:
+        if value is None or value is x or any(value is part for part in parameters):
+            return True
+        if constant_tensor(value) is not None:
+            return True
+        node, before = value.producer(), list(nodes)
+        if node is not None and visit_node(node):
+            return True
+        for added in list(nodes)[len(before) :]:
+            del nodes[added]
+        return value.dtype == ir.DataType.INT64  # a size that comes from elsewhere
+
+    def visit_node(node: ir.Node) -> bool:
+        if node in nodes:
+            return True
+        if last is None or node.graph is not last.graph or len(nodes) >= _MOST_NODES:
+            return False
+        if not all(visit(operand) for operand in node.inputs):
+            return False
+        nodes[node] = None
+        return True
+
+    return tuple(nodes) if visit(output) else ()

@@ -1,0 +1,138 @@
+"""The bodies of the operators of the domain graphopt: what runs where no kernel is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import onnx_ir as ir
+import onnxscript
+
+from graphopt.passes.graph.constants import HALF
+
+__all__ = ["build_body"]
+
+# The first opset in which the axes of a reduction are an input.
+_AXES_ARE_AN_INPUT = {"ReduceMean": 18, "ReduceSum": 13}
+
+
+def build_body(
+    operator: ir.OperatorIdentifier, operands: Sequence[str], dtype: ir.DataType, opset: int
+) -> ir.Function:
+    """The function of an operator: what it computes follows from the operands that it has.
+
+    A function of ONNX is untyped but needs Casts and constants that name types, runs at the one
+    opset that it names, and cannot tell whether an optional input is there; so all of these are
+    fixed in it.
+
+    Args:
+        operator: Its domain, name and overload.
+        operands: The names of its inputs. With ``gamma`` it is an RMSNorm, else a CRMSNorm; with
+            ``residual`` it normalizes the sum of X, the bias if there is one, and the residual, and
+            returns that sum too.
+        dtype: The element type of all its tensors.
+        opset: The version of the ONNX operators, 12 or later.
+
+    Returns:
+        A function with the attribute epsilon and the outputs Y and, with a residual, sum.
+    """
+    domain, name, _ = operator
+
+    def trace(op: onnxscript.OpBuilder, *inputs: ir.Value) -> list[ir.Value]:
+        body, given = _Body(op, dtype, opset), dict(zip(operands, inputs, strict=True))
+        x = given["X"]
+        if "residual" in given:
+            x = body.skip_sum(x, given["residual"], given.get("bias"))
+            x.name = "sum"
+        y = body.rms_norm(x, given["gamma"]) if "gamma" in given else body.crms_norm(x)
+        y.name = "Y"
+        return [y, x] if "residual" in given else [y]
+
+    return onnxscript.build_function(
+        trace,
+        [ir.Value(name=operand) for operand in operands],
+        domain=domain,
+        name=name,
+        attributes=[ir.Attr("epsilon", ir.AttributeType.FLOAT, None)],
+        opset_imports={"": opset},
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Body:
+    """Adds the steps of an operator to its body.
+
+    Attributes:
+        op: Adds the operator that it is asked for to the body.
+        dtype: The element type of all tensors of the operator.
+        opset: The version of the ONNX operators.
+    """
+
+    op: onnxscript.OpBuilder
+    dtype: ir.DataType
+    opset: int
+
+    def skip_sum(self, x: ir.Value, residual: ir.Value, bias: ir.Value | None) -> ir.Value:
+        """x + bias + residual, in this order."""
+        total: ir.Value = self.op.Add(x if bias is None else self.op.Add(x, bias), residual)
+        return total
+
+    def rms_norm(self, x: ir.Value, gamma: ir.Value) -> ir.Value:
+        """gamma * x / sqrt(mean(x^2) + epsilon), in float32 at least.
+
+        ONNX Runtime inlines the function and folds its constants first; it then fuses this one
+        spelling to its RMS kernel, and reads epsilon there: a float32 constant and the second input
+        of the Add. What it fuses and what it does not is told at
+        :class:`~graphopt.passes.lower_norms.LowerNorms`.
+        """
+        op, wide = self.op, self._widen(x)
+        if self.dtype == ir.DataType.DOUBLE:  # a Mul keeps the fusion away, which loses precision
+            square = op.Mul(wide, wide)
+        else:
+            square = op.Pow(wide, op.Constant(value_float=2.0))
+        moment = self._reduce("ReduceMean", square)
+        normalized = op.Div(wide, op.Sqrt(op.Add(moment, self._epsilon())))
+        scaled: ir.Value = op.Mul(self._narrow(normalized), gamma)
+        return scaled
+
+    def crms_norm(self, x: ir.Value) -> ir.Value:
+        """x / sqrt((sum(x^2) + sum(x)^2) / d + epsilon) over d - 1 features, in float32 at least.
+
+        ONNX Runtime has no kernel to fuse it to. This spelling takes less than half the time of the
+        obvious one: its ReduceSum is vectorized where its ReduceSumSquare is not, and multiplies a
+        row by a number faster than it divides it. The size comes from the shape: nodes of several
+        sizes share a body.
+        """
+        op, wide = self.op, self._widen(x)
+        squares = self._reduce("ReduceSum", op.Mul(wide, wide))
+        total = self._reduce("ReduceSum", wide)
+        energy = op.Add(squares, op.Mul(total, total))
+        length = op.Gather(op.Shape(x), op.Constant(value_int=-1))
+        one = op.Constant(value=ir.tensor(1.0, self._wide_type))
+        d = op.Add(op.Cast(length, to=self._wide_type), one)
+        shifted = op.Add(op.Div(energy, d), self._epsilon())
+        return self._narrow(op.Mul(wide, op.Reciprocal(op.Sqrt(shifted))))
+
+    @property
+    def _wide_type(self) -> ir.DataType:
+        return ir.DataType.FLOAT if self.dtype in HALF else self.dtype
+
+    def _widen(self, x: ir.Value) -> ir.Value:
+        return self.op.Cast(x, to=self._wide_type) if self.dtype in HALF else x
+
+    def _narrow(self, x: ir.Value) -> ir.Value:
+        return self.op.Cast(x, to=self.dtype) if self.dtype in HALF else x
+
+    def _epsilon(self) -> ir.Value:
+        """The attribute, which is a float32 whatever the type."""
+        attribute = ir.RefAttr("value_float", "epsilon", ir.AttributeType.FLOAT)
+        epsilon: ir.Value = self.op.Constant(value_float=attribute)
+        is_double = self.dtype == ir.DataType.DOUBLE
+        return self.op.Cast(epsilon, to=self.dtype) if is_double else epsilon
+
+    def _reduce(self, op_type: str, x: ir.Value) -> ir.Value:
+        """A reduction over the last axis, which an attribute names up to some opset."""
+        reduce: Callable[..., ir.Value] = getattr(self.op, op_type)
+        if self.opset < _AXES_ARE_AN_INPUT[op_type]:
+            return reduce(x, axes=[-1], keepdims=1)
+        return reduce(x, self.op.Constant(value_ints=[-1]), keepdims=1)

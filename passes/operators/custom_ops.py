@@ -1,0 +1,109 @@
+"""The operators of the domain graphopt, each with a body in ONNX operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import onnx_ir as ir
+
+__all__ = [
+    "CRMS_NORM",
+    "DOMAIN",
+    "MINIMUM_OPSET",
+    "RMS_NORM",
+    "SKIP_CRMS_NORM",
+    "SKIP_RMS_NORM",
+    "define_operators",
+]
+
+DOMAIN = "graphopt"
+RMS_NORM = "RMSNorm"
+"""RMSNorm(X, gamma) -> Y with the attribute epsilon (float): RMS normalization over the last axis,
+
+    Y = gamma * X / sqrt(mean(X^2) + epsilon)        X, Y [..., d], gamma [d]
+"""
+SKIP_RMS_NORM = "SkipRMSNorm"
+"""SkipRMSNorm(X, residual, gamma, bias?) -> (Y, sum) with the attribute epsilon (float):
+
+    sum = X + bias + residual                        X, residual, sum, Y [..., d], bias [d]
+    Y = RMSNorm(sum, gamma)
+
+``residual`` has the shape of X; nothing is broadcast.
+"""
+CRMS_NORM = "CRMSNorm"
+"""CRMSNorm(X) -> Y with the attribute epsilon (float): the RMS normalization of a centred vector of
+d features that is given by its first d - 1, for the last is minus their sum:
+
+    Y = X / sqrt((sum(X^2) + sum(X)^2) / d + epsilon)       X, Y [..., d - 1]
+
+It has no gamma: a scale of each feature does not keep a vector centred.
+"""
+SKIP_CRMS_NORM = "SkipCRMSNorm"
+"""SkipCRMSNorm(X, residual, bias?) -> (Y, sum) with the attribute epsilon (float):
+
+    sum = X + bias + residual                   X, residual, sum, Y [..., d - 1], bias [d - 1]
+    Y = CRMSNorm(sum)
+"""
+MINIMUM_OPSET = 12
+"""The first opset in which a Constant can refer to an attribute of the function around it."""
+
+_OPERANDS = {
+    RMS_NORM: ("X", "gamma"),
+    SKIP_RMS_NORM: ("X", "residual", "gamma", "bias"),
+    CRMS_NORM: ("X",),
+    SKIP_CRMS_NORM: ("X", "residual", "bias"),
+}
+_VERSION = 1
+_MINIMUM_IR = 8  # the first with functions
+
+
+def define_operators(model: ir.Model) -> bool:
+    """Give every operator of the domain that ``model`` uses a body; remove the other bodies.
+
+    A runtime that has no kernel for an operator runs its body, a model-local function. The IR
+    version rises to 8, the first with functions, where it is lower.
+
+    A function is untyped but needs Casts that name types, and cannot tell whether an optional input
+    is there. So each operator has one element type in a model, and a bias at all its nodes or none
+    (:func:`~graphopt.passes.operators.custom_op_bodies.build_body`).
+
+    Returns:
+        True where the functions of the model changed.
+
+    Raises:
+        ValueError: An operator is used with two element types, or both with and without a bias.
+    """
+    forms: dict[str, tuple[ir.DataType, Sequence[str]]] = {}
+    for node in _calls(model):
+        form = _form(node)
+        if forms.setdefault(node.op_type, form) != form:
+            raise ValueError(
+                f"{DOMAIN}.{node.op_type} at node {node.name!r} differs from the node before it in "
+                "its element type or its bias: one model can hold one form of it"
+            )
+    before = {key: str(body) for key, body in model.functions.items() if key[0] == DOMAIN}
+    for key in before:
+        del model.functions[key]
+    if forms:
+        # It takes a tenth of a second to import, and only a model with these operators needs it.
+        from graphopt.passes.operators.custom_op_bodies import build_body
+
+        for name, (dtype, operands) in forms.items():
+            key = (DOMAIN, name, "")
+            opset = model.graph.opset_imports[""]
+            model.functions[key] = build_body(key, operands, dtype, opset)
+        model.graph.opset_imports[DOMAIN] = _VERSION
+        model.ir_version = max(model.ir_version, _MINIMUM_IR)
+    return before.keys() != {(DOMAIN, name, "") for name in forms}
+
+
+def _calls(model: ir.Model) -> Iterator[ir.Node]:
+    for graph in model.graphs():
+        yield from (node for node in graph if node.domain == DOMAIN)
+
+
+def _form(node: ir.Node) -> tuple[ir.DataType, Sequence[str]]:
+    """What the body of its operator depends on: the element type and the operands."""
+    x = node.inputs[0]
+    assert x is not None and x.dtype is not None
+    return x.dtype, _OPERANDS[node.op_type][: len(node.inputs)]

@@ -1,0 +1,1 @@
+"""The plan: which values to centre and which norms to convert."""

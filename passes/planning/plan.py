@@ -1,0 +1,311 @@
+"""The plan: which values are centred and which norms converted, and which of them compressed.
+
+The choice is a minimum cut (cut.py); the plan says what it means for the graph, and why a norm
+stays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+
+import onnx_ir as ir
+
+from graphopt.passes.graph import axes, constants
+from graphopt.passes.graph.axes import Stream
+from graphopt.passes.planning.compression import Compression, compression, weight_copies
+from graphopt.passes.planning.costs import Costs, RowCounts, provider_costs
+from graphopt.passes.planning.cut import minimum_cut
+from graphopt.passes.streams import affine, trace
+from graphopt.passes.streams.affine import Affine
+from graphopt.passes.streams.trace import Norm, StreamFacts, Trace
+
+__all__ = ["Plan", "make_plan", "upstream"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What to do, as references into the graph.
+
+    Attributes:
+        trace: What the plan was made from.
+        converted: Norms that become RMSNorms, in graph order.
+        made: Streams that are computed centred, weights included.
+        recentred: Streams of which a centred copy is made: at run time for a value, offline for a
+            constant.
+        affine: The affine part of each norm.
+        kept: Why each other norm stays, in words.
+        unlocks: For each recentred value the norms that need it.
+        costs_ns: Cost of each recentring at run time, in nanoseconds.
+        basis: Basis of what is compressed, ``"orthonormal"`` or ``"drop"``; None for rms.
+        compressed: Streams that are computed with d - 1 features.
+        compressed_norms: Converted norms that read and write d - 1 features.
+        encoded: Streams of which a compressed copy is made, with its price in nanoseconds.
+        decoded: Compressed streams of which a whole copy is made, with its price.
+        twofold: Constants that are held compressed for some of their uses, and otherwise too.
+        uncompressed: Why each other converted norm is not compressed, in words; for rms empty.
+    """
+
+    trace: Trace
+    converted: tuple[Norm, ...]
+    made: frozenset[Stream]
+    recentred: frozenset[Stream]
+    affine: dict[Norm, Affine]
+    kept: dict[ir.Node, str]
+    unlocks: dict[Stream, tuple[Norm, ...]]
+    costs_ns: dict[Stream, float]
+    basis: str | None = None
+    compressed: frozenset[Stream] = frozenset()
+    compressed_norms: frozenset[Norm] = frozenset()
+    encoded: dict[Stream, float] = dataclasses.field(default_factory=dict)
+    decoded: dict[Stream, float] = dataclasses.field(default_factory=dict)
+    twofold: tuple[Stream, ...] = ()
+    uncompressed: dict[Norm, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Prices:
+    """Gains and costs in nanoseconds."""
+
+    gains: dict[Norm, float]
+    copies: dict[Stream, float]
+
+
+def make_plan(
+    model: ir.Model,
+    provider: str = "cpu",
+    max_growth: float | None = None,
+    fold_affine: bool = True,
+    basis: str | None = None,
+) -> Plan:
+    """The plan with the greatest total gain.
+
+    Args:
+        model: A canonicalized model with inferred shapes; not changed.
+        provider: ``"cpu"`` or ``"cuda"``: whose costs count.
+        max_growth: Upper bound of the bytes of copied constants, as a share of all constants.
+        fold_affine: False where every beta stays at its norm.
+        basis: Basis to compress streams in; None where none is to be compressed.
+    """
+    found = trace.trace(model)
+    affines = {norm: affine.affine_of(norm, fold=fold_affine) for norm in found.norms}
+    costs = provider_costs(provider)
+    rows = RowCounts(model)
+    rate = costs.nanoseconds_per_byte
+    limit = None if max_growth is None else max_growth * _constant_bytes(model)
+    while True:
+        prices = _prices(found, affines, costs, rows, rate)
+        squeezed = None if basis is None else compression(model, found, affines, costs, rows, rate)
+        chosen = minimum_cut(found, prices.gains, prices.copies, squeezed)
+        plan = _read_off(found, affines, prices, chosen)
+        if squeezed is not None:
+            plan = _compressed(plan, basis, squeezed, chosen)
+        misread = _misread_betas(plan)
+        if misread:
+            affines.update(misread)
+            continue
+        copied = sum(_bytes(stream) for stream in plan.recentred if _is_constant(stream))
+        copied += sum(_bytes(stream) for stream in plan.twofold)
+        copied += sum(copy.nbytes for copy in weight_copies(plan.compressed_norms, affines))
+        if limit is None or copied <= limit:
+            return plan
+        rate = rate * 8 if rate < 1e6 else float("inf")
+
+
+def _misread_betas(plan: Plan) -> dict[Norm, Affine]:
+    """Norms whose beta a linear map would add to a result that is centred over another axis.
+
+    W beta is the same for all tokens; what is centred over the tokens has no room for it.
+    """
+    made = {stream.value: stream for stream in plan.made}
+    found = {}
+    for norm in plan.converted:
+        if plan.affine[norm].beta != "folds":
+            continue
+        for reader in plan.affine[norm].linear or ():
+            for node in (reader.node, reader.bias_node or reader.node):
+                stream = made.get(node.outputs[0])
+                if stream is not None and stream.axis.axis != _output_axis(reader.node, stream):
+                    obstacle = f"{stream.value.name} is centred over another axis"
+                    found[norm] = Affine(None, "stays", 0, obstacle)
+    return found
+
+
+def _output_axis(reader: ir.Node, stream: Stream) -> int:
+    """The axis of a linear map's result that holds its output features."""
+    if reader.op_type in ("Gemm", "FusedGemm", "Conv"):
+        return 1
+    return (axes.rank(stream.value) or 0) - 1
+
+
+def _has_two_forms(stream: Stream, chosen: set[object]) -> bool:
+    """True for a constant that is compressed for some of its uses only."""
+    return ("compressed_by_one", stream) in chosen and ("compressed_by_all", stream) not in chosen
+
+
+def _constant_bytes(model: ir.Model) -> int:
+    return sum(
+        value.const_value.nbytes
+        for value in model.graph.initializers.values()
+        if value.const_value is not None
+    )
+
+
+def _is_constant(stream: Stream) -> bool:
+    return constants.constant_tensor(stream.value) is not None
+
+
+def _bytes(stream: Stream) -> int:
+    tensor = constants.constant_tensor(stream.value)
+    return 0 if tensor is None else tensor.nbytes
+
+
+def _prices(
+    found: Trace, affines: dict[Norm, Affine], costs: Costs, rows: RowCounts, rate: float
+) -> _Prices:
+    gains = {}
+    for norm, part in affines.items():
+        elements = rows.elements(norm.stream)
+        gain = elements * (costs.layer_norm - costs.rms_norm)
+        if part.beta == "stays":
+            gain -= elements * costs.add + costs.launch
+        elif part.beta == "folds" and part.added:
+            gain -= elements * costs.add * part.added / norm.stream.axis.size + costs.launch
+        gains[norm] = gain
+    copies = {}
+    for stream, facts in found.streams.items():
+        if facts.constant:
+            copies[stream] = rate * _bytes(stream) + 1.0
+        elif stream.is_whole:
+            copies[stream] = costs.recentring * rows.elements(stream) + 2 * costs.launch + 1.0
+        else:
+            copies[stream] = float("inf")
+    return _Prices(gains, copies)
+
+
+def _read_off(
+    found: Trace, affines: dict[Norm, Affine], prices: _Prices, chosen: set[object]
+) -> Plan:
+    converted = tuple(norm for norm in found.norms if ("converts", norm) in chosen)
+    made = frozenset(s for s in found.streams if ("made", s) in chosen)
+    recentred = frozenset(s for s in found.streams if ("at_hand", s) in chosen and s not in made)
+    unlocks: dict[Stream, list[Norm]] = {s: [] for s in found.streams if s in recentred}
+    for norm in converted:
+        for stream in upstream(found, norm.stream, made):
+            if stream in unlocks:
+                unlocks[stream].append(norm)
+    kept = dict(found.refused)
+    for norm in found.norms:
+        if norm not in converted:
+            kept[norm.node] = _reason(found, prices, norm)
+    return Plan(
+        trace=found,
+        converted=converted,
+        made=made,
+        recentred=recentred,
+        affine=affines,
+        kept=kept,
+        unlocks={s: tuple(norms) for s, norms in unlocks.items()},
+        costs_ns={
+            s: prices.copies[s]
+            for s, facts in found.streams.items()
+            if s in recentred and not facts.constant
+        },
+    )
+
+
+def _compressed(plan: Plan, basis: str | None, squeezed: Compression, chosen: set[object]) -> Plan:
+    """``plan`` with what it compresses."""
+    found = plan.trace
+    norms = frozenset(norm for norm in plan.converted if ("compresses", norm) in chosen)
+    streams = frozenset(s for s in found.streams if ("compressed", s) in chosen)
+    ordered = (*found.streams, *sorted(found.centred, key=str))  # a set has no order of its own
+    runtime = [stream for stream in ordered if not _is_constant(stream)]
+    encoded = [s for s in runtime if ("encoded", s) in chosen and s not in streams]
+    decoded = [s for s in found.streams if s in streams and ("unread", s) not in chosen]
+    return dataclasses.replace(
+        plan,
+        basis=basis,
+        compressed=streams,
+        compressed_norms=norms,
+        encoded={s: squeezed.encoding[s] for s in encoded},
+        decoded={s: squeezed.decoding[s] for s in decoded},
+        twofold=tuple(s for s in found.streams if _has_two_forms(s, chosen)),
+        uncompressed={
+            norm: _why_whole(found, squeezed, norm) for norm in plan.converted if norm not in norms
+        },
+    )
+
+
+def _why_whole(found: Trace, squeezed: Compression, norm: Norm) -> str:
+    """The nearest obstacle to compressing what ``norm`` reads."""
+    if norm in squeezed.norm_obstacles:
+        return squeezed.norm_obstacles[norm]
+    if squeezed.gains[norm] <= 0:
+        return "the copies of its readers' weights would cost more than it gains"
+    seen, queue = {norm.stream}, deque([norm.stream])
+    while queue:
+        stream = queue.popleft()
+        facts = found.streams.get(stream)
+        if facts is None or facts.constant:
+            continue
+        if stream in squeezed.stream_obstacles:
+            return squeezed.stream_obstacles[stream]
+        if squeezed.whole_readers[stream]:
+            return f"{squeezed.whole_readers[stream][0]} reads {stream.value.name} whole"
+        following = (*facts.operands, *facts.siblings, *facts.carriers)
+        queue.extend(other for other in following if other not in seen)
+        seen.update(following)
+    return "an encoder, a decoder or a copy would cost more than it gains"
+
+
+def upstream(found: Trace, start: Stream, made: frozenset[Stream]) -> list[Stream]:
+    """The streams that are centred so that ``start`` is: as far as constants and recentrings."""
+    order: list[Stream] = []
+    seen, queue = {start}, deque([start])
+    while queue:
+        stream = queue.popleft()
+        if stream not in found.streams:
+            continue
+        order.append(stream)
+        if stream not in made:
+            continue
+        for operand in found.streams[stream].operands:
+            if operand not in seen:
+                seen.add(operand)
+                queue.append(operand)
+    return order
+
+
+def _reason(found: Trace, prices: _Prices, norm: Norm) -> str:
+    """The nearest raw reader or source that keeps ``norm``, following what it would imply."""
+    if prices.gains[norm] <= 0:
+        return "converting it would not pay"
+    start = (norm.stream, True)
+    seen, queue = {start}, deque([start])
+    while queue:
+        stream, computed = queue.popleft()
+        facts = found.streams.get(stream)
+        if facts is None:
+            continue
+        blocked = _blocked(facts, computed)
+        if blocked:
+            return blocked
+        operands = facts.operands if computed else ()
+        following = [(other, True) for other in operands]
+        following += [(other, False) for other in (*facts.siblings, *facts.carriers)]
+        queue.extend(entry for entry in following if entry not in seen)
+        seen.update(following)
+    return "recentring its input would cost more than it gains"
+
+
+def _blocked(facts: StreamFacts, computed: bool) -> str:
+    """Why the stream cannot be computed centred, or cannot move with what it carries."""
+    name = facts.stream.value.name
+    if facts.constant and not facts.source:
+        return ""
+    if facts.source and computed:
+        return f"{facts.source}: {name} cannot be computed centred"
+    if facts.raw_readers:
+        return f"{facts.raw_readers[0]} reads {name} raw"
+    return ""

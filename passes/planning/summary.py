@@ -1,0 +1,140 @@
+"""The plan in names: what ``inspect`` prints and the report saves."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from graphopt.passes.graph import constants
+from graphopt.passes.graph.axes import Stream, rank
+from graphopt.passes.norms.original_spelling import NAME, SPELLING
+from graphopt.passes.planning.compression import weight_copies
+from graphopt.passes.planning.plan import Plan, upstream
+from graphopt.passes.report import (
+    BasisChange,
+    Copy,
+    NormDecision,
+    OtherNorm,
+    PlanSummary,
+    Recentring,
+)
+from graphopt.passes.streams.affine import Affine
+from graphopt.passes.streams.readers import norm_axis
+from graphopt.passes.streams.trace import Norm
+
+__all__ = ["summarize"]
+
+
+def summarize(
+    plan: Plan, variant: str, provider: str, other_norms: tuple[OtherNorm, ...]
+) -> PlanSummary:
+    """Describe ``plan`` before it is applied; node order is graph order."""
+    decisions = [_converted(plan, norm) for norm in plan.converted]
+    decisions += [_kept(node, reason) for node, reason in plan.kept.items()]
+    order = {name: i for i, name in enumerate(_graph_order(plan))}
+    decisions.sort(key=lambda decision: order[decision.name])
+    return PlanSummary(
+        variant=variant,
+        provider=provider,
+        norms=tuple(decisions),
+        other_norms=other_norms,
+        recentrings=tuple(
+            Recentring(
+                value=stream.value.name or "",
+                axis=stream.axis.axis,
+                size=stream.axis.size,
+                unlocks=tuple(reported_name(norm.node) for norm in plan.unlocks[stream]),
+                cost_us=cost / 1000,
+            )
+            for stream, cost in plan.costs_ns.items()
+        ),
+        copies=_copies(plan),
+        basis=plan.basis,
+        basis_changes=(
+            *(_change("encoder", stream, cost) for stream, cost in plan.encoded.items()),
+            *(_change("decoder", stream, cost) for stream, cost in plan.decoded.items()),
+        ),
+    )
+
+
+def _change(kind: str, stream: Stream, cost_ns: float) -> BasisChange:
+    name, axis = stream.value.name or "", stream.axis
+    return BasisChange(kind, name, axis.axis, axis.size, cost_ns / 1000)
+
+
+def reported_name(node: ir.Node) -> str:
+    """The name that a norm is reported under."""
+    return str(node.meta.get(NAME) or node.name or node.outputs[0].name)
+
+
+def _graph_order(plan: Plan) -> list[str]:
+    nodes = [*(norm.node for norm in plan.trace.norms), *plan.trace.refused]
+    places: dict[ir.Node, int] = {}
+    for graph in {node.graph: None for node in nodes if node.graph is not None}:
+        for node in graph:
+            places[node] = len(places)
+    return [reported_name(node) for node in sorted(nodes, key=lambda node: places[node])]
+
+
+def _converted(plan: Plan, norm: Norm) -> NormDecision:
+    streams = upstream(plan.trace, norm.stream, plan.made)
+    facts = plan.trace.streams
+    return NormDecision(
+        name=reported_name(norm.node),
+        spelling=str(norm.node.meta.get(SPELLING, "LayerNormalization")),
+        value=norm.stream.value.name or "",
+        axis=norm.stream.axis.axis,
+        size=norm.stream.axis.size,
+        converted=True,
+        absorbed_by=tuple(s.value.name or "" for s in streams if facts[s].constant),
+        recentrings=tuple(
+            s.value.name or "" for s in streams if s in plan.recentred and not facts[s].constant
+        ),
+        affine=_affine_words(plan.affine[norm]),
+        compressed=norm in plan.compressed_norms,
+        uncompressed=plan.uncompressed.get(norm, ""),
+    )
+
+
+def _affine_words(part: Affine) -> str:
+    if part.beta == "none":
+        return "no beta"
+    if part.beta == "folds":
+        return "beta folded"
+    return f"beta kept: {part.obstacle}"
+
+
+def _kept(node: ir.Node, reason: str) -> NormDecision:
+    axis, value = norm_axis(node), node.inputs[0]
+    count = rank(value)
+    return NormDecision(
+        name=reported_name(node),
+        spelling=str(node.meta.get(SPELLING, "LayerNormalization")),
+        value="" if value is None else value.name or "",
+        axis=node.attributes.get_int("axis", -1) % count if count else -1,
+        size=None if axis is None else axis.size,
+        converted=False,
+        reason=reason,
+    )
+
+
+def _copies(plan: Plan) -> tuple[Copy, ...]:
+    found = []
+    for stream in plan.recentred:
+        tensor = constants.constant_tensor(stream.value)
+        if tensor is None:
+            continue
+        facts = plan.trace.streams[stream]
+        raw = [carrier.value.producer() for carrier in facts.carriers if carrier not in plan.made]
+        readers = [*facts.raw_readers, *(f"{node.op_type} {node.name}" for node in raw if node)]
+        reader = readers[0] if readers else "another use"
+        found.append(Copy(stream.value.name or "", tensor.nbytes, f"{reader} reads it raw"))
+    found += [
+        Copy(stream.value.name or "", tensor.nbytes, "another use needs it whole")
+        for stream in plan.twofold
+        if (tensor := constants.constant_tensor(stream.value)) is not None
+    ]
+    compressed = [norm for norm in plan.converted if norm in plan.compressed_norms]
+    for copy in weight_copies(compressed, plan.affine):
+        reason = f"{reported_name(copy.norm.node)} is compressed and has a form of its own"
+        found.append(Copy(copy.weight.name or "", copy.nbytes, reason))
+    return tuple(sorted(found, key=lambda copy: (copy.tensor, copy.reason)))

@@ -1,0 +1,1 @@
+"""What ops do to the mean of a stream of features."""

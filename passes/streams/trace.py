@@ -1,0 +1,211 @@
+"""The trace: every stream that centring the input of a LayerNorm could touch.
+
+From the input of each norm the trace walks up to the producers, by the roles of the op algebra,
+and down to all other readers of what it meets, until it knows for each stream who writes it, who
+carries it on, and who reads it raw. It decides nothing: the plan does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+
+import onnx_ir as ir
+
+from graphopt.passes.graph import constants
+from graphopt.passes.graph.axes import Stream
+from graphopt.passes.streams import algebra, readers
+from graphopt.passes.streams.algebra import Carries, Role
+
+__all__ = ["Norm", "StreamFacts", "Trace", "trace"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Norm:
+    """A LayerNormalization over one last axis, and the stream that it reads."""
+
+    node: ir.Node
+    stream: Stream
+
+
+@dataclasses.dataclass
+class StreamFacts:
+    """What the trace knows of one stream.
+
+    Attributes:
+        stream: The value and its feature axis.
+        constant: True for a weight, table or bias that can be recentred offline.
+        roles: Roles of the producer's operands, where the producer commutes with centring.
+        source: Why the value itself cannot be computed centred, or "".
+        raw_readers: Who reads the value raw, in words; such a value stays as it is.
+        tolerant: Nodes that compute the same from the value and from the value without its mean.
+        carriers: Streams that read this one and carry it on.
+        siblings: Other live results of the same producer, which share one state.
+    """
+
+    stream: Stream
+    constant: bool = False
+    roles: tuple[Role, ...] | None = None
+    source: str = ""
+    raw_readers: list[str] = dataclasses.field(default_factory=list)
+    tolerant: list[ir.Node] = dataclasses.field(default_factory=list)
+    carriers: list[Stream] = dataclasses.field(default_factory=list)
+    siblings: list[Stream] = dataclasses.field(default_factory=list)
+
+    @property
+    def operands(self) -> list[Stream]:
+        """The operand streams that are centred together with this one."""
+        node = self.stream.value.producer()
+        if self.roles is None or node is None:
+            return []
+        return [
+            Stream(operand, role.axis)
+            for operand, role in zip(node.inputs, self.roles, strict=True)
+            if isinstance(role, Carries) and operand is not None
+        ]
+
+
+@dataclasses.dataclass
+class Trace:
+    """All norms that could be converted, and the streams around them.
+
+    Attributes:
+        norms: Norms over one last static axis, in graph order.
+        refused: Norms that no plan can convert, with the reason.
+        streams: Facts by stream, for all streams that are not centred already.
+        centred: Streams that are centred already, at no cost.
+    """
+
+    norms: list[Norm] = dataclasses.field(default_factory=list)
+    refused: dict[ir.Node, str] = dataclasses.field(default_factory=dict)
+    streams: dict[Stream, StreamFacts] = dataclasses.field(default_factory=dict)
+    centred: set[Stream] = dataclasses.field(default_factory=set)
+
+
+def trace(model: ir.Model) -> Trace:
+    """Follow the input of every LayerNormalization of ``model``, nested graphs included."""
+    found = Trace()
+    queue: deque[Stream] = deque()
+    for node in model.graph.all_nodes():
+        if not readers.is_norm(node):
+            continue
+        reason = _refusal(node)
+        if reason:
+            found.refused[node] = reason
+            continue
+        value, axis = node.inputs[0], readers.norm_axis(node)
+        assert value is not None and axis is not None
+        norm = Norm(node, Stream(value, axis))
+        found.norms.append(norm)
+        queue.append(norm.stream)
+    while queue:
+        stream = queue.popleft()
+        if stream in found.streams or stream in found.centred:
+            continue
+        if readers.is_centred(stream):
+            found.centred.add(stream)
+            continue
+        facts = StreamFacts(stream)
+        found.streams[stream] = facts
+        queue.extend(_look_up(facts))
+        queue.extend(_look_down(facts))
+    _drop_other_uses(found)
+    _spread_centred(found)
+    _separate_axes(found)
+    return found
+
+
+def _refusal(node: ir.Node) -> str:
+    if any(value.uses() or value.is_graph_output() for value in node.outputs[1:]):
+        return "its Mean or InvStdDev output is used"
+    if readers.norm_axis(node) is None:
+        return "it does not normalize one last axis of static size 3 or more"
+    if not all(readers.is_feature_vector(value, node) for value in node.inputs[1:3]):
+        return "its gamma or beta is not one vector for all tokens"
+    return ""
+
+
+def _look_up(facts: StreamFacts) -> list[Stream]:
+    """Note who writes the stream; return the streams that it is written from."""
+    value = facts.stream.value
+    tensor = constants.constant_tensor(value)
+    if tensor is not None:
+        if not tensor.dtype.is_floating_point() or not constants.is_finite(tensor):
+            facts.source = f"constant {value.name} is not finite in every entry"
+        facts.constant = True
+        return []
+    node = value.producer()
+    if node is None:
+        facts.source = f"graph input {value.name}"
+        return []
+    facts.roles = algebra.producers_roles(node, value, facts.stream.axis)
+    if facts.roles is None:
+        facts.source = f"{node.op_type} {node.name} writes it"
+        return []
+    facts.siblings = [
+        Stream(other, facts.stream.axis)
+        for other in node.outputs
+        if other is not value and (other.uses() or other.is_graph_output())
+    ]
+    return [*facts.operands, *facts.siblings]
+
+
+def _look_down(facts: StreamFacts) -> list[Stream]:
+    """Note who reads the stream; return the streams that carry it on."""
+    value, axis = facts.stream.value, facts.stream.axis
+    if value.is_graph_output():
+        facts.raw_readers.append(f"graph output {value.name}")
+    for use in value.uses():
+        node, operand = use.node, use.idx
+        if not facts.constant and node.graph is not value.graph:
+            facts.raw_readers.append(f"{node.op_type} {node.name} in a nested graph")
+        elif readers.tolerates(node, operand, axis):
+            facts.tolerant.append(node)
+        else:
+            carried = list(algebra.results(node, operand, axis))
+            facts.carriers.extend(carried)
+            if not carried:
+                facts.raw_readers.append(f"{node.op_type} {node.name}")
+    return [] if facts.constant else facts.carriers
+
+
+def _drop_other_uses(found: Trace) -> None:
+    """A use of a constant that no norm asks for reads it raw: a copy serves it."""
+    for facts in found.streams.values():
+        if not facts.constant:
+            continue
+        followed = [c for c in facts.carriers if c in found.streams or c in found.centred]
+        for other in facts.carriers:
+            producer = other.value.producer()
+            if other not in followed and producer is not None:
+                facts.raw_readers.append(f"{producer.op_type} {producer.name}")
+        facts.carriers = followed
+
+
+def _spread_centred(found: Trace) -> None:
+    """What commutes with centring and reads nothing but centred streams is centred already."""
+    grown = True
+    while grown:
+        spread = [
+            stream
+            for stream, facts in found.streams.items()
+            if facts.operands
+            and all(operand in found.centred for operand in facts.operands)
+            and algebra.VANISHES not in (facts.roles or ())
+        ]
+        for stream in spread:
+            found.centred.add(stream)
+            del found.streams[stream]
+        grown = bool(spread)
+
+
+def _separate_axes(found: Trace) -> None:
+    """A value followed on two axes is read raw on each by the readers of the other."""
+    by_value: dict[ir.Value, list[StreamFacts]] = {}
+    for facts in found.streams.values():
+        by_value.setdefault(facts.stream.value, []).append(facts)
+    for several in by_value.values():
+        if len(several) > 1:
+            for facts in several:
+                other = next(f for f in several if f is not facts)
+                facts.raw_readers.append(f"a use on axis {other.stream.axis.axis}")

@@ -1,0 +1,172 @@
+"""Every spelling of LayerNorm is read with its parts, and nothing that only looks like one."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from onnx_shape_inference import infer_symbolic_shapes
+
+from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.passes.norms.decomposed_norms import spelled_norms
+from graphopt.passes.norms.normalization import normalization
+from tests.passes.norms.norm_spellings import (
+    BETA,
+    EPSILON,
+    GAMMA,
+    NEAR_MISSES,
+    SPELLINGS,
+    arrays,
+    spelled,
+)
+
+
+def _found(body: str, opset: int = 17):
+    model = spelled(body, opset)
+    return [norm for node in model.graph for norm in spelled_norms(node)]
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_a_spelling_is_one_norm_with_all_its_parts(name: str) -> None:
+    body, has_gamma, has_beta = SPELLINGS[name]
+    (norm,) = _found(body)
+    assert (norm.x.name, norm.output.name, norm.size) == ("x", "y", 8)
+    assert norm.epsilon == pytest.approx(EPSILON, rel=1e-6)
+    assert (norm.scale is not None, norm.bias is not None) == (has_gamma, has_beta)
+    computed = [line for line in body.splitlines() if "=" in line.split("(")[0]]
+    assert len(norm.nodes) == len(computed)  # every node of the graph belongs to the norm
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_the_table_says_what_the_graphs_compute(name: str) -> None:
+    body, has_gamma, has_beta = SPELLINGS[name]
+    inputs = arrays()
+    x = inputs["x"]
+    deviation = x - x.mean(-1, keepdims=True)
+    truth = deviation / np.sqrt((deviation**2).mean(-1, keepdims=True) + EPSILON)
+    truth = truth * (GAMMA if has_gamma else 1) + (BETA if has_beta else 0)
+    result = evaluate(cast_to_float64(spelled(body)), inputs)["y"]
+    np.testing.assert_allclose(result, truth, rtol=1e-6)  # the graph's epsilon is a float32
+
+
+@pytest.mark.parametrize("name", NEAR_MISSES)
+def test_a_near_miss_is_no_norm(name: str) -> None:
+    assert _found(NEAR_MISSES[name]) == []
+
+
+@pytest.mark.parametrize("name", NEAR_MISSES)
+def test_a_near_miss_computes_something_else(name: str) -> None:
+    inputs = arrays()
+    truth = evaluate(cast_to_float64(spelled(SPELLINGS["attribute axes, Pow, Div"][0])), inputs)
+    result = evaluate(cast_to_float64(spelled(NEAR_MISSES[name])), inputs)
+    assert not np.allclose(result["y"], truth["y"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("opset", [11, 13, 17])
+def test_axes_are_an_attribute_below_opset_18(opset: int) -> None:
+    assert len(_found(SPELLINGS["attribute axes, Pow, Div"][0], opset)) == 1
+
+
+def test_axes_are_an_input_from_opset_18() -> None:
+    body = SPELLINGS["attribute axes, Pow, Div"][0]
+    body = body.replace("<axes = [-1]>(x)", "(x, last)")
+    body = body.replace("<axes = [-1], keepdims = 1>(square)", "<keepdims = 1>(square, last)")
+    assert len(_found(body, 18)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("both over another axis", (True, (1,))),
+        ("both over two axes", (True, (1, 2))),
+        ("variance not centred", None),
+    ],
+)
+def test_a_norm_over_other_axes_is_read_but_not_taken(
+    name: str, kind: tuple[bool, tuple[int, ...]] | None
+) -> None:
+    model = spelled(NEAR_MISSES[name])
+    found = [norm for node in model.graph if (norm := normalization(node)) is not None]
+    assert [(norm.centred, norm.axes) for norm in found] == ([] if kind is None else [kind])
+
+
+def test_an_absent_epsilon_is_zero() -> None:
+    body = SPELLINGS["attribute axes, Pow, Div"][0]
+    body = body.replace("shifted = Add(variance, eps)", "").replace(
+        "Sqrt(shifted)", "Sqrt(variance)"
+    )
+    (norm,) = _found(body)
+    assert norm.epsilon == 0.0
+
+
+def test_sizes_may_come_from_elsewhere() -> None:
+    body = SPELLINGS["keepdims = 0, Reshape and Expand by computed sizes"][0]
+    body = body.replace("sizes = Shape(flat)", "sizes = Shape<end = 2>(other)")
+    (norm,) = _found(body)
+    assert "Shape" not in {node.op_type for node in norm.nodes}
+
+
+def test_an_rms_norm_is_read_as_not_centred() -> None:
+    body = SPELLINGS["attribute axes, Pow, Div"][0]
+    model = spelled(body.replace("Pow(d,", "Pow(x,").replace("Div(d,", "Div(x,"))
+    (norm,) = [norm for node in model.graph if (norm := normalization(node)) is not None]
+    assert (norm.centred, norm.axes, norm.root.name) == (False, (2,), "x")
+
+
+@pytest.mark.parametrize(
+    "casts",
+    ["h = Cast<to = 10>(x)\n w = Cast<to = 1>(h)", "h = Cast<to = 7>(x)\n w = Cast<to = 1>(h)"],
+)
+def test_a_cast_that_rounds_stays_before_the_norm(casts: str) -> None:
+    body = SPELLINGS["gamma alone"][0].replace("(x", "(w")
+    (norm,) = _found(f"{casts}\n{body}")
+    assert norm.x.name == "w"
+
+
+def test_a_mean_without_its_axis_is_another_mean() -> None:
+    body = SPELLINGS["attribute axes, Pow, Div"][0]
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17]> g (float[8, 8, 8] x) => (float[8, 8, 8] y)
+        <float[8] gamma = {{1, 2, 3, 4, 5, 6, 7, 8}}, float[8] beta = {{1, 2, 3, 4, 5, 6, 7, 8}},
+         float eps = {{0.001}}, float two = {{2}}>
+        {{ {body.replace("axes = [-1]>(x)", "axes = [-1], keepdims = 0>(x)")} }}"""
+    )
+    infer_symbolic_shapes(model)
+    assert [norm for node in model.graph for norm in spelled_norms(node)] == []
+
+
+def test_gamma_that_differs_by_token_stays_outside() -> None:
+    body = SPELLINGS["gamma alone"][0].replace("Mul(n, gamma)", "Mul(n, other)")
+    (norm,) = _found(body)
+    assert (norm.output.name, norm.scale) == ("n", None)
+
+
+def test_gamma_that_raises_the_rank_stays_outside() -> None:
+    (norm,) = _found(SPELLINGS["gamma alone"][0].replace("Mul(n, gamma)", "Mul(n, gamma4)"))
+    assert (norm.output.name, norm.scale) == ("n", None)
+
+
+def test_an_epsilon_that_raises_the_rank_is_no_epsilon() -> None:
+    assert _found(SPELLINGS["no affine"][0].replace("(variance, eps)", "(variance, eps4)")) == []
+
+
+def test_a_value_that_is_read_beside_the_affine_part_ends_the_norm() -> None:
+    (norm,) = _found(SPELLINGS["gamma alone"][0].replace("y =", "z =") + "\n y = Add(z, n)")
+    assert (norm.output.name, norm.scale) == ("n", None)
+
+
+def test_affine_parts_that_share_a_normalization_are_a_norm_each() -> None:
+    body = (
+        SPELLINGS["no affine"][0].replace("y =", "n =")
+        + """
+        first = Mul(n, gamma)
+        second = Mul(beta, n)
+        shifted2 = Add(second, gamma)
+        y = Sub(first, shifted2)"""
+    )
+    norms = _found(body)
+    assert [(norm.output.name, norm.scale.name) for norm in norms] == [
+        ("first", "gamma"),
+        ("shifted2", "beta"),
+    ]
