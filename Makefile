@@ -52,6 +52,7 @@ format: $(VENV)/.dev  ## Format the code and apply the lint fixes that are safe
 
 bench: $(VENV)/.dev  ## Print what optimizing costs and what it gains (best on a quiet machine)
 	$(BIN)/python benchmarks/optimize_cost.py
+	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/kernels.py
 

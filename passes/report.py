@@ -33,7 +33,9 @@ class NormDecision:
         size: Number of features d on that axis, or None where it is not static.
         converted: True where the norm becomes an RMSNorm.
         reason: For a kept norm the raw reader or the source, by node name, that keeps it; else "".
-        absorbed_by: Names of the constants that absorb the norm's mean.
+        absorbed_by: Names of the constants that absorb the norm's mean, and that no norm before it
+            names already.
+        absorbed_above: Number of the constants that absorb its mean and were named before.
         recentrings: Names of the values that are recentred explicitly for this norm.
         affine: What becomes of gamma and beta, in words.
         compressed: True where the norm reads and writes d - 1 features.
@@ -48,6 +50,7 @@ class NormDecision:
     converted: bool
     reason: str = ""
     absorbed_by: tuple[str, ...] = ()
+    absorbed_above: int = 0
     recentrings: tuple[str, ...] = ()
     affine: str = ""
     compressed: bool = False

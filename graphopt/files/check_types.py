@@ -51,9 +51,13 @@ def _without_weights(model: ir.Model) -> onnx.ModelProto:
     proto = ir.to_proto(model)
     given = {info.name for info in proto.graph.input}
     for graph in _graphs(proto.graph):
-        mapped = [tensor for tensor in graph.initializer if external_data.is_external(tensor)]
+        tensors = list(graph.initializer)
+        mapped = [tensor for tensor in tensors if external_data.is_external(tensor)]
+        if mapped:
+            kept = [tensor for tensor in tensors if not external_data.is_external(tensor)]
+            del graph.initializer[:]
+            graph.initializer.extend(kept)
         for tensor in mapped:
-            graph.initializer.remove(tensor)
             if tensor.name not in given:
                 # A subgraph reads this input as it reads any value of the graph around it.
                 proto.graph.input.append(

@@ -22,14 +22,13 @@ def print_plan(out: Console, plan: PlanSummary) -> None:
         table = console.table(
             "LayerNorm", "axis", "size", "becomes", "its mean and beta, or why it stays"
         )
-        shown: set[str] = set()
         for norm in plan.norms:
             table.add_row(
                 norm.name,
                 str(norm.axis) if norm.axis >= 0 else "?",
                 _features(norm),
                 Text(_becomes(norm, plan), "green") if norm.converted else Text("kept", "yellow"),
-                "; ".join(filter(None, (_mean(norm, shown), norm.affine, _uncompressed(norm)))),
+                "; ".join(filter(None, (_mean(norm), norm.affine, _uncompressed(norm)))),
             )
         out.print(table)
     for recentring in plan.recentrings:
@@ -82,16 +81,13 @@ def _outcome(plan: PlanSummary) -> str:
     return f"are converted: {plan.compressed} to {compressed}, {rest} to RMSNorms over d"
 
 
-def _mean(norm: NormDecision, shown: set[str]) -> str:
-    """Where the norm's mean goes: only the weights that no norm above has named already."""
+def _mean(norm: NormDecision) -> str:
+    """Where the norm's mean goes."""
     if not norm.converted:
         return norm.reason
-    fresh = [name for name in norm.absorbed_by if name not in shown]
-    repeated = len(norm.absorbed_by) - len(fresh)
-    shown.update(fresh)
-    weights = [_names(fresh)] if fresh else []
-    if repeated:
-        weights.append(f"{repeated} above")
+    weights = [_names(norm.absorbed_by)] if norm.absorbed_by else []
+    if norm.absorbed_above:
+        weights.append(f"{norm.absorbed_above} above")
     parts = [f"recentred at {name}" for name in norm.recentrings]
     if weights:
         parts.append(f"absorbed by {' and '.join(weights)}")

@@ -16,11 +16,12 @@ from graphopt.passes.graph.axes import Stream
 from graphopt.passes.planning.compression import Compression, compression, weight_copies
 from graphopt.passes.planning.costs import Costs, RowCounts, provider_costs
 from graphopt.passes.planning.cut import minimum_cut
+from graphopt.passes.planning.upstream import Upstream
 from graphopt.passes.streams import affine, trace
 from graphopt.passes.streams.affine import Affine
 from graphopt.passes.streams.trace import Norm, StreamFacts, Trace
 
-__all__ = ["Plan", "make_plan", "upstream"]
+__all__ = ["Plan", "make_plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,14 +190,11 @@ def _read_off(
     converted = tuple(norm for norm in found.norms if ("converts", norm) in chosen)
     made = frozenset(s for s in found.streams if ("made", s) in chosen)
     recentred = frozenset(s for s in found.streams if ("at_hand", s) in chosen and s not in made)
-    unlocks: dict[Stream, list[Norm]] = {s: [] for s in found.streams if s in recentred}
-    for norm in converted:
-        for stream in upstream(found, norm.stream, made):
-            if stream in unlocks:
-                unlocks[stream].append(norm)
+    ends = Upstream(found, made)
+    inserted = [s for s, facts in found.streams.items() if s in recentred and not facts.constant]
     kept = dict(found.refused)
     for norm in found.norms:
-        if norm not in converted:
+        if ("converts", norm) not in chosen:
             kept[norm.node] = _reason(found, prices, norm)
     return Plan(
         trace=found,
@@ -205,12 +203,10 @@ def _read_off(
         recentred=recentred,
         affine=affines,
         kept=kept,
-        unlocks={s: tuple(norms) for s, norms in unlocks.items()},
-        costs_ns={
-            s: prices.copies[s]
-            for s, facts in found.streams.items()
-            if s in recentred and not facts.constant
+        unlocks={
+            s: tuple(norm for norm in converted if ends.is_above(s, norm.stream)) for s in inserted
         },
+        costs_ns={s: prices.copies[s] for s in inserted},
     )
 
 
@@ -257,24 +253,6 @@ def _why_whole(found: Trace, squeezed: Compression, norm: Norm) -> str:
         queue.extend(other for other in following if other not in seen)
         seen.update(following)
     return "an encoder, a decoder or a copy would cost more than it gains"
-
-
-def upstream(found: Trace, start: Stream, made: frozenset[Stream]) -> list[Stream]:
-    """The streams that are centred so that ``start`` is: as far as constants and recentrings."""
-    order: list[Stream] = []
-    seen, queue = {start}, deque([start])
-    while queue:
-        stream = queue.popleft()
-        if stream not in found.streams:
-            continue
-        order.append(stream)
-        if stream not in made:
-            continue
-        for operand in found.streams[stream].operands:
-            if operand not in seen:
-                seen.add(operand)
-                queue.append(operand)
-    return order
 
 
 def _reason(found: Trace, prices: _Prices, norm: Norm) -> str:

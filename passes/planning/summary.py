@@ -8,7 +8,8 @@ from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream, rank
 from graphopt.passes.norms.original_spelling import NAME, SPELLING
 from graphopt.passes.planning.compression import weight_copies
-from graphopt.passes.planning.plan import Plan, upstream
+from graphopt.passes.planning.plan import Plan
+from graphopt.passes.planning.upstream import Upstream
 from graphopt.passes.report import (
     BasisChange,
     Copy,
@@ -28,7 +29,8 @@ def summarize(
     plan: Plan, variant: str, provider: str, other_norms: tuple[OtherNorm, ...]
 ) -> PlanSummary:
     """Describe ``plan`` before it is applied; node order is graph order."""
-    decisions = [_converted(plan, norm) for norm in plan.converted]
+    ends = Upstream(plan.trace, plan.made)
+    decisions = [_converted(plan, norm, ends) for norm in plan.converted]
     decisions += [_kept(node, reason) for node, reason in plan.kept.items()]
     order = {name: i for i, name in enumerate(_graph_order(plan))}
     decisions.sort(key=lambda decision: order[decision.name])
@@ -75,9 +77,10 @@ def _graph_order(plan: Plan) -> list[str]:
     return [reported_name(node) for node in sorted(nodes, key=lambda node: places[node])]
 
 
-def _converted(plan: Plan, norm: Norm) -> NormDecision:
-    streams = upstream(plan.trace, norm.stream, plan.made)
+def _converted(plan: Plan, norm: Norm, ends: Upstream) -> NormDecision:
     facts = plan.trace.streams
+    absorbing = [stream for stream in ends.fresh(norm.stream) if facts[stream].constant]
+    recentred = [s for s in plan.costs_ns if ends.is_above(s, norm.stream)]
     return NormDecision(
         name=reported_name(norm.node),
         spelling=str(norm.node.meta.get(SPELLING, "LayerNormalization")),
@@ -85,10 +88,9 @@ def _converted(plan: Plan, norm: Norm) -> NormDecision:
         axis=norm.stream.axis.axis,
         size=norm.stream.axis.size,
         converted=True,
-        absorbed_by=tuple(s.value.name or "" for s in streams if facts[s].constant),
-        recentrings=tuple(
-            s.value.name or "" for s in streams if s in plan.recentred and not facts[s].constant
-        ),
+        absorbed_by=tuple(stream.value.name or "" for stream in absorbing),
+        absorbed_above=ends.count(norm.stream) - len(absorbing) - len(recentred),
+        recentrings=tuple(stream.value.name or "" for stream in recentred),
         affine=_affine_words(plan.affine[norm]),
         compressed=norm in plan.compressed_norms,
         uncompressed=plan.uncompressed.get(norm, ""),
