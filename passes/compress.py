@@ -10,14 +10,16 @@ import onnx_ir as ir
 from graphopt.passes.crms import sizes
 from graphopt.passes.crms.basis import Absorb, Basis, Encode
 from graphopt.passes.crms.change_basis import insert_decoder, insert_encoder
+from graphopt.passes.crms.size_operands import Sizes
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream, dimension, rank
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.graph.shapes import resize
 from graphopt.passes.planning.compression import readers_by_weight
 from graphopt.passes.planning.plan import Plan
+from graphopt.passes.streams import algebra
 from graphopt.passes.streams.affine import BIASED
-from graphopt.passes.streams.algebra import Carries
+from graphopt.passes.streams.roles import Carries
 
 __all__ = ["Compress"]
 
@@ -67,6 +69,11 @@ class _Compression:
         self.streams = [s for s in facts if s in plan.compressed and not facts[s].constant]
         self.norms = [norm for norm in plan.converted if norm in plan.compressed_norms]
         self.compressed = {_current(s.value): s.axis for s in self.streams}
+        self.biases = {
+            (reader.bias_node, reader.bias_index)
+            for norm in plan.converted
+            for reader in plan.affine[norm].linear or ()
+        }
         self.between = {
             stream.value: stream.axis for norm in self.norms for stream in plan.affine[norm].between
         }
@@ -119,7 +126,7 @@ class _Compression:
                 role = roles[index] if index < len(roles) else None
                 if isinstance(role, Carries) and operand is not None:
                     yield node, index, role.axis
-                elif operand is not None and _is_new_bias(node, index, operand, stream.axis.size):
+                elif operand is not None and self._is_new_bias(node, index, stream.axis.size):
                     yield node, index, FeatureAxis((rank(operand) or 1) - 1, stream.axis.size)
             total = _current(stream.value)
             if total is not stream.value:
@@ -128,6 +135,15 @@ class _Compression:
                 yield add, 1, FeatureAxis(0, stream.axis.size)
         for norm in self.norms:
             yield norm.node, 0, norm.stream.axis
+
+    def _is_new_bias(self, node: ir.Node, index: int, size: int) -> bool:
+        """True for a bias that folding gave to a linear map that had none, or a scalar one."""
+        bias = node.inputs[index]
+        return (
+            (node, index) in self.biases
+            and bias is not None
+            and dimension(bias, (rank(bias) or 1) - 1) == size
+        )
 
     def _encode_constant(self, stream: Stream, uses: list[Use]) -> None:
         edits: list[constants.Edit] = [Encode(stream.axis.axis, self._basis(stream.axis))]
@@ -185,7 +201,8 @@ class _Compression:
         """Let the producer of ``value`` write d - 1 entries, and its shape say so."""
         node = value.producer()
         assert node is not None
-        if sizes.resize_result(self.names, node, value, axis.axis, axis.size - 1):
+        named = algebra.sizes_of(node)
+        if sizes.resize_result(named, self.names, value, axis.axis, axis.size - 1):
             self.record["sizes edited"] += 1
         resize(value, axis.axis, axis.size - 1)
 
@@ -204,14 +221,8 @@ def _dead_results(value: ir.Value) -> list[ir.Value]:
     return [other for other in results if not other.uses() and not other.is_graph_output()]
 
 
-def _is_new_bias(node: ir.Node, index: int, operand: ir.Value, size: int) -> bool:
-    """True for a bias that affine folding gave to a linear map that had none, or a scalar one."""
-    is_bias = index == 2 and node.op_type in ("Gemm", "FusedGemm", "Conv", "ConvTranspose")
-    return is_bias and dimension(operand, (rank(operand) or 1) - 1) == size
-
-
 def _is_shape(node: ir.Node) -> bool:
-    return node.op_type == "Shape" and not node.domain
+    return algebra.sizes_of(node) is Sizes.TOLD
 
 
 def _rewire(uses: Iterable[Use], value: ir.Value) -> None:

@@ -8,7 +8,8 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.planning.plan import Plan
-from graphopt.passes.streams.affine import BIASED, Affine, LinearReader, contracted_beta
+from graphopt.passes.streams.affine import BIASED, Affine, contracted_beta
+from graphopt.passes.streams.linear_readers import LinearReader
 from graphopt.passes.streams.trace import Norm
 
 __all__ = ["FoldAffine"]
@@ -121,7 +122,7 @@ def _extend_bias(names: Names, reader: LinearReader, node: ir.Node, beta: np.nda
     if len(node.inputs) <= index:
         node.resize_inputs(index + 1)
     node.replace_input_with(index, new)
-    if node.op_type in ("Gemm", "FusedGemm"):
+    if reader.bias_factor != 1.0:
         node.attributes["beta"] = ir.AttrFloat32("beta", 1.0)
 
 
@@ -130,9 +131,7 @@ def _new_bias(reader: LinearReader, old: ir.Value | None, beta: np.ndarray) -> i
     weight = constants.constant_tensor(reader.node.inputs[1])
     assert weight is not None
     tensor = constants.constant_tensor(old)
-    node = reader.node
-    factor = node.attributes.get_float("beta", 1.0) if "Gemm" in node.op_type else 1.0
-    alpha = node.attributes.get_float("alpha", 1.0)
+    alpha = reader.node.attributes.get_float("alpha", 1.0)
     shape = [reader.outputs]
     if tensor is not None:
         shape = list(np.broadcast_shapes(tuple(tensor.shape.numpy()), (reader.outputs,)))
@@ -140,7 +139,7 @@ def _new_bias(reader: LinearReader, old: ir.Value | None, beta: np.ndarray) -> i
     def compute() -> ir.TensorProtocol:
         total = alpha * contracted_beta(weight, reader.axis, beta)
         if tensor is not None:
-            total = factor * constants.exact(tensor) + total
+            total = reader.bias_factor * constants.exact(tensor) + total
         return ir.Tensor(total.astype(weight.dtype.numpy()), dtype=weight.dtype)
 
     return ir.LazyTensor(compute, weight.dtype, ir.Shape(shape))

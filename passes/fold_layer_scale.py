@@ -9,7 +9,8 @@ from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.streams import algebra
-from graphopt.passes.streams.algebra import VANISHES, Carries
+from graphopt.passes.streams.algebra import Raw
+from graphopt.passes.streams.roles import Carries, Vanishes
 
 __all__ = ["FoldLayerScale"]
 
@@ -108,8 +109,10 @@ def _weights_behind(stream: Stream) -> list[Stream] | None:
             found.append(current)
             continue
         node = value.producer()
-        roles = None if node is None else algebra.producers_roles(node, value, current.axis)
-        if node is None or roles is None or VANISHES in roles or len(node.outputs) > 1:
+        if node is None or len(node.outputs) > 1:
+            return None
+        roles = algebra.producers_roles(node, value, current.axis)
+        if isinstance(roles, Raw) or any(isinstance(role, Vanishes) for role in roles):
             return None
         if next(iter(value.uses())).node.graph is not node.graph:
             return None

@@ -9,7 +9,7 @@ from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream, dimension, rank
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.planning.plan import Plan
-from graphopt.passes.streams.algebra import VANISHES, Carries
+from graphopt.passes.streams.roles import Carries, Vanishes
 
 __all__ = ["Recentre"]
 
@@ -72,24 +72,31 @@ class Recentre(ir.passes.InPlacePass):
                 operand = node.inputs[index]
                 if operand is None:
                     continue
-                if role is VANISHES:
-                    self._zero(model, names, node, index, operand)
+                if isinstance(role, Vanishes):
+                    shaped = role.gives_shape and _shape_matters(node, index)
+                    self._zero(model, names, node, index, operand, shaped)
                 elif isinstance(role, Carries) and Stream(operand, role.axis) in copies:
                     node.replace_input_with(index, copies[Stream(operand, role.axis)])
 
     def _zero(
-        self, model: ir.Model, names: Names, node: ir.Node, index: int, operand: ir.Value
+        self,
+        model: ir.Model,
+        names: Names,
+        node: ir.Node,
+        index: int,
+        operand: ir.Value,
+        shaped: bool,
     ) -> None:
         """Zeros of the operand's shape: an expanded zero where the shape matters, else a scalar."""
         self.record["zeroed"] += 1
         dtype = operand.dtype
         assert dtype is not None
         # Tile to the operand's shape, an Expand that opset 7 has, too
-        ones = [1] * (rank(operand) or 0) if _shape_matters(node, index) else []
+        ones = [1] * (rank(operand) or 0) if shaped else []
         zero = names.initializer(
             f"{operand.name}.zero", ir.Tensor(np.zeros(ones, dtype=dtype.numpy()), dtype=dtype)
         )
-        if _shape_matters(node, index):
+        if shaped:
             shape = ir.node("Shape", [operand], name=names.fresh(f"{node.name}.shape"))
             expand = ir.node(
                 "Expand" if model.opset_imports.get("", 1) >= 8 else "Tile",
@@ -111,7 +118,7 @@ def _shape_matters(node: ir.Node, index: int) -> bool:
     keeps the first.
     """
     operand = node.inputs[index]
-    if operand is None or node.op_type in ("Gemm", "FusedGemm"):
+    if operand is None:
         return False
     others = [value for i, value in enumerate(node.inputs) if i != index and value is not None]
     for back in range(1, (rank(operand) or 0) + 1):
@@ -128,8 +135,8 @@ def _dimension_from_behind(value: ir.Value, back: int) -> int | ir.SymbolicDim |
     return dimension(value, (rank(value) or 0) - back)
 
 
-def _edit(stream: Stream) -> constants.Recentre:
-    return constants.Recentre(stream.axis.axis, stream.axis.size, stream.axis.inner)
+def _edit(stream: Stream) -> constants.Centring:
+    return constants.Centring(stream.axis.axis, stream.axis.size, stream.axis.inner)
 
 
 def _graph_of(node: ir.Node) -> ir.Graph:
@@ -137,28 +144,34 @@ def _graph_of(node: ir.Node) -> ir.Graph:
     return node.graph
 
 
+class _Emitter:
+    """Writes nodes for a value, whose results have its shape and the type that sums are made in."""
+
+    def __init__(self, names: Names, value: ir.Value, dtype: ir.DataType) -> None:
+        self._names, self._value, self._dtype = names, value, dtype
+        self.nodes: list[ir.Node] = []
+
+    def __call__(
+        self, op: str, inputs: list[ir.Value], suffix: str, **attributes: int | list[int]
+    ) -> ir.Value:
+        name = self._value.name
+        node = ir.node(op, inputs, attributes=attributes, name=self._names.fresh(f"{name}.{op}"))
+        result = node.outputs[0]
+        result.name = self._names.fresh(f"{name}.{suffix}")
+        result.dtype, result.shape = self._dtype, self._value.shape
+        self.nodes.append(node)
+        return result
+
+
 def _insert_recentring(model: ir.Model, names: Names, stream: Stream) -> ir.Value:
     """x - ReduceMean(x) behind the value, in float32 where its type is shorter."""
     value = stream.value
-    nodes: list[ir.Node] = []
     dtype = value.dtype
-    assert dtype is not None
+    assert dtype is not None and value.shape is not None
     short = dtype in constants.HALF
-
-    def emit(
-        op: str, inputs: list[ir.Value], suffix: str, **attributes: ir.Attr | int | list[int]
-    ) -> ir.Value:
-        node = ir.node(op, inputs, attributes=attributes, name=names.fresh(f"{value.name}.{op}"))
-        result = node.outputs[0]
-        result.name = names.fresh(f"{value.name}.{suffix}")
-        result.dtype = ir.DataType.FLOAT if short else dtype
-        result.shape = value.shape
-        nodes.append(node)
-        return result
-
+    emit = _Emitter(names, value, ir.DataType.FLOAT if short else dtype)
     source = emit("Cast", [value], "wide", to=ir.DataType.FLOAT.value) if short else value
     mean = _reduce_mean(model, names, emit, source, stream.axis.axis)
-    assert value.shape is not None
     dims = [1 if axis == stream.axis.axis else dim for axis, dim in enumerate(value.shape)]
     mean.shape = ir.Shape(dims)
     centred = emit("Sub", [source, mean], "centred")
@@ -169,20 +182,16 @@ def _insert_recentring(model: ir.Model, names: Names, stream: Stream) -> ir.Valu
     graph = value.graph if producer is None else producer.graph
     assert isinstance(graph, ir.Graph)
     if producer is not None:
-        graph.insert_after(producer, nodes)
+        graph.insert_after(producer, emit.nodes)
     elif len(graph):
-        graph.insert_before(graph[0], nodes)
+        graph.insert_before(graph[0], emit.nodes)
     return centred
 
 
 def _reduce_mean(
-    model: ir.Model, names: Names, emit: object, source: ir.Value, axis: int
+    model: ir.Model, names: Names, emit: _Emitter, source: ir.Value, axis: int
 ) -> ir.Value:
-    assert callable(emit)
-    if model.opset_imports.get("", 1) >= 18:
-        axes = names.initializer("recentring.axes", ir.tensor(np.array([axis], dtype=np.int64)))
-        result = emit("ReduceMean", [source, axes], "mean", keepdims=1)
-    else:
-        result = emit("ReduceMean", [source], "mean", axes=[axis], keepdims=1)
-    assert isinstance(result, ir.Value)
-    return result
+    if model.opset_imports.get("", 1) < 18:
+        return emit("ReduceMean", [source], "mean", axes=[axis], keepdims=1)
+    axes = names.initializer("recentring.axes", ir.tensor(np.array([axis], dtype=np.int64)))
+    return emit("ReduceMean", [source, axes], "mean", keepdims=1)

@@ -9,38 +9,9 @@ import onnx_ir as ir
 
 from graphopt.passes.graph.constants import Edit, Scale, constant_tensor
 from graphopt.passes.graph.naming import Names, all_nodes
+from graphopt.passes.streams import algebra
 
 __all__ = ["RemoveNorms", "layer_norms"]
-
-# Ops through which a factor that is the same for all entries passes unchanged (operand 0).
-_CARRIERS = frozenset(
-    {
-        "Cast",
-        "Dropout",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Identity",
-        "Reshape",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-    }
-)
-# Ops that are linear in operand 0 once their bias is put aside, with a weight as operand 1.
-_LINEAR = frozenset(
-    {
-        ("", "Conv"),
-        ("", "Gemm"),
-        ("", "MatMul"),
-        ("com.microsoft", "Attention"),
-        ("com.microsoft", "FusedGemm"),
-        ("com.microsoft", "FusedMatMul"),
-    }
-)
 
 
 def layer_norms(model: ir.Model) -> list[ir.Node]:
@@ -99,9 +70,12 @@ def _linear_readers(value: ir.Value) -> Iterator[ir.Node]:
     for node, operand in value.uses():
         if operand != 0:
             continue
-        if (node.domain, node.op_type) in _LINEAR and constant_tensor(node.inputs[1]) is not None:
+        op = algebra.op_of(node)
+        if op is None:
+            continue
+        if op.linear is not None and constant_tensor(node.inputs[1]) is not None:
             yield node
-        elif node.domain == "" and node.op_type in _CARRIERS:
+        elif op.moves_entries:
             for result in node.outputs:
                 yield from _linear_readers(result)
 

@@ -12,32 +12,38 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from graphopt.passes.crms.size_operands import Sizes, SizesOperand
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis
 from graphopt.passes.graph.naming import Names
 
 __all__ = ["obstacle", "resize_result", "restore_shape"]
 
-_OPERANDS = {"Reshape": 1, "Expand": 1, "Resize": 3}
 
-
-def obstacle(node: ir.Node, source: FeatureAxis | None, result: ir.Value, axis: int) -> str:
+def obstacle(
+    named: Sizes | SizesOperand,
+    node: ir.Node,
+    source: FeatureAxis | None,
+    result: ir.Value,
+    axis: int,
+) -> str:
     """Why ``result`` of ``node`` cannot be one entry shorter on ``axis``, or ``""``.
 
     Args:
+        named: What names the sizes of the result, from the row of the op.
         node: An op of the algebra.
         source: The feature axis of its first operand, where that carries the features.
         result: An output of ``node``.
         axis: The feature axis of ``result``.
     """
-    sizes = _sizes(node)
-    if sizes is None:
+    sizes = _sizes(named, node)
+    if sizes is None or not isinstance(named, SizesOperand):
         return ""
-    entry, count = _entry(node, result, axis), axes.dimension(sizes, 0)
+    entry, count = _entry(named, node, sizes, result, axis), axes.dimension(sizes, 0)
     words = f"the sizes of {node.op_type} {node.name}"
     if not isinstance(count, int):
         return f"{words} are of unknown number"
-    if node.op_type != "Reshape" or source is None or entry is None:
+    if not named.copies_zeros or source is None or entry is None:
         return ""
     found = constants.entries(sizes)
     copies = not node.attributes.get_int("allowzero", 0)
@@ -54,20 +60,26 @@ def obstacle(node: ir.Node, source: FeatureAxis | None, result: ir.Value, axis: 
     return f"{words} may copy the features to another axis" if copied else ""
 
 
-def resize_result(names: Names, node: ir.Node, result: ir.Value, axis: int, size: int) -> bool:
-    """Make ``node`` write ``size`` entries on ``axis`` of ``result``.
+def resize_result(
+    named: Sizes | SizesOperand, names: Names, result: ir.Value, axis: int, size: int
+) -> bool:
+    """Let the producer of ``result``, an op of the algebra, write ``size`` entries on ``axis``.
 
     Returns:
         True where an operand changed.
     """
-    sizes = _sizes(node)
-    entry = None if sizes is None else _entry(node, result, axis)
-    if sizes is None or entry is None:
+    node = result.producer()
+    assert node is not None
+    sizes = _sizes(named, node)
+    if sizes is None or not isinstance(named, SizesOperand):
+        return False
+    entry = _entry(named, node, sizes, result, axis)
+    if entry is None:
         return False
     changed = _with_entry(names, node, sizes, entry, size)
     if changed is sizes:
         return False
-    node.replace_input_with(_OPERANDS[node.op_type], changed)
+    node.replace_input_with(named.position, changed)
     return True
 
 
@@ -99,26 +111,20 @@ def restore_shape(names: Names, node: ir.Node, axis: int, size: int) -> bool:
     return True
 
 
-def _sizes(node: ir.Node) -> ir.Value | None:
-    """The operand that names the sizes of the result."""
-    position = _OPERANDS.get(node.op_type)
-    if node.domain or position is None or len(node.inputs) <= position:
+def _sizes(named: Sizes | SizesOperand, node: ir.Node) -> ir.Value | None:
+    """The operand that names the sizes of the result, where the node has one."""
+    if not isinstance(named, SizesOperand) or len(node.inputs) <= named.position:
         return None
-    return node.inputs[position]
+    return node.inputs[named.position]
 
 
-def _entry(node: ir.Node, result: ir.Value, axis: int) -> int | None:
+def _entry(
+    named: SizesOperand, node: ir.Node, sizes: ir.Value, result: ir.Value, axis: int
+) -> int | None:
     """The entry of the sizes that belongs to ``axis`` of ``result``, or None where none does."""
-    sizes = _sizes(node)
-    count = None if sizes is None else axes.dimension(sizes, 0)
-    rank = axes.rank(result) or 0
-    if node.op_type == "Expand" and isinstance(count, int):
-        aligned = axis - (rank - count)
-        return aligned if aligned >= 0 else None
-    if node.op_type == "Resize" and "axes" in node.attributes:
-        resized = [i % rank for i in node.attributes.get_ints("axes", ())]
-        return resized.index(axis) if axis in resized else None
-    return axis
+    count = axes.dimension(sizes, 0)
+    static = count if isinstance(count, int) else None
+    return named.entry(node, static, axes.rank(result) or 0, axis)
 
 
 def _with_entry(names: Names, node: ir.Node, sizes: ir.Value, entry: int, size: int) -> ir.Value:

@@ -14,9 +14,9 @@ import onnx_ir as ir
 
 __all__ = [
     "HALF",
+    "Centring",
     "Edit",
     "FoldedTensor",
-    "Recentre",
     "Scale",
     "blocks",
     "constant_tensor",
@@ -48,7 +48,7 @@ class Edit(Protocol):
         """The shape of the changed constant."""
 
 
-class Recentre:
+class Centring:
     """Subtract the mean over the features: v becomes C v, C = I - (1/d) 1 1^T.
 
     Args:

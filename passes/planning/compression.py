@@ -14,11 +14,13 @@ from collections.abc import Iterable, Mapping
 import onnx_ir as ir
 
 from graphopt.passes.crms import sizes
+from graphopt.passes.crms.size_operands import Sizes
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
 from graphopt.passes.planning.costs import Costs, RowCounts
+from graphopt.passes.streams import algebra
 from graphopt.passes.streams.affine import Affine
-from graphopt.passes.streams.algebra import Carries
+from graphopt.passes.streams.roles import Carries
 from graphopt.passes.streams.trace import Norm, StreamFacts, Trace
 
 __all__ = [
@@ -106,7 +108,7 @@ def compression(
             stream: [
                 f"{node.op_type} {node.name}"
                 for node in facts.tolerant
-                if node not in norms and (node.op_type != "Shape" or node.domain)
+                if node not in norms and algebra.sizes_of(node) is not Sizes.TOLD
             ]
             for stream, facts in found.streams.items()
         },
@@ -203,7 +205,7 @@ def _norm_obstacle(norm: Norm, part: Affine, turned: set[ir.Value]) -> str:
             return f"{stream.value.name} splits its features"
         if stream.value in turned:
             return f"{stream.value.name} is normalized on another axis, too"
-        if any(use.node.op_type == "Size" for use in stream.value.uses()):
+        if any(algebra.sizes_of(use.node) is Sizes.COUNTED for use in stream.value.uses()):
             return f"the Size of {stream.value.name} is read"
         node = stream.value.producer()
         if node is not None and node is not norm.node:
@@ -215,7 +217,7 @@ def _norm_obstacle(norm: Norm, part: Affine, turned: set[ir.Value]) -> str:
 
 def _sizes_obstacle(node: ir.Node, stream: Stream, others: tuple[Stream, ...]) -> str:
     source = next((other.axis for other in others if other.value is node.inputs[0]), None)
-    return sizes.obstacle(node, source, stream.value, stream.axis.axis)
+    return sizes.obstacle(algebra.sizes_of(node), node, source, stream.value, stream.axis.axis)
 
 
 def _stream_obstacle(facts: StreamFacts) -> str:
@@ -233,4 +235,4 @@ def _stream_obstacle(facts: StreamFacts) -> str:
             return f"{operand.name} holds its features in blocks"
     first = facts.roles[0]
     source = first.axis if isinstance(first, Carries) else None
-    return sizes.obstacle(node, source, stream.value, stream.axis.axis)
+    return sizes.obstacle(algebra.sizes_of(node), node, source, stream.value, stream.axis.axis)

@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import axes
 from graphopt.passes.graph.axes import Stream
+from graphopt.passes.streams import algebra
 
 __all__ = ["Costs", "RowCounts", "provider_costs"]
 
@@ -57,11 +58,6 @@ def provider_costs(provider: str) -> Costs:
     return _CUDA if provider == "cuda" else _CPU
 
 
-_SAME_SIZE = frozenset(
-    {"Cast", "Flatten", "Identity", "Neg", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
-)
-
-
 class RowCounts:
     """Elements of a value, with reference sizes where its dimensions are symbolic.
 
@@ -85,8 +81,8 @@ class RowCounts:
         while value is not None and value.shape is not None:
             counts.append(self._count(value))
             node = value.producer()
-            same = node is not None and not node.domain and node.op_type in _SAME_SIZE
-            value = node.inputs[0] if node is not None and same else None
+            op = None if node is None else algebra.op_of(node)
+            value = node.inputs[0] if node and op and op.keeps_count else None
         return min(counts, default=(0, 1))[1]
 
     def _count(self, value: ir.Value) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from collections import deque
 
 import onnx_ir as ir
 
-from graphopt.passes.graph import axes, constants
+from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
 from graphopt.passes.planning.compression import Compression, compression, weight_copies
 from graphopt.passes.planning.costs import Costs, RowCounts, provider_costs
@@ -126,17 +126,10 @@ def _misread_betas(plan: Plan) -> dict[Norm, Affine]:
         for reader in plan.affine[norm].linear or ():
             for node in (reader.node, reader.bias_node or reader.node):
                 stream = made.get(node.outputs[0])
-                if stream is not None and stream.axis.axis != _output_axis(reader.node, stream):
+                if stream is not None and stream.axis.axis != reader.output_axis:
                     obstacle = f"{stream.value.name} is centred over another axis"
                     found[norm] = Affine(None, "stays", 0, obstacle)
     return found
-
-
-def _output_axis(reader: ir.Node, stream: Stream) -> int:
-    """The axis of a linear map's result that holds its output features."""
-    if reader.op_type in ("Gemm", "FusedGemm", "Conv"):
-        return 1
-    return (axes.rank(stream.value) or 0) - 1
 
 
 def _has_two_forms(stream: Stream, chosen: set[object]) -> bool:

@@ -1,9 +1,9 @@
 """Who could take over the affine part of a norm: gamma into weight rows, beta into biases.
 
 y = gamma * n + beta is read by linear maps W: W y = (W diag(gamma)) n + W beta. Between the norm
-and a linear map only ops that hand a constant vector on unchanged may stand (Reshape, Transpose,
-Slice, Gather, Split, Tile, ReduceMean, Identity, Squeeze, Unsqueeze, and a Concat of such parts);
-a Pad, a mask, a ReduceSum or an activation would see beta, and then beta stays at the norm.
+and a linear map only ops that hand a constant vector on unchanged may stand, and a Concat of such
+parts (``hands_on_beta`` in table.py); a Pad, a mask, a ReduceSum or an activation would see beta,
+and then beta stays at the norm.
 """
 
 from __future__ import annotations
@@ -13,63 +13,18 @@ import dataclasses
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.graph import axes, constants
+from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
 from graphopt.passes.streams import algebra
+from graphopt.passes.streams.linear_readers import LinearReader
+from graphopt.passes.streams.readers import only_sizes
+from graphopt.passes.streams.selections import joins
 from graphopt.passes.streams.trace import Norm
 
-__all__ = ["BIASED", "Affine", "LinearReader", "affine_of", "contracted_beta"]
+__all__ = ["BIASED", "Affine", "affine_of", "contracted_beta"]
 
 BIASED = "graphopt.biased"
 """Key of a value's ``meta``: the value that took its place when it was given a bias."""
-
-_HANDS_ON = frozenset(
-    {
-        "Concat",
-        "Flatten",
-        "Gather",
-        "GatherND",
-        "Identity",
-        "ReduceMean",
-        "Reshape",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-    }
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class LinearReader:
-    """A linear map with a constant weight that contracts the features.
-
-    Attributes:
-        node: MatMul, Gemm, FusedMatMul, Conv or com.microsoft Attention.
-        axis: Contracted axis of the weight.
-        bias_node: Node whose operand ``bias_index`` is the constant bias, or takes a new one; None
-            where a new Add has to follow the node.
-        bias_index: Operand position of the bias.
-        outputs: Number of output features.
-    """
-
-    node: ir.Node
-    axis: int
-    bias_node: ir.Node | None
-    bias_index: int
-    outputs: int
-
-    @property
-    def owns_weight(self) -> bool:
-        """True where nobody else reads the weight, so that it may change in place.
-
-        Asked of the weight that the node reads by then: recentring may have given it a copy, which
-        other maps share.
-        """
-        weight = self.node.inputs[1]
-        return weight is not None and len(weight.uses()) == 1 and not weight.is_graph_output()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,12 +90,13 @@ def _linear_readers(
             if reader is not None:
                 found.append(reader)
                 continue
-            if node.op_type in ("Shape", "Size") and not node.domain:
+            op = algebra.op_of(node)
+            if op is not None and op.tolerates is only_sizes:
                 continue
             carried = list(algebra.results(node, use.idx, stream.axis))
-            if node.domain or node.op_type not in _HANDS_ON or not carried:
+            if op is None or not op.hands_on_beta or not carried:
                 return None, (), f"{node.op_type} {node.name} reads it"
-            if node.op_type == "Concat":
+            if op.carries is joins:
                 concats.append(node)
             for result in carried:
                 if result.value not in reached:
@@ -157,95 +113,14 @@ def _linear_readers(
 
 def _linear_reader(node: ir.Node, operand: int, stream: Stream) -> LinearReader | None:
     """``node`` as a linear map of the stream's features with a constant weight, or None."""
-    match = _READERS.get((node.domain, node.op_type))
-    if match is None or operand != 0 or not stream.is_whole:
+    op = algebra.op_of(node)
+    if op is None or op.linear is None or operand != 0 or not stream.is_whole:
         return None
     weight = node.inputs[1] if len(node.inputs) > 1 else None
     tensor = constants.constant_tensor(weight)
     if weight is None or tensor is None or not tensor.dtype.is_floating_point():
         return None
-    return match(node, weight, stream)
-
-
-def _matmul(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None:
-    last = (axes.rank(stream.value) or 0) - 1
-    if axes.rank(weight) != 2 or stream.axis.axis != last or last < 1:
-        return None
-    flipped = bool(node.attributes.get_int("transB", 0))
-    if node.attributes.get_int("transA", 0) or node.attributes.get_int("transBatchA", 0):
-        return None
-    axis, out = (1, 0) if flipped else (0, 1)
-    outputs = axes.dimension(weight, out)
-    assert isinstance(outputs, int)
-    bias = _following_bias(node.outputs[0], outputs)
-    return LinearReader(node, axis, bias[0], bias[1], outputs)
-
-
-def _following_bias(value: ir.Value, outputs: int) -> tuple[ir.Node | None, int]:
-    """The Add of a constant vector that is the only reader of ``value``."""
-    uses = list(value.uses())
-    if len(uses) != 1 or value.is_graph_output():
-        return None, 1
-    node, index = uses[0].node, 1 - uses[0].idx
-    if node.op_type != "Add" or node.domain or node.graph is not value.graph:
-        return None, 1
-    bias = node.inputs[index]
-    tensor = constants.constant_tensor(bias)
-    if tensor is None or not tensor.dtype.is_floating_point():
-        return None, 1
-    dims = list(tensor.shape.numpy())
-    fits = dims[-1:] == [outputs] and set(dims[:-1]) <= {1} and len(dims) <= (axes.rank(value) or 0)
-    return (node, index) if fits else (None, 1)
-
-
-def _gemm(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None:
-    if node.attributes.get_int("transA", 0) or stream.axis.axis != 1:
-        return None
-    if "activation" in node.attributes:
-        return None
-    axis, out = (1, 0) if node.attributes.get_int("transB", 0) else (0, 1)
-    outputs = axes.dimension(weight, out)
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if not isinstance(outputs, int):
-        return None
-    if bias is not None and constants.constant_tensor(bias) is None:
-        return LinearReader(node, axis, None, 1, outputs)
-    return LinearReader(node, axis, node, 2, outputs)
-
-
-def _conv(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None:
-    """A Conv without padding: a padded border would see 0 in the place of beta."""
-    padded = any(node.attributes.get_ints("pads", ()))
-    automatic = node.attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
-    if padded or automatic or stream.axis.axis != 1 or node.attributes.get_int("group", 1) != 1:
-        return None
-    outputs = axes.dimension(weight, 0)
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if not isinstance(outputs, int):
-        return None
-    if bias is not None and constants.constant_tensor(bias) is None:
-        return None
-    return LinearReader(node, 1, node, 2, outputs)
-
-
-def _attention(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None:
-    """com.microsoft Attention projects its input [B, S, d] by one weight [d, 3 h] and bias."""
-    outputs = axes.dimension(weight, 1)
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if not isinstance(outputs, int) or stream.axis.axis != 2:
-        return None
-    if bias is not None and constants.constant_tensor(bias) is None:
-        return None
-    return LinearReader(node, 0, node, 2, outputs)
-
-
-_READERS = {
-    ("", "MatMul"): _matmul,
-    ("com.microsoft", "FusedMatMul"): _matmul,
-    ("", "Gemm"): _gemm,
-    ("", "Conv"): _conv,
-    ("com.microsoft", "Attention"): _attention,
-}
+    return op.linear(node, weight, stream)
 
 
 def contracted_beta(weight: ir.TensorProtocol, axis: int, beta: np.ndarray) -> np.ndarray:

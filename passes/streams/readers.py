@@ -7,7 +7,18 @@ import onnx_ir as ir
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream
 
-__all__ = ["is_centred", "is_feature_vector", "is_norm", "norm_axis", "tolerates"]
+__all__ = [
+    "is_centred",
+    "is_feature_vector",
+    "is_norm",
+    "mean_to_subtract",
+    "norm_axis",
+    "norm_over_features",
+    "nothing",
+    "only_sizes",
+    "softmax_over_features",
+    "subtraction_of_mean",
+]
 
 
 def is_norm(node: ir.Node) -> bool:
@@ -46,36 +57,46 @@ def is_feature_vector(value: ir.Value | None, node: ir.Node) -> bool:
     return all(dim == 1 for dim in dims[:-1]) and dims[-1:] in ([], [1], [axis.size])
 
 
-def tolerates(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
-    """True where the results of ``node`` are the same for x and C x.
-
-    LayerNormalization, Softmax and LogSoftmax over exactly this axis; Shape; and the two nodes of
-    x - ReduceMean(x).
-    """
-    value = node.inputs[operand]
-    if value is None or operand != 0 or node.domain:
-        return False
-    if node.op_type in ("Shape", "Size"):
-        return True
-    if node.op_type == "LayerNormalization":
-        return _norm_tolerates(node, value, axis)
-    if node.op_type in ("Softmax", "LogSoftmax"):
-        return axis.is_whole(value) and _softmax_axes(node, value) == {axis.axis}
-    if node.op_type == "ReduceMean":
-        return (
-            _is_mean_over(node, axis)
-            and all(
-                _subtracts_mean(use.node, axis) and use.idx == 1 for use in node.outputs[0].uses()
-            )
-            and not node.outputs[0].is_graph_output()
-        )
-    return _subtracts_mean(node, axis)
+def nothing(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
+    """Each operand is read with its mean."""
+    return False
 
 
-def _norm_tolerates(node: ir.Node, value: ir.Value, axis: FeatureAxis) -> bool:
-    if not axis.is_whole(value) or norm_axis(node) != axis:
+def only_sizes(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
+    """Shape and Size look at no entry."""
+    return operand == 0
+
+
+def norm_over_features(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
+    """LN(x + s 1) = LN(x) over exactly this axis; its Mean output is used by nobody."""
+    value = node.inputs[0]
+    if operand != 0 or value is None or not axis.is_whole(value) or norm_axis(node) != axis:
         return False
     return len(node.outputs) < 2 or not _is_used(node.outputs[1])
+
+
+def softmax_over_features(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
+    """softmax(x + s 1) = softmax(x) over exactly this axis."""
+    value = node.inputs[0]
+    if operand != 0 or value is None:
+        return False
+    return axis.is_whole(value) and _softmax_axes(node, value) == {axis.axis}
+
+
+def mean_to_subtract(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
+    """The ReduceMean of x - ReduceMean(x), which nobody else reads."""
+    mean = node.outputs[0]
+    return (
+        operand == 0
+        and _is_mean_over(node, axis)
+        and all(_subtracts_mean(use.node, axis) and use.idx == 1 for use in mean.uses())
+        and not mean.is_graph_output()
+    )
+
+
+def subtraction_of_mean(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
+    """The Sub of x - ReduceMean(x)."""
+    return operand == 0 and _subtracts_mean(node, axis)
 
 
 def _softmax_axes(node: ir.Node, value: ir.Value) -> set[int]:

@@ -15,7 +15,8 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
 from graphopt.passes.streams import algebra, readers
-from graphopt.passes.streams.algebra import Carries, Role
+from graphopt.passes.streams.algebra import Raw
+from graphopt.passes.streams.roles import Carries, OperandRoles, Vanishes
 
 __all__ = ["Norm", "StreamFacts", "Trace", "trace"]
 
@@ -45,7 +46,7 @@ class StreamFacts:
 
     stream: Stream
     constant: bool = False
-    roles: tuple[Role, ...] | None = None
+    roles: OperandRoles | None = None
     source: str = ""
     raw_readers: list[str] = dataclasses.field(default_factory=list)
     tolerant: list[ir.Node] = dataclasses.field(default_factory=list)
@@ -138,10 +139,11 @@ def _look_up(facts: StreamFacts) -> list[Stream]:
     if node is None:
         facts.source = f"graph input {value.name}"
         return []
-    facts.roles = algebra.producers_roles(node, value, facts.stream.axis)
-    if facts.roles is None:
+    roles = algebra.producers_roles(node, value, facts.stream.axis)
+    if isinstance(roles, Raw):
         facts.source = f"{node.op_type} {node.name} writes it"
         return []
+    facts.roles = roles
     facts.siblings = [
         Stream(other, facts.stream.axis)
         for other in node.outputs
@@ -159,7 +161,7 @@ def _look_down(facts: StreamFacts) -> list[Stream]:
         node, operand = use.node, use.idx
         if not facts.constant and node.graph is not value.graph:
             facts.raw_readers.append(f"{node.op_type} {node.name} in a nested graph")
-        elif readers.tolerates(node, operand, axis):
+        elif algebra.tolerates(node, operand, axis):
             facts.tolerant.append(node)
         else:
             carried = list(algebra.results(node, operand, axis))
@@ -191,7 +193,7 @@ def _spread_centred(found: Trace) -> None:
             for stream, facts in found.streams.items()
             if facts.operands
             and all(operand in found.centred for operand in facts.operands)
-            and algebra.VANISHES not in (facts.roles or ())
+            and not any(isinstance(role, Vanishes) for role in facts.roles or ())
         ]
         for stream in spread:
             found.centred.add(stream)

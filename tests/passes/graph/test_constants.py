@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.passes.graph import constants
-from graphopt.passes.graph.constants import FoldedTensor, Recentre, Scale
+from graphopt.passes.graph.constants import Centring, FoldedTensor, Scale
 from tests.passes.graphs import graph, random_array
 
 _FACTORS = np.array([0.3, -2.0, 0.0, 7.0, 1e-3, 11.0, 0.1, -0.7])
@@ -21,28 +21,28 @@ def _centred(array: np.ndarray, axis: int) -> np.ndarray:
 
 # edits, and the same in float64 on all entries at once
 EDITS = {
-    "C on the last axis": ([Recentre(1, 8)], lambda w: _centred(w, 1)),
-    "C on the first axis": ([Recentre(0, 6)], lambda w: _centred(w, 0)),
+    "C on the last axis": ([Centring(1, 8)], lambda w: _centred(w, 1)),
+    "C on the first axis": ([Centring(0, 6)], lambda w: _centred(w, 0)),
     "C on blocks of 4": (
-        [Recentre(1, 4)],
+        [Centring(1, 4)],
         lambda w: _centred(w.reshape(6, 2, 4), 2).reshape(6, 8),
     ),
     "C on blocks of 4 whose features lie 2 apart": (
-        [Recentre(1, 4, 2)],
+        [Centring(1, 4, 2)],
         lambda w: _centred(w.reshape(6, 4, 2), 1).reshape(6, 8),
     ),
     "columns scaled": ([Scale(1, _FACTORS)], lambda w: w.astype(np.float64) * _FACTORS),
     "rows scaled": ([Scale(0, _FACTORS[:6])], lambda w: w * _FACTORS[:6, None]),
     "scaled, then C": (
-        [Scale(1, _FACTORS), Recentre(1, 8)],
+        [Scale(1, _FACTORS), Centring(1, 8)],
         lambda w: _centred(w.astype(np.float64) * _FACTORS, 1),
     ),
     "C, then rows scaled": (
-        [Recentre(1, 8), Scale(0, _FACTORS[:6])],
+        [Centring(1, 8), Scale(0, _FACTORS[:6])],
         lambda w: _centred(w, 1) * _FACTORS[:6, None],
     ),
     "C on both axes": (
-        [Recentre(0, 6), Recentre(1, 8)],
+        [Centring(0, 6), Centring(1, 8)],
         lambda w: _centred(_centred(w, 0), 1),
     ),
 }
@@ -67,7 +67,7 @@ def test_an_edit_is_computed_in_float64_and_rounded_once(
 def test_edits_of_edits_are_not_rounded_in_between() -> None:
     array = random_array("w", (6, 8)).astype(np.float16)
     once = constants.edited(ir.tensor(array), [Scale(1, _FACTORS)], "w")
-    twice = constants.edited(once, [Recentre(1, 8)], "w")
+    twice = constants.edited(once, [Centring(1, 8)], "w")
     assert isinstance(twice, FoldedTensor)
     assert not isinstance(twice.base, FoldedTensor)
     expected = _centred(array.astype(np.float64) * _FACTORS, 1).astype(np.float16)
@@ -79,7 +79,7 @@ def test_nothing_is_computed_before_it_is_read() -> None:
         raise AssertionError("read")
 
     lazy = ir.LazyTensor(read, ir.DataType.FLOAT, ir.Shape([6, 8]))
-    folded = constants.edited(lazy, [Recentre(1, 8)], "w")
+    folded = constants.edited(lazy, [Centring(1, 8)], "w")
     assert folded.shape == [6, 8]
     assert folded.dtype == ir.DataType.FLOAT
     with pytest.raises(AssertionError, match="read"):
