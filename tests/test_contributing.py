@@ -65,6 +65,17 @@ def test_the_step_has_the_form_of_the_pipelines_steps(example: Path) -> None:
     assert type(step.build(None, None)).__name__ == "DropUnitFactors"
 
 
+def test_the_op_that_is_taught_is_taught_so() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    parts = re.findall(r"<!-- in (\S+) -->\n\n((?:       .*\n)+)", text)
+    assert len(parts) == 4
+    for name, lines in parts:
+        found = [line.strip() for line in (ROOT / name).read_text().splitlines()]
+        taught = [line.strip() for line in lines.splitlines()]
+        places = range(len(found) - len(taught) + 1)
+        assert any(found[i : i + len(taught)] == taught for i in places), name
+
+
 def test_the_folders_and_files_that_are_named_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     named = set(re.findall(r"`((?:passes|graphopt|models|tests|benchmarks|\.ci)/[\w./]*)`", text))

@@ -9,7 +9,7 @@ from graphopt.passes.graph.axes import FeatureAxis
 from graphopt.passes.streams.named_axes import named_axes
 from graphopt.passes.streams.roles import OperandRoles, carries_first
 
-__all__ = ["pools", "reduces", "resizes"]
+__all__ = ["accumulates", "pools", "reduces", "resizes"]
 
 
 def reduces(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:
@@ -25,6 +25,12 @@ def reduces(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles 
         return None if axis.axis in reduced else carries_first(node, axis)
     kept = [i for i in range(count) if i not in reduced]
     return carries_first(node, axis.at(kept[axis.axis]))
+
+
+def accumulates(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:
+    """Running sums over another axis, which a constant names."""
+    summed = named_axes(node, axes.rank(result))
+    return None if summed is None or axis.axis in summed else carries_first(node, axis)
 
 
 def resizes(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:

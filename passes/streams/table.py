@@ -127,6 +127,8 @@ _ONNX = {
         places.reduces, anywhere, mean_to_subtract, None, FOLLOW, YES, NO, NO),
     "ReduceSum": Op("C A x = A C x, A over another axis",
         places.reduces, anywhere, nothing, None, FOLLOW, NO, NO, NO),
+    "CumSum": Op("C L x = L C x, L over another axis",
+        places.accumulates, anywhere, nothing, None, FOLLOW, NO, NO, YES),
     "Resize": Op("C A x = A C x, A over other axes",
         places.resizes, anywhere, nothing, None, OF_RESIZE, NO, NO, NO),
     "AveragePool": Op("C A x = A C x, A over places",

@@ -11,7 +11,8 @@ import numpy as np
 
 from tests.passes.graphs import Case, assert_outcome, cases
 
-INPUTS = "float[B,S,4] a, float[B,S,1] t, bool[B,S,1] m, float[B,S,F] u, bool[B,S,F] n, bool on"
+INPUTS = """float[B,S,4] a, float[B,S,1] t, bool[B,S,1] m, float[B,S,F] u, bool[B,S,F] n, bool on,
+    int64 place"""
 WEIGHTS = "w[4,8] w2[4,8] b[8] b3[1,1,8] s[] s1[1] k[8] g[8] c[8]"
 CONSTANTS = {
     "features": np.array([True, False] * 4),
@@ -21,6 +22,9 @@ CONSTANTS = {
     "false": np.array(False),
     "true": np.array(True),
     "one": np.array(1, np.int64),
+    "two": np.array(2, np.int32),
+    "before": np.array(-2, np.int64),
+    "last": np.array(-1, np.int64),
 }
 
 
@@ -66,6 +70,8 @@ COMMUTES = {
     "v, mask = Dropout(x, half)": "",
     "low = Cast<to=10>(x) v = Cast<to=1>(low)": "",
     "v = com.microsoft.BiasAdd(x, b, x)": "b",
+    "v = CumSum(x, one)": "",
+    "v = CumSum<exclusive = 1, reverse = 1>(x, before)": "",
 }
 
 # fragment: why y stays, why z stays
@@ -94,7 +100,9 @@ READS_RAW = {
     "v = com.microsoft.Gelu(x)": ("Gelu v writes it", "Gelu v reads x raw"),
     "v = Abs(x)": ("Abs v writes it", "Abs v reads x raw"),
     "v = Max(x, s)": ("Max v writes it", "Max v reads x raw"),
-    "v = CumSum(x, one)": ("CumSum v writes it", "CumSum v reads x raw"),
+    "v = CumSum(x, last)": ("CumSum v writes it", "CumSum v reads x raw"),
+    "v = CumSum(x, two)": ("CumSum v writes it", "CumSum v reads x raw"),
+    "v = CumSum(x, place)": ("CumSum v writes it", "CumSum v reads x raw"),
 }
 
 
