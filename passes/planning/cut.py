@@ -12,8 +12,8 @@ for recentrings and copies, and with implications alone
     not made(v)                   the producer of v does not commute with centring
     not moves(v)                  v is read raw
 
-the best choice is a minimum s-t cut: implications are edges that no cut crosses, a norm's gain is
-the edge from the source, and the cost of at_hand without made is the edge between the two.
+the best choice is a minimum cut (implications.py); the cost of a recentring or a copy is that of
+at_hand without made.
 
 Where streams may be compressed, each has three more: ``compressed`` (v itself is computed with
 d - 1 features), ``encoded`` (a compressed copy of v is available) and ``unread`` (nobody reads v
@@ -38,18 +38,13 @@ because the exact number is not submodular.
 
 from __future__ import annotations
 
-from collections import deque
-
-import networkx as nx
-
 from graphopt.passes.graph.axes import Stream
 from graphopt.passes.planning.compression import Compression
+from graphopt.passes.planning.implications import Implications
+from graphopt.passes.planning.variables import Choice, NormState, StreamState
 from graphopt.passes.streams.trace import Norm, Trace
 
 __all__ = ["minimum_cut"]
-
-_SCALE = 1024
-"""Costs become integers in units of 1/1024 ns, so that the cut is exact."""
 
 
 def minimum_cut(
@@ -57,8 +52,8 @@ def minimum_cut(
     gains: dict[Norm, float],
     copies: dict[Stream, float],
     compression: Compression | None,
-) -> set[object]:
-    """The variables that are true in the best plan, as pairs such as ``("made", stream)``.
+) -> Choice:
+    """What is true in the best plan.
 
     Args:
         found: The trace.
@@ -66,39 +61,41 @@ def minimum_cut(
         copies: What a centred copy of each stream costs.
         compression: What could be compressed; None where nothing is to be.
     """
-    graph = nx.DiGraph()
-    graph.add_nodes_from(("source", "sink"))
+    cut = Implications()
     for norm, gain in gains.items():
         if gain <= 0:
             continue
-        graph.add_edge("source", ("converts", norm), capacity=round(gain * _SCALE))
+        cut.gain(NormState.CONVERTS.of(norm), gain)
         if norm.stream not in found.centred:
-            graph.add_edge(("converts", norm), ("at_hand", norm.stream))
+            cut.imply(NormState.CONVERTS.of(norm), StreamState.AT_HAND.of(norm.stream))
     for stream, facts in found.streams.items():
-        made, at_hand, moves = ("made", stream), ("at_hand", stream), ("moves", stream)
-        graph.add_edge(made, at_hand)
-        graph.add_edge(made, moves)
-        _add_edge(graph, at_hand, made, copies[stream])
+        made, at_hand, moves = (
+            StreamState.MADE.of(stream),
+            StreamState.AT_HAND.of(stream),
+            StreamState.MOVES.of(stream),
+        )
+        cut.imply(made, at_hand)
+        cut.imply(made, moves)
+        cut.charge(at_hand, copies[stream], unless=made)
         if facts.source:
-            graph.add_edge(made, "sink")
+            cut.forbid(made)
         if facts.constant and facts.source:
-            graph.add_edge(at_hand, "sink")
+            cut.forbid(at_hand)
         if facts.raw_readers:
-            graph.add_edge(moves, "sink")
+            cut.forbid(moves)
         for operand in facts.operands:
             if operand not in found.centred:
-                graph.add_edge(made, ("at_hand", operand))
+                cut.imply(made, StreamState.AT_HAND.of(operand))
         for other in (*facts.carriers, *facts.siblings):
             if other not in found.centred:
-                graph.add_edge(moves, ("moves", other))
+                cut.imply(moves, StreamState.MOVES.of(other))
     if compression is not None:
-        _compress(graph, found, gains, copies, compression)
-    _, (chosen, _) = nx.minimum_cut(graph, "source", "sink")
-    return set(_reachable(graph, chosen))
+        _compress(cut, found, gains, copies, compression)
+    return cut.best()
 
 
 def _compress(
-    graph: nx.DiGraph,
+    cut: Implications,
     found: Trace,
     gains: dict[Norm, float],
     copies: dict[Stream, float],
@@ -107,61 +104,56 @@ def _compress(
     """Add the variables of compression."""
     compressing = {norm for norm, gain in compression.gains.items() if gain > 0 and gains[norm] > 0}
     for norm in compressing:
-        capacity = round(compression.gains[norm] * _SCALE)
-        graph.add_edge("source", ("compresses", norm), capacity=capacity)
-        graph.add_edge(("compresses", norm), ("converts", norm))
-        graph.add_edge(("compresses", norm), ("encoded", norm.stream))
+        cut.gain(NormState.COMPRESSES.of(norm), compression.gains[norm])
+        cut.imply(NormState.COMPRESSES.of(norm), NormState.CONVERTS.of(norm))
+        cut.imply(NormState.COMPRESSES.of(norm), StreamState.ENCODED.of(norm.stream))
     for stream in found.centred:
-        _add_edge(graph, ("encoded", stream), "sink", compression.encoding[stream])
+        cut.charge(StreamState.ENCODED.of(stream), compression.encoding[stream])
     for stream, facts in found.streams.items():
         if facts.constant:
-            graph.add_edge(("encoded", stream), ("at_hand", stream))
-            by_one, by_all = ("compressed_by_one", stream), ("compressed_by_all", stream)
-            _add_edge(graph, by_one, by_all, copies[stream])
-            for other in facts.carriers:
-                if other in found.streams:
-                    graph.add_edge(("compressed", other), by_one)
-                graph.add_edge(by_all, ("compressed", other) if other in found.streams else "sink")
+            _compress_constant(cut, found, stream, copies[stream])
             continue
-        compressed, encoded = ("compressed", stream), ("encoded", stream)
-        unread = ("unread", stream)
-        graph.add_edge(encoded, ("at_hand", stream))
-        graph.add_edge(compressed, ("made", stream))
-        graph.add_edge(compressed, encoded)
-        _add_edge(graph, encoded, compressed, compression.encoding[stream])
-        _add_edge(graph, compressed, unread, compression.decoding[stream])
+        compressed, encoded = (
+            StreamState.COMPRESSED.of(stream),
+            StreamState.ENCODED.of(stream),
+        )
+        unread = StreamState.UNREAD.of(stream)
+        cut.imply(encoded, StreamState.AT_HAND.of(stream))
+        cut.imply(compressed, StreamState.MADE.of(stream))
+        cut.imply(compressed, encoded)
+        cut.charge(encoded, compression.encoding[stream], unless=compressed)
+        cut.charge(compressed, compression.decoding[stream], unless=unread)
         if stream in compression.stream_obstacles:
-            graph.add_edge(compressed, "sink")
+            cut.forbid(compressed)
         for operand in facts.operands:
             if operand not in found.streams or not found.streams[operand].constant:
-                graph.add_edge(compressed, ("encoded", operand))
+                cut.imply(compressed, StreamState.ENCODED.of(operand))
         for other in facts.siblings:
-            graph.add_edge(compressed, ("compressed", other))
+            cut.imply(compressed, StreamState.COMPRESSED.of(other))
         for other in facts.carriers:
-            target = ("compressed", other) if other in found.streams else "sink"
-            graph.add_edge(unread, target)
+            if other in found.streams:
+                cut.imply(unread, StreamState.COMPRESSED.of(other))
+            else:
+                cut.forbid(unread)
         if compression.whole_readers[stream]:
-            graph.add_edge(unread, "sink")
+            cut.forbid(unread)
     for norm in found.norms:
-        reads_whole = norm not in compressing
-        graph.add_edge(("unread", norm.stream), "sink" if reads_whole else ("compresses", norm))
+        if norm in compressing:
+            cut.imply(StreamState.UNREAD.of(norm.stream), NormState.COMPRESSES.of(norm))
+        else:
+            cut.forbid(StreamState.UNREAD.of(norm.stream))
 
 
-def _add_edge(graph: nx.DiGraph, start: object, end: object, price: float) -> None:
-    if price == float("inf"):
-        graph.add_edge(start, end)
-    else:
-        graph.add_edge(start, end, capacity=max(1, round(price * _SCALE)))
-
-
-def _reachable(graph: nx.DiGraph, chosen: set[object]) -> set[object]:
-    """The source side without what no norm asks for."""
-    asked = ("converts", "compresses")
-    wanted: set[object] = {node for node in chosen if isinstance(node, tuple) and node[0] in asked}
-    queue = deque(wanted)
-    while queue:
-        for node in graph.successors(queue.popleft()):
-            if node in chosen and node not in wanted:
-                wanted.add(node)
-                queue.append(node)
-    return wanted
+def _compress_constant(cut: Implications, found: Trace, stream: Stream, copy: float) -> None:
+    by_one, by_all = (
+        StreamState.COMPRESSED_BY_ONE.of(stream),
+        StreamState.COMPRESSED_BY_ALL.of(stream),
+    )
+    cut.imply(StreamState.ENCODED.of(stream), StreamState.AT_HAND.of(stream))
+    cut.charge(by_one, copy, unless=by_all)
+    for other in found.streams[stream].carriers:
+        if other in found.streams:
+            cut.imply(StreamState.COMPRESSED.of(other), by_one)
+            cut.imply(by_all, StreamState.COMPRESSED.of(other))
+        else:
+            cut.forbid(by_all)

@@ -7,19 +7,21 @@ stays.
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
 
 import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
 from graphopt.passes.planning.compression import Compression, compression, weight_copies
-from graphopt.passes.planning.costs import Costs, RowCounts, provider_costs
+from graphopt.passes.planning.costs import RowCounts, provider_costs
 from graphopt.passes.planning.cut import minimum_cut
+from graphopt.passes.planning.prices import Prices, constant_bytes, prices_of
+from graphopt.passes.planning.reasons import why_kept, why_uncompressed
 from graphopt.passes.planning.upstream import Upstream
+from graphopt.passes.planning.variables import Choice, NormState, StreamState
 from graphopt.passes.streams import affine, trace
 from graphopt.passes.streams.affine import Affine
-from graphopt.passes.streams.trace import Norm, StreamFacts, Trace
+from graphopt.passes.streams.trace import Norm, Trace
 
 __all__ = ["Plan", "make_plan"]
 
@@ -64,14 +66,6 @@ class Plan:
     uncompressed: dict[Norm, str] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Prices:
-    """Gains and costs in nanoseconds."""
-
-    gains: dict[Norm, float]
-    copies: dict[Stream, float]
-
-
 def make_plan(
     model: ir.Model,
     provider: str = "cpu",
@@ -93,9 +87,9 @@ def make_plan(
     costs = provider_costs(provider)
     rows = RowCounts(model)
     rate = costs.nanoseconds_per_byte
-    limit = None if max_growth is None else max_growth * _constant_bytes(model)
+    limit = None if max_growth is None else max_growth * _all_constant_bytes(model)
     while True:
-        prices = _prices(found, affines, costs, rows, rate)
+        prices = prices_of(found, affines, costs, rows, rate)
         squeezed = None if basis is None else compression(model, found, affines, costs, rows, rate)
         chosen = minimum_cut(found, prices.gains, prices.copies, squeezed)
         plan = _read_off(found, affines, prices, chosen)
@@ -105,8 +99,8 @@ def make_plan(
         if misread:
             affines.update(misread)
             continue
-        copied = sum(_bytes(stream) for stream in plan.recentred if _is_constant(stream))
-        copied += sum(_bytes(stream) for stream in plan.twofold)
+        copied = sum(constant_bytes(stream) for stream in plan.recentred)
+        copied += sum(constant_bytes(stream) for stream in plan.twofold)
         copied += sum(copy.nbytes for copy in weight_copies(plan.compressed_norms, affines))
         if limit is None or copied <= limit:
             return plan
@@ -132,12 +126,7 @@ def _misread_betas(plan: Plan) -> dict[Norm, Affine]:
     return found
 
 
-def _has_two_forms(stream: Stream, chosen: set[object]) -> bool:
-    """True for a constant that is compressed for some of its uses only."""
-    return ("compressed_by_one", stream) in chosen and ("compressed_by_all", stream) not in chosen
-
-
-def _constant_bytes(model: ir.Model) -> int:
+def _all_constant_bytes(model: ir.Model) -> int:
     return sum(
         value.const_value.nbytes
         for value in model.graph.initializers.values()
@@ -149,46 +138,17 @@ def _is_constant(stream: Stream) -> bool:
     return constants.constant_tensor(stream.value) is not None
 
 
-def _bytes(stream: Stream) -> int:
-    tensor = constants.constant_tensor(stream.value)
-    return 0 if tensor is None else tensor.nbytes
-
-
-def _prices(
-    found: Trace, affines: dict[Norm, Affine], costs: Costs, rows: RowCounts, rate: float
-) -> _Prices:
-    gains = {}
-    for norm, part in affines.items():
-        elements = rows.elements(norm.stream)
-        gain = elements * (costs.layer_norm - costs.rms_norm)
-        if part.beta == "stays":
-            gain -= elements * costs.add + costs.launch
-        elif part.beta == "folds" and part.added:
-            gain -= elements * costs.add * part.added / norm.stream.axis.size + costs.launch
-        gains[norm] = gain
-    copies = {}
-    for stream, facts in found.streams.items():
-        if facts.constant:
-            copies[stream] = rate * _bytes(stream) + 1.0
-        elif stream.is_whole:
-            copies[stream] = costs.recentring * rows.elements(stream) + 2 * costs.launch + 1.0
-        else:
-            copies[stream] = float("inf")
-    return _Prices(gains, copies)
-
-
-def _read_off(
-    found: Trace, affines: dict[Norm, Affine], prices: _Prices, chosen: set[object]
-) -> Plan:
-    converted = tuple(norm for norm in found.norms if ("converts", norm) in chosen)
-    made = frozenset(s for s in found.streams if ("made", s) in chosen)
-    recentred = frozenset(s for s in found.streams if ("at_hand", s) in chosen and s not in made)
+def _read_off(found: Trace, affines: dict[Norm, Affine], prices: Prices, chosen: Choice) -> Plan:
+    converts = chosen.norms(NormState.CONVERTS)
+    converted = tuple(norm for norm in found.norms if norm in converts)
+    made = chosen.streams(StreamState.MADE)
+    recentred = chosen.streams(StreamState.AT_HAND) - made
     ends = Upstream(found, made)
     inserted = [s for s, facts in found.streams.items() if s in recentred and not facts.constant]
     kept = dict(found.refused)
     for norm in found.norms:
-        if ("converts", norm) not in chosen:
-            kept[norm.node] = _reason(found, prices, norm)
+        if norm not in converts:
+            kept[norm.node] = why_kept(found, prices, norm)
     return Plan(
         trace=found,
         converted=converted,
@@ -203,80 +163,29 @@ def _read_off(
     )
 
 
-def _compressed(plan: Plan, basis: str | None, squeezed: Compression, chosen: set[object]) -> Plan:
+def _compressed(plan: Plan, basis: str | None, squeezed: Compression, chosen: Choice) -> Plan:
     """``plan`` with what it compresses."""
     found = plan.trace
-    norms = frozenset(norm for norm in plan.converted if ("compresses", norm) in chosen)
-    streams = frozenset(s for s in found.streams if ("compressed", s) in chosen)
+    norms = chosen.norms(NormState.COMPRESSES)
+    streams = chosen.streams(StreamState.COMPRESSED)
+    twofold = chosen.streams(StreamState.COMPRESSED_BY_ONE) - chosen.streams(
+        StreamState.COMPRESSED_BY_ALL
+    )
+    at_hand = chosen.streams(StreamState.ENCODED) - streams
+    read_whole = streams - chosen.streams(StreamState.UNREAD)
     ordered = (*found.streams, *sorted(found.centred, key=str))  # a set has no order of its own
     runtime = [stream for stream in ordered if not _is_constant(stream)]
-    encoded = [s for s in runtime if ("encoded", s) in chosen and s not in streams]
-    decoded = [s for s in found.streams if s in streams and ("unread", s) not in chosen]
     return dataclasses.replace(
         plan,
         basis=basis,
         compressed=streams,
         compressed_norms=norms,
-        encoded={s: squeezed.encoding[s] for s in encoded},
-        decoded={s: squeezed.decoding[s] for s in decoded},
-        twofold=tuple(s for s in found.streams if _has_two_forms(s, chosen)),
+        encoded={s: squeezed.encoding[s] for s in runtime if s in at_hand},
+        decoded={s: squeezed.decoding[s] for s in found.streams if s in read_whole},
+        twofold=tuple(stream for stream in found.streams if stream in twofold),
         uncompressed={
-            norm: _why_whole(found, squeezed, norm) for norm in plan.converted if norm not in norms
+            norm: why_uncompressed(found, squeezed, norm)
+            for norm in plan.converted
+            if norm not in norms
         },
     )
-
-
-def _why_whole(found: Trace, squeezed: Compression, norm: Norm) -> str:
-    """The nearest obstacle to compressing what ``norm`` reads."""
-    if norm in squeezed.norm_obstacles:
-        return squeezed.norm_obstacles[norm]
-    if squeezed.gains[norm] <= 0:
-        return "the copies of its readers' weights would cost more than it gains"
-    seen, queue = {norm.stream}, deque([norm.stream])
-    while queue:
-        stream = queue.popleft()
-        facts = found.streams.get(stream)
-        if facts is None or facts.constant:
-            continue
-        if stream in squeezed.stream_obstacles:
-            return squeezed.stream_obstacles[stream]
-        if squeezed.whole_readers[stream]:
-            return f"{squeezed.whole_readers[stream][0]} reads {stream.value.name} whole"
-        following = (*facts.operands, *facts.siblings, *facts.carriers)
-        queue.extend(other for other in following if other not in seen)
-        seen.update(following)
-    return "an encoder, a decoder or a copy would cost more than it gains"
-
-
-def _reason(found: Trace, prices: _Prices, norm: Norm) -> str:
-    """The nearest raw reader or source that keeps ``norm``, following what it would imply."""
-    if prices.gains[norm] <= 0:
-        return "converting it would not pay"
-    start = (norm.stream, True)
-    seen, queue = {start}, deque([start])
-    while queue:
-        stream, computed = queue.popleft()
-        facts = found.streams.get(stream)
-        if facts is None:
-            continue
-        blocked = _blocked(facts, computed)
-        if blocked:
-            return blocked
-        operands = facts.operands if computed else ()
-        following = [(other, True) for other in operands]
-        following += [(other, False) for other in (*facts.siblings, *facts.carriers)]
-        queue.extend(entry for entry in following if entry not in seen)
-        seen.update(following)
-    return "recentring its input would cost more than it gains"
-
-
-def _blocked(facts: StreamFacts, computed: bool) -> str:
-    """Why the stream cannot be computed centred, or cannot move with what it carries."""
-    name = facts.stream.value.name
-    if facts.constant and not facts.source:
-        return ""
-    if facts.source and computed:
-        return f"{facts.source}: {name} cannot be computed centred"
-    if facts.raw_readers:
-        return f"{facts.raw_readers[0]} reads {name} raw"
-    return ""

@@ -1,0 +1,56 @@
+"""What a plan weighs: the gain of each norm, and the cost of a centred copy of each stream."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from graphopt.passes.graph import constants
+from graphopt.passes.graph.axes import Stream
+from graphopt.passes.planning.costs import Costs, RowCounts
+from graphopt.passes.streams.affine import Affine
+from graphopt.passes.streams.trace import Norm, Trace
+
+__all__ = ["Prices", "constant_bytes", "prices_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prices:
+    """Gains and costs in nanoseconds.
+
+    Attributes:
+        gains: What converting each norm is worth.
+        copies: What a centred copy of each stream costs.
+    """
+
+    gains: dict[Norm, float]
+    copies: dict[Stream, float]
+
+
+def prices_of(
+    found: Trace, affines: dict[Norm, Affine], costs: Costs, rows: RowCounts, rate: float
+) -> Prices:
+    """The prices on a provider, where a copied byte of a constant costs ``rate`` nanoseconds."""
+    gains = {}
+    for norm, part in affines.items():
+        elements = rows.elements(norm.stream)
+        gain = elements * (costs.layer_norm - costs.rms_norm)
+        if part.beta == "stays":
+            gain -= elements * costs.add + costs.launch
+        elif part.beta == "folds" and part.added:
+            gain -= elements * costs.add * part.added / norm.stream.axis.size + costs.launch
+        gains[norm] = gain
+    copies = {}
+    for stream, facts in found.streams.items():
+        if facts.constant:
+            copies[stream] = rate * constant_bytes(stream) + 1.0
+        elif stream.is_whole:
+            copies[stream] = costs.recentring * rows.elements(stream) + 2 * costs.launch + 1.0
+        else:
+            copies[stream] = float("inf")
+    return Prices(gains, copies)
+
+
+def constant_bytes(stream: Stream) -> int:
+    """The size of a constant; 0 for any other stream."""
+    tensor = constants.constant_tensor(stream.value)
+    return 0 if tensor is None else tensor.nbytes
