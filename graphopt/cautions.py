@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PlanSummary
-from graphopt.passes.targets import provider_named
+from graphopt.passes.targets import operator_set_named, provider_named
 
 
 def cautions(model: ir.Model, options: Options, plan: PlanSummary) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def cautions(model: ir.Model, options: Options, plan: PlanSummary) -> tuple[str,
 
 def _cautions(weights: set[ir.DataType], options: Options, plan: PlanSummary) -> Iterator[str]:
     if plan.compressed and options.basis == "drop":
-        where = "" if options.ops == "custom" else " (ops custom)"
+        where = "" if operator_set_named(options.ops).has_kernels else " (ops custom)"
         yield (
             f"basis drop: graphopt's native kernels{where} are fast at CRMSNorms; ONNX Runtime by "
             "itself is as slow as at LayerNorms, on few rows slower (basis orthonormal needs no "

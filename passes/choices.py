@@ -9,7 +9,7 @@ import dataclasses
 from typing import Generic, TypeVar
 
 from graphopt.errors import UsageError
-from graphopt.passes.targets import OPERATOR_SETS, PROVIDERS
+from graphopt.passes.targets import CPU, OPERATOR_SETS, PROVIDERS
 
 __all__ = ["BASIS", "MAX_GROWTH", "OPS", "PROVIDER", "SKIP", "VARIANT", "Choice"]
 
@@ -61,7 +61,7 @@ OPS = Choice(
     tuple(OPERATOR_SETS),
 )
 PROVIDER = Choice(
-    "provider", "Execution provider that the result is lowered for.", "cpu", tuple(PROVIDERS)
+    "provider", "Execution provider that the result is lowered for.", CPU.name, tuple(PROVIDERS)
 )
 MAX_GROWTH: Choice[float | None] = Choice(
     "max_growth", "Largest bytes of copied weights, as a share of all weights.", None

@@ -9,6 +9,7 @@ from typing import TypeVar
 from graphopt.errors import UsageError
 
 __all__ = [
+    "CPU",
     "OPERATOR_SETS",
     "PROVIDERS",
     "Costs",
@@ -82,12 +83,14 @@ class OperatorSet:
         meaning: Whose operators, for the help.
         runs_anywhere: Any ONNX Runtime that reads the opset runs the result on the CPU. Where not,
             a result for another provider may have operators that the CPU has no kernel for.
+        has_kernels: graphopt's native kernels take over, where they are registered.
         simplified_norms: RMSNorms become the SimplifiedLayerNormalization of ONNX Runtime.
     """
 
     name: str
     meaning: str
     runs_anywhere: bool
+    has_kernels: bool
     simplified_norms: bool
 
 
@@ -122,6 +125,9 @@ PROVIDERS: Mapping[str, Provider] = {
     )
 }
 
+CPU = PROVIDERS["cpu"]
+"""Where every result is verified first, and what a runtime falls back to."""
+
 OPERATOR_SETS: Mapping[str, OperatorSet] = {
     row.name: row
     for row in (
@@ -129,11 +135,22 @@ OPERATOR_SETS: Mapping[str, OperatorSet] = {
             name="custom",
             meaning="graphopt's own too, which have bodies in ONNX's and native kernels",
             runs_anywhere=True,
+            has_kernels=True,
             simplified_norms=False,
         ),
-        OperatorSet("standard", "ONNX's alone", runs_anywhere=True, simplified_norms=False),
         OperatorSet(
-            "ort", "ONNX Runtime's own too, by provider", runs_anywhere=False, simplified_norms=True
+            name="standard",
+            meaning="ONNX's alone",
+            runs_anywhere=True,
+            has_kernels=False,
+            simplified_norms=False,
+        ),
+        OperatorSet(
+            name="ort",
+            meaning="ONNX Runtime's own too, by provider",
+            runs_anywhere=False,
+            has_kernels=False,
+            simplified_norms=True,
         ),
     )
 }

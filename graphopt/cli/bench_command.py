@@ -31,7 +31,7 @@ _settings_options = gathered(
     ),
     click.option(
         "--threads",
-        type=to_integers,
+        callback=parsed(to_integers),
         default="1",
         show_default=True,
         metavar="N[,N...]",
@@ -48,7 +48,7 @@ _settings_options = gathered(
     click.option(
         "--batch",
         "batches",
-        type=to_integers,
+        callback=parsed(to_integers),
         default="",
         metavar="N[,N...]",
         help="Batch sizes. [default: 1]",
@@ -56,7 +56,7 @@ _settings_options = gathered(
     click.option(
         "--seq",
         "lengths",
-        type=to_integers,
+        callback=parsed(to_integers),
         default="",
         metavar="N[,N...]",
         help="Sequence lengths.",

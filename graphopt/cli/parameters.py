@@ -13,6 +13,7 @@ __all__ = [
 ]
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
+Text = TypeVar("Text")
 Value = TypeVar("Value")
 
 
@@ -124,10 +126,10 @@ def input_option() -> Decorator:
 
 
 def parsed(
-    parse: Callable[[Sequence[str]], Value],
-) -> Callable[[click.Context, click.Parameter, Sequence[str]], Value]:
-    """A callback that gives an option the value of its texts."""
-    return lambda context, parameter, texts: parse(texts)
+    parse: Callable[[Text], Value],
+) -> Callable[[click.Context, click.Parameter, Text], Value]:
+    """A callback that gives an option the value of its text, or of its texts."""
+    return lambda context, parameter, text: parse(text)
 
 
 def gathered(parameter: str, make: Callable[..., object], *options: Decorator) -> Decorator:
@@ -135,9 +137,11 @@ def gathered(parameter: str, make: Callable[..., object], *options: Decorator) -
 
     Args:
         parameter: The command's parameter for it.
-        make: Makes it of the options, by name.
+        make: Makes it; its parameters have the names of the options.
         options: The options, in the order of the help.
     """
+
+    names = tuple(inspect.signature(make).parameters)
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -145,12 +149,9 @@ def gathered(parameter: str, make: Callable[..., object], *options: Decorator) -
             given = {name: values.pop(name) for name in names}
             command(**{**values, parameter: make(**given)})
 
-        before = len(getattr(called, "__click_params__", ()))
         wrapped: Command = called
         for option in reversed(options):
             wrapped = option(wrapped)
-        added: Sequence[click.Parameter] = getattr(wrapped, "__click_params__", ())[before:]
-        names = [str(option.name) for option in added]
         return wrapped
 
     return decorate

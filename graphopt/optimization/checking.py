@@ -12,8 +12,7 @@ from typing import Any
 from graphopt import verification
 from graphopt.errors import EnvironmentFailure, VerificationFailed
 from graphopt.options import Check
-from graphopt.passes.choices import PROVIDER
-from graphopt.passes.targets import operator_set_named, provider_named
+from graphopt.passes.targets import CPU, operator_set_named, provider_named
 from graphopt.reporting import Report
 from graphopt.runtime.library import find_library
 from graphopt.verification import Verification
@@ -43,7 +42,7 @@ class _Place:
     """
 
     field: str
-    provider: str = PROVIDER.default
+    provider: str = CPU.name
     library: Path | None = None
     may_lack_kernels: bool = False
 
@@ -53,7 +52,7 @@ def _places(report: Report) -> Iterator[_Place]:
     target, has_kernels = provider_named(report.provider), report.has_custom_operators
     runs_here = not target.is_device or operator_set_named(report.ops).runs_anywhere
     yield _Place("verification", may_lack_kernels=not runs_here)
-    if has_kernels and (library := find_library(PROVIDER.default)):
+    if has_kernels and (library := find_library(CPU.name)):
         yield _Place("verification_with_kernels", library=library)
     if target.is_device:
         library = find_library(target.name) if has_kernels else None
@@ -67,7 +66,7 @@ def verified(report: Report, base: Path, candidate: Path, check: Check) -> Repor
         OutputRejected: The candidate failed one.
     """
     for place in _places(report):
-        on_cpu = place.provider == PROVIDER.default
+        on_cpu = place.provider == CPU.name
         if on_cpu and report.verification and report.verification.status != "passed":
             continue  # what does not run as it is does not with kernels
         try:

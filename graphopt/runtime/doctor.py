@@ -20,13 +20,12 @@ import numpy as np
 
 from graphopt.errors import EnvironmentFailure
 from graphopt.native import build
-from graphopt.passes.targets import PROVIDERS
+from graphopt.passes.targets import CPU, PROVIDERS
 from graphopt.runtime.library import instruction_set, library_path
 from graphopt.runtime.sessions import import_onnxruntime, printed_reason
 
 Status = Literal["ok", "note", "problem"]
 
-_CPU = PROVIDERS["cpu"].runtime
 # Either of them is ONNX Runtime. Installed together they overwrite each other's files.
 _DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
 
@@ -146,7 +145,7 @@ def _try(runtime: Any, provider: str, library: Path | None) -> str:
     options.log_severity_level = 4
     x = np.array([[3, 4]], np.float32)
     expected = x / np.sqrt(np.float32(12.5)) if library else x
-    if provider != _CPU:  # or nodes that it does not take would run on the CPU
+    if provider != CPU.runtime:  # or nodes that it does not take would run on the CPU
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     model, said = _model(norm=library is not None), io.StringIO()
     try:

@@ -26,7 +26,7 @@ import numpy as np
 
 from graphopt.errors import EnvironmentFailure, ModelError
 from graphopt.passes.choices import PROVIDER
-from graphopt.passes.targets import PROVIDERS, provider_named
+from graphopt.passes.targets import CPU, provider_named
 
 if TYPE_CHECKING:
     import onnx_ir as ir  # slow to import, and a process that measures one model needs it not
@@ -35,7 +35,6 @@ Optimization = Literal["disable", "basic", "extended", "all"]
 
 _SMALL_BYTES = "4096"
 """Constants below stay inside the optimized graph that a session writes."""
-_CPU = PROVIDERS["cpu"].runtime
 _NO_KERNEL = "NOT_IMPLEMENTED"
 """How ONNX Runtime's message names a missing kernel."""
 
@@ -55,7 +54,7 @@ def ort_version() -> str:
     Raises:
         EnvironmentFailure: It is not installed.
     """
-    return str(import_onnxruntime("cpu").__version__)
+    return str(import_onnxruntime(CPU.name).__version__)
 
 
 def create_session(
@@ -134,8 +133,8 @@ def create_session(
     if library is not None:
         _register(runtime, options, library)
     providers: list[Any] = [(name, dict(provider_options or {}))]
-    if name != _CPU:
-        providers.append(_CPU)
+    if name != CPU.runtime:
+        providers.append(CPU.runtime)
     said = io.StringIO()
     try:
         # Where a provider fails, ONNX Runtime prints why, and tries the CPU instead.

@@ -340,7 +340,7 @@ def test_what_the_cpu_should_run_and_does_not_is_rejected(
 ) -> None:
     only_the_cpu(monkeypatch)
     with_an_operator_of_cuda(monkeypatch)
-    with pytest.raises(graphopt.OutputRejected, match="the candidate does not run: .*BiasAdd"):
+    with pytest.raises(graphopt.OutputRejected, match=r"the candidate does not run: .*BiasAdd"):
         graphopt.optimize(model, **target)
 
 
