@@ -25,7 +25,7 @@ from pathlib import Path
 from paper_study import BYTES, LENGTHS, Study
 from paper_variants import SIZES
 
-from graphopt.options import BASES, OPERATOR_SETS, PROVIDERS
+from graphopt.passes.choices import BASIS, OPS, PROVIDER
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batches", type=numbers, help="default: the paper's")
     parser.add_argument("--lengths", type=numbers, default=LENGTHS, help="tokens of a GPT's item")
     parser.add_argument("--dtypes", type=names(BYTES), help="default: both, float16 not on the CPU")
-    parser.add_argument("--providers", type=names(PROVIDERS), default=list(PROVIDERS))
+    parser.add_argument("--providers", type=names(PROVIDER.values), default=list(PROVIDER.values))
     parser.add_argument("--threads", type=int, default=1, help="0: one for each core")
-    parser.add_argument("--ops", choices=OPERATOR_SETS, default="custom")
-    parser.add_argument("--basis", choices=BASES, default="orthonormal")
+    parser.add_argument("--ops", choices=OPS.values, default=OPS.default)
+    parser.add_argument("--basis", choices=BASIS.values, default=BASIS.default)
     parser.add_argument("--no-library", dest="library", action="store_false")
     parser.add_argument("--duration", type=float, default=60.0, help="seconds for each point")
     parser.add_argument("--limit", type=float, default=1200.0, help="longest seconds for a point")

@@ -38,7 +38,7 @@ from graphopt.files.loading import load
 from graphopt.inputs import generate_inputs
 from graphopt.models import export
 from graphopt.passes import pipeline
-from graphopt.passes.planning.plan import make_plan
+from graphopt.passes.make_plan import MakePlan
 from graphopt.runtime.sessions import create_session
 
 BATCH = 64
@@ -85,12 +85,14 @@ def make_variants(model: ir.Model) -> dict[str, Variant]:
 def recentred(model: ir.Model) -> ir.Model:
     """A copy of ``model`` that has gone through the pipeline without the conversion of norms."""
     copy, plan = model.clone(), None
-    options = pipeline.Options(skip=frozenset({"fold-affine"}))
+    options = pipeline.Options(ops="standard", skip=frozenset({"fold-affine"}))
     for step in pipeline.steps(options):
-        if step.name == "recentre":
-            plan = make_plan(copy, fold_affine=False)
-        if step.name != "convert-norms":
-            step.build(options, plan)(copy)
+        if step.name == "convert-norms":
+            continue
+        made = step.build(options, plan)
+        made(copy)
+        if isinstance(made, MakePlan):
+            plan = made.plan
     return copy
 
 

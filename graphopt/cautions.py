@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PlanSummary
+from graphopt.passes.targets import operator_set_named, provider_named
 
 
 def cautions(model: ir.Model, options: Options, plan: PlanSummary) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ def cautions(model: ir.Model, options: Options, plan: PlanSummary) -> tuple[str,
 
 def _cautions(weights: set[ir.DataType], options: Options, plan: PlanSummary) -> Iterator[str]:
     if plan.compressed and options.basis == "drop":
-        where = "" if options.ops == "custom" else " (ops custom)"
+        where = "" if operator_set_named(options.ops).has_kernels else " (ops custom)"
         yield (
             f"basis drop: graphopt's native kernels{where} are fast at CRMSNorms; ONNX Runtime by "
             "itself is as slow as at LayerNorms, on few rows slower (basis orthonormal needs no "
@@ -41,7 +42,8 @@ def _cautions(weights: set[ir.DataType], options: Options, plan: PlanSummary) ->
                 "basis drop in float16: expect 2 to 6 times the rounding error of the input (the "
                 "basis orthonormal has 1 to 3 times)"
             )
-    if plan.converted and ir.DataType.BFLOAT16 in weights and options.provider == "cpu":
+    on_cpu = not provider_named(options.provider).is_device
+    if plan.converted and ir.DataType.BFLOAT16 in weights and on_cpu:
         yield (
             "bfloat16: ONNX Runtime has no bfloat16 arithmetic on the CPU, where norms need "
             "graphopt's native kernels, and so the operators custom"

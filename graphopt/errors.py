@@ -20,7 +20,7 @@ class GraphoptError(Exception):
     exit_code = 2
 
 
-class UsageError(GraphoptError):
+class UsageError(GraphoptError, ValueError):
     """An option or argument that cannot be used as given."""
 
 

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from graphopt.json_values import fields_of, to_json
+from graphopt.passes.targets import provider_named
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -90,11 +91,13 @@ class Report:
         provider: Execution provider that the output is lowered for.
         plan: Every norm with its decision, the recentrings, and the weights held twice.
         passes: What each pass did, in order.
-        verification: Result of the check, or None where it was not asked for.
+        verification: Result of the check on the CPU, or None where it was not asked for. A result
+            for another provider that the CPU cannot run is unverified here.
         verification_with_kernels: The same with the native kernels registered, or None where it was
             not asked for, the output has none of their operators, or they were not built.
         verification_on_cuda: The same on CUDA, with the kernels for it where they were built, or
             None where it was not asked for or the output is for the CPU.
+        has_custom_operators: True where the output has operators of the domain graphopt.
         cautions: Sentences on what the output is worse at than one may expect.
         speedup: Latencies beside the input's, or None where they were not asked for.
         environment: Versions of Python and of the packages that had a part.
@@ -112,15 +115,21 @@ class Report:
     verification: Verification | None
     verification_with_kernels: Verification | None
     verification_on_cuda: Verification | None
+    has_custom_operators: bool
     cautions: tuple[str, ...]
     speedup: Speedup | None
     environment: Mapping[str, str]
     seconds: Mapping[str, float]
 
     @property
-    def has_custom_operators(self) -> bool:
-        """True where the output has operators of the domain graphopt."""
-        return any(step.name == "lower-custom-norms" and step.changed for step in self.passes)
+    def doubt(self) -> str:
+        """Why the output is not known to be right on what it was made for; "" where it is."""
+        target = provider_named(self.provider)
+        checked: Verification | None = getattr(self, target.checked_as)
+        if checked is not None and checked.status == "passed":
+            return ""
+        where = f" on {target.title}" if target.is_device else ""
+        return f"could not be verified{where}: {checked.reason if checked else ''}"
 
     def to_json(self) -> str:
         """The report as JSON text; numbers that JSON has not (NaN, infinity) are strings."""

@@ -11,6 +11,7 @@ from graphopt.passes.norms import decomposed_norms, original_spelling
 from graphopt.passes.norms.canonical import canonical_node
 from graphopt.passes.norms.original_spelling import NAME, ORIGINAL, SPELLING
 from graphopt.passes.norms.recognition import feature_count, unsupported_reason
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["CanonicalizeNorms"]
 
@@ -18,7 +19,7 @@ _DEFAULT_EPSILON = float(np.float32(1e-5))
 """What the operator's float attribute holds where it is left out, to the last digit."""
 
 
-class CanonicalizeNorms(ir.passes.InPlacePass):
+class CanonicalizeNorms(Rewrite):
     """Rewrite every LayerNorm over the last axis to ``LayerNormalization(x, scale[d], bias[d]?)``.
 
     The attributes axis (non-negative where the rank is known), epsilon and stash_type are explicit;
@@ -41,6 +42,8 @@ class CanonicalizeNorms(ir.passes.InPlacePass):
     5. The main graph and every nested graph. Shapes must have been inferred: the last axis is told
        by the rank, and d must be static.
     """
+
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrite in place; ``record`` counts the norms by spelling."""

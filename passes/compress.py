@@ -17,6 +17,7 @@ from graphopt.passes.graph.naming import Names
 from graphopt.passes.graph.shapes import resize
 from graphopt.passes.planning.compression import readers_by_weight
 from graphopt.passes.planning.plan import Plan
+from graphopt.passes.rewrite import PlannedRewrite
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.affine import BIASED
 from graphopt.passes.streams.roles import Carries
@@ -26,7 +27,7 @@ __all__ = ["Compress"]
 Use = tuple[ir.Node, int]
 
 
-class Compress(ir.passes.InPlacePass):
+class Compress(PlannedRewrite):
     """A centred value of d features becomes d - 1 numbers (arXiv 2305.14858, section 3.2).
 
     1. What writes a compressed stream is encoded, W becomes W E^T: weights, biases, tables and
@@ -41,9 +42,12 @@ class Compress(ir.passes.InPlacePass):
         plan: The plan; recentring and affine folding have been applied.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.record: dict[str, int] = {}
+    @property
+    def after(self) -> tuple[str, ...]:
+        """What must have been applied: a norm that is compressed has no beta any more."""
+        compressed = self.plan.compressed_norms
+        folds = any(self.plan.affine[norm].beta == "folds" for norm in compressed)
+        return ("Recentre", "FoldAffine") if folds else ("Recentre",)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Apply the plan to ``model``."""

@@ -7,12 +7,13 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.planning.plan import Plan
+from graphopt.passes.rewrite import PlannedRewrite
 from graphopt.passes.streams.trace import Norm
 
 __all__ = ["ConvertNorms"]
 
 
-class ConvertNorms(ir.passes.InPlacePass):
+class ConvertNorms(PlannedRewrite):
     """LN(x) = RMS(C x) + beta (arXiv 2305.14858, section 3): where x = C x, LN becomes RMSNorm.
 
     Emits the internal node RMSNormalization(x, gamma) with axis, epsilon and stash_type, whatever
@@ -24,9 +25,13 @@ class ConvertNorms(ir.passes.InPlacePass):
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+        super().__init__(plan)
         self.crms = plan.compressed_norms if plan.basis == "drop" else frozenset()
-        self.record: dict[str, int] = {}
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """What must have been applied: a CRMSNorm reads what is compressed already."""
+        return ("Recentre", "Compress") if self.plan.compressed_norms else ("Recentre",)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Convert the norms that the plan converts."""

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.planning.plan import Plan
+from graphopt.passes.rewrite import PlannedRewrite
 from graphopt.passes.streams.affine import BIASED, Affine, contracted_beta
 from graphopt.passes.streams.linear_readers import LinearReader
 from graphopt.passes.streams.trace import Norm
@@ -15,7 +16,7 @@ from graphopt.passes.streams.trace import Norm
 __all__ = ["FoldAffine"]
 
 
-class FoldAffine(ir.passes.InPlacePass):
+class FoldAffine(PlannedRewrite):
     """Fold beta, and gamma where that lets twin norms merge, as the plan says.
 
     1. beta goes into the bias of every linear reader as W beta, never as beta / gamma: gamma may be
@@ -30,9 +31,10 @@ class FoldAffine(ir.passes.InPlacePass):
         plan: The plan; recentring has been applied.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.record: dict[str, int] = {}
+    @property
+    def after(self) -> tuple[str, ...]:
+        """What must have been applied: biases are added to weights that are centred already."""
+        return ("Recentre",)
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Fold into ``model``."""

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.algebra import Raw
 from graphopt.passes.streams.roles import Carries, Vanishes
@@ -18,7 +19,7 @@ _MINIMUM_SCALED_HALF = 2.0**-14
 """Smallest normal float16: a smaller weight would lose digits."""
 
 
-class FoldLayerScale(ir.passes.InPlacePass):
+class FoldLayerScale(Rewrite):
     """lambda * (x W + b) becomes x (W diag(lambda)) + lambda * b.
 
     A per-feature scale does not commute with centring, so it goes before anything is recentred.
@@ -30,8 +31,7 @@ class FoldLayerScale(ir.passes.InPlacePass):
        would fall below the smallest normal number.
     """
 
-    def __init__(self) -> None:
-        self.record: dict[str, int] = {}
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Fold every LayerScale of ``model``."""

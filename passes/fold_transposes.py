@@ -7,18 +7,16 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["FoldTransposes"]
 
 
-class FoldTransposes(ir.passes.InPlacePass):
+class FoldTransposes(Rewrite):
     """Transpose(W) of a constant that nobody else reads becomes a constant.
 
     A tied table, which an embedding reads as well, stays: the transposed copy would double it.
     """
-
-    def __init__(self) -> None:
-        self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Fold every transposed weight of ``model``."""

@@ -21,13 +21,14 @@ from graphopt.passes.operators.custom_ops import (
     SKIP_RMS_NORM,
     define_operators,
 )
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["FuseCustomNorms"]
 
 _FUSED = {RMS_NORM: SKIP_RMS_NORM, CRMS_NORM: SKIP_CRMS_NORM}
 
 
-class FuseCustomNorms(ir.passes.InPlacePass):
+class FuseCustomNorms(Rewrite):
     """Add and a norm of the domain graphopt become one node, which reads and writes a row once.
 
     RMSNorm becomes SkipRMSNorm, CRMSNorm SkipCRMSNorm.
@@ -42,8 +43,7 @@ class FuseCustomNorms(ir.passes.InPlacePass):
        :func:`~graphopt.passes.operators.custom_ops.define_operators`).
     """
 
-    def __init__(self) -> None:
-        self.record: dict[str, int] = {}
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Fuse in place; ``record`` counts the fused norms by operator."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from graphopt.passes.norms.skip_norms import fuse_skip_norm, fused_type
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["FuseSkipNorms"]
 
 
-class FuseSkipNorms(ir.passes.InPlacePass):
+class FuseSkipNorms(Rewrite):
     """Add and the norm behind it become SkipLayerNormalization or SkipSimplifiedLayerNormalization.
 
     For the CUDA execution provider of ONNX Runtime only: its CPU kernels are scalar code. The
@@ -23,6 +24,8 @@ class FuseSkipNorms(ir.passes.InPlacePass):
        [B, S, d]); constant gamma [d] and beta [d]; float32, float16 or bfloat16.
     4. Epsilon is always written: the defaults differ from those of the unfused norms.
     """
+
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Fuse in place; ``record`` counts the fused nodes by operator."""

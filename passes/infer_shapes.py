@@ -26,6 +26,7 @@ from graphopt.passes.operators.custom_ops import (
     SKIP_CRMS_NORM,
     SKIP_RMS_NORM,
 )
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["ForgetShapes", "InferShapes"]
 
@@ -36,7 +37,7 @@ _INTEGER_ARITHMETIC = frozenset(
 )
 
 
-class InferShapes(ir.passes.InPlacePass):
+class InferShapes(Rewrite):
     """Symbolic shape inference for every value, com.microsoft operators included.
 
     1. onnx-shape-inference does the work. Where the sizes that Expand, Reshape or ConstantOfShape
@@ -46,9 +47,6 @@ class InferShapes(ir.passes.InPlacePass):
     3. The shape that the file declares for a value is remembered for ForgetShapes; meanwhile a
        dimension whose name is not an expression of identifiers (``batch size``) has another one.
     """
-
-    def __init__(self) -> None:
-        self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Infer in place."""
@@ -71,11 +69,8 @@ class InferShapes(ir.passes.InPlacePass):
         return ir.passes.PassResult(model, modified=True)
 
 
-class ForgetShapes(ir.passes.InPlacePass):
+class ForgetShapes(Rewrite):
     """Give every value the shape that the file declared for it; inferred shapes are not saved."""
-
-    def __init__(self) -> None:
-        self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Forget in place; a value that is new to the model loses its shape, unless it is constant

@@ -16,6 +16,7 @@ from graphopt.passes.operators.custom_ops import (
     RMS_NORM,
     define_operators,
 )
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["LowerCustomNorms"]
 
@@ -23,7 +24,7 @@ _OPERATORS = {"RMSNormalization": RMS_NORM, "CRMSNormalization": CRMS_NORM}
 _TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
 
 
-class LowerCustomNorms(ir.passes.InPlacePass):
+class LowerCustomNorms(Rewrite):
     """RMSNormalization and CRMSNormalization become graphopt.RMSNorm and graphopt.CRMSNorm.
 
     The operators have bodies, for runtimes without kernels for them.
@@ -37,8 +38,7 @@ class LowerCustomNorms(ir.passes.InPlacePass):
     4. What is left, and everything below opset 12, is for LowerNorms.
     """
 
-    def __init__(self) -> None:
-        self.record: dict[str, int] = {}
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Lower in place; ``record`` counts the norms by operator."""

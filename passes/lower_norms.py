@@ -7,14 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
+from graphopt.passes.choices import OPS
 from graphopt.passes.graph.constants import HALF
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.norms.original_spelling import spelling_of
+from graphopt.passes.rewrite import Rewrite
+from graphopt.passes.targets import operator_set_named
 
 __all__ = ["LowerNorms"]
 
 
-class LowerNorms(ir.passes.InPlacePass):
+class LowerNorms(Rewrite):
     """Turn the internal norms into what a runtime accepts.
 
     They are RMSNormalization, CRMSNormalization and the canonical LayerNormalization.
@@ -39,12 +42,14 @@ class LowerNorms(ir.passes.InPlacePass):
     registers in the ONNX domain; onnx.checker does not know it.
 
     Args:
-        ops: ``"standard"`` or ``"ort"``.
+        ops: The operator set; with ``custom`` what LowerCustomNorms left is written in ONNX's.
     """
 
-    def __init__(self, ops: str = "standard") -> None:
-        self.ops = ops
-        self.record: dict[str, int] = {}
+    needs_shapes = True
+
+    def __init__(self, ops: str = OPS.default) -> None:
+        super().__init__()
+        self.simplified = operator_set_named(ops).simplified_norms
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Lower in place; ``record`` counts the norms by what they became."""
@@ -55,7 +60,7 @@ class LowerNorms(ir.passes.InPlacePass):
             for node in list(graph):
                 if node.domain:
                     continue
-                if node.op_type == "RMSNormalization" and self.ops == "ort":
+                if node.op_type == "RMSNormalization" and self.simplified:
                     node.op_type = "SimplifiedLayerNormalization"
                     self.record["SimplifiedLayerNormalization"] += 1
                 elif (

@@ -6,22 +6,20 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph import constants
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["MergeTwins"]
 
 _NORMS = ("RMSNormalization", "CRMSNormalization")
 
 
-class MergeTwins(ir.passes.InPlacePass):
+class MergeTwins(Rewrite):
     """Merge norms of one value with equal gamma, epsilon, axis and stash_type into the first.
 
     RMSNorms with RMSNorms, and CRMSNorms, which have no gamma, with CRMSNorms.
     Parallel-residual blocks (GPT-NeoX) normalize one value twice. Nodes of one graph only: a norm
     in a branch that may not run stays there.
     """
-
-    def __init__(self) -> None:
-        self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Merge twins in every graph of ``model``."""

@@ -8,13 +8,13 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream, dimension, rank
 from graphopt.passes.graph.naming import Names
-from graphopt.passes.planning.plan import Plan
+from graphopt.passes.rewrite import PlannedRewrite
 from graphopt.passes.streams.roles import Carries, Vanishes
 
 __all__ = ["Recentre"]
 
 
-class Recentre(ir.passes.InPlacePass):
+class Recentre(PlannedRewrite):
     """Centre the streams that a plan names.
 
     1. A constant that only centred uses read is recentred in place; one that is read both ways gets
@@ -26,10 +26,6 @@ class Recentre(ir.passes.InPlacePass):
     Args:
         plan: The plan for this very model.
     """
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Apply the plan to ``model``."""

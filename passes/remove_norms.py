@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph.constants import Edit, Scale, constant_tensor
 from graphopt.passes.graph.naming import Names, all_nodes
+from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.streams import algebra
 
 __all__ = ["RemoveNorms", "layer_norms"]
@@ -25,7 +26,7 @@ def layer_norms(model: ir.Model) -> list[ir.Node]:
     ]
 
 
-class RemoveNorms(ir.passes.InPlacePass):
+class RemoveNorms(Rewrite):
     """Lets every LayerNormalization pass its input through. The result computes something else.
 
     1. The readers of a norm read its input instead; gamma and beta are dropped. A graph output
@@ -48,7 +49,6 @@ class RemoveNorms(ir.passes.InPlacePass):
     def __init__(self, factors: Mapping[str, float] | None = None) -> None:
         super().__init__()
         self.factors = dict(factors or {})
-        self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Removes the norms of ``model`` in place."""

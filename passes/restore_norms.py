@@ -16,11 +16,12 @@ from graphopt.passes.norms.original_spelling import (
     OriginalSkipNorm,
 )
 from graphopt.passes.norms.skip_norms import fuse_skip_norm
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["RestoreNorms"]
 
 
-class RestoreNorms(ir.passes.InPlacePass):
+class RestoreNorms(Rewrite):
     """Rebuild the original nodes of every canonical LayerNormalization that has a record of them.
 
     1. Operators, attributes, wiring, node and value names are those of the input graph; x, gamma

@@ -12,6 +12,7 @@ from graphopt.passes.operators.custom_ops import (
     SKIP_CRMS_NORM,
     SKIP_RMS_NORM,
 )
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["UnfuseCustomNorms"]
 
@@ -19,15 +20,12 @@ _GAMMA = {RMS_NORM: 1, SKIP_RMS_NORM: 2}
 _BIAS = {SKIP_RMS_NORM: 3, SKIP_CRMS_NORM: 2}
 
 
-class UnfuseCustomNorms(ir.passes.InPlacePass):
+class UnfuseCustomNorms(Rewrite):
     """graphopt.RMSNorm and its kin become the internal norms again, and the Adds that they fused.
 
     Inlined, their bodies would come back as primitives, which no native kernel takes over. A model
     that holds another operator of the domain, or one without gamma, is left alone.
     """
-
-    def __init__(self) -> None:
-        self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Read back in place; ``record`` counts the operators."""

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from graphopt.passes.choices import PROVIDER
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.norms.canonical import canonical_node
 from graphopt.passes.norms.original_spelling import NAME, ORIGINAL, SPELLING, OriginalSkipNorm
+from graphopt.passes.rewrite import Rewrite
+from graphopt.passes.targets import provider_named
 
 __all__ = ["UnfuseSkipNorms"]
 
 _DEFAULT_EPSILON = 1e-12  # of the com.microsoft operators; LayerNormalization has 1e-5
 
 
-class UnfuseSkipNorms(ir.passes.InPlacePass):
+class UnfuseSkipNorms(Rewrite):
     """SkipLayerNormalization(a, b, gamma, beta?, bias?) becomes LayerNormalization(a + b + bias).
 
     1. The sum that the fourth output gives (input_skip_bias_sum) is the result of the Add.
     2. The bias is added to the operand that a MatMul writes, if there is one, because a runtime
        fuses these two; else to the sum.
     3. A node whose mean or inv_std_var is read stays.
-    4. For CUDA the norm records that it was fused, and RestoreNorms fuses it again if it is kept.
-       For the CPU it stays split: there the fused kernel is scalar code, 753 us against 112 us for
-       Add, Add and LayerNormalization on 197 x 768 (ONNX Runtime 1.31.1, one core).
+    4. Where the provider's fused kernels are fast, the norm records that it was fused, and
+       RestoreNorms fuses it again if it is kept. For the CPU it stays split: there the fused kernel
+       is scalar code, 753 us against 112 us for Add, Add and LayerNormalization on 197 x 768 (ONNX
+       Runtime 1.31.1, one core).
     5. SkipSimplifiedLayerNormalization has no mean to remove and is left alone.
 
     Args:
-        provider: ``"cpu"`` or ``"cuda"``, what the result is made for.
+        provider: Execution provider that the result is made for.
     """
 
-    def __init__(self, provider: str = "cpu") -> None:
-        self.provider = provider
-        self.record: dict[str, int] = {}
+    def __init__(self, provider: str = PROVIDER.default) -> None:
+        super().__init__()
+        self.fuses_again = provider_named(provider).fuses_skip_norms
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Split in place; ``record`` counts the nodes."""
@@ -61,7 +65,7 @@ class UnfuseSkipNorms(ir.passes.InPlacePass):
         norm = canonical_node(total, gamma, beta, epsilon, stash_type=1)
         norm.name = node.name
         norm.meta[SPELLING], norm.meta[NAME] = "SkipLayerNormalization", base
-        if self.provider == "cuda":
+        if self.fuses_again:
             bias_name = None if bias is None else bias.name
             norm.meta[ORIGINAL] = OriginalSkipNorm(first.name, second.name, bias_name)
         new = norm.outputs[0]

@@ -23,13 +23,16 @@ _TOLERANCE = 1e-9
 _OPTIONS = st.sampled_from(
     [
         pipeline.Options(),
+        pipeline.Options(ops="standard"),
         pipeline.Options(ops="ort"),
         pipeline.Options(ops="ort", provider="cuda"),
-        pipeline.Options(variant="crms"),
-        pipeline.Options(variant="crms", basis="drop"),
-        pipeline.Options(max_growth=0.0),
-        pipeline.Options(skip=frozenset({"fold-affine"})),
-        pipeline.Options(skip=frozenset({"fold-layer-scale", "fold-transposes", "merge-twins"})),
+        pipeline.Options(ops="standard", variant="crms"),
+        pipeline.Options(ops="standard", variant="crms", basis="drop"),
+        pipeline.Options(ops="standard", max_growth=0.0),
+        pipeline.Options(ops="standard", skip=frozenset({"fold-affine"})),
+        pipeline.Options(
+            ops="standard", skip=frozenset({"fold-layer-scale", "fold-transposes", "merge-twins"})
+        ),
     ]
 )
 _SETTINGS = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -59,7 +62,7 @@ def test_compressing_at_any_price_keeps_what_a_graph_computes(
 ) -> None:
     """Encoders and decoders wherever one norm can be had for them."""
     with mock.patch.object(compression, "_SHARE_OF_DECODER", 50.0):
-        _check(graph, pipeline.Options(variant="crms", basis=basis))
+        _check(graph, pipeline.Options(variant="crms", basis=basis, ops="standard"))
 
 
 def _check(graph: RandomGraph, options: pipeline.Options) -> None:

@@ -25,7 +25,7 @@ def _run_in_float64(path: object) -> tuple[PlanSummary, ir.Model, float]:
     """Optimize the float64 form; the greatest error relative to the greatest output."""
     base = cast_to_float64(ir.load(str(path)))
     candidate = cast_to_float64(ir.load(str(path)))
-    summary, _ = pipeline.run(candidate, pipeline.Options())
+    summary, _ = pipeline.run(candidate, pipeline.Options(ops="standard"))
     inputs = generate_inputs(base, seed=3).arrays
     expected, found = evaluate(base, inputs), evaluate(candidate, inputs)
     errors = [
@@ -60,7 +60,7 @@ def test_runs_alike_in_onnx_runtime(
 ) -> None:
     path = zoo_model(name, exporter=exporter)
     candidate = ir.load(path)
-    pipeline.run(candidate, pipeline.Options())
+    pipeline.run(candidate, pipeline.Options(ops="standard"))
     result = verify(path, candidate)
     assert result.status == "passed", result.reason
 
@@ -90,7 +90,7 @@ def test_says_why_a_norm_stays(name: str, zoo_model: ZooModel) -> None:
 def test_merges_the_twins_of_parallel_residual_blocks(zoo_model: ZooModel) -> None:
     model = ir.load(zoo_model("pythia-160m-tiny"))
     blocks = EXPECTED["pythia-160m-tiny"].blocks
-    _, records = pipeline.run(model, pipeline.Options())
+    _, records = pipeline.run(model, pipeline.Options(ops="standard"))
     merged = next(record for record in records if record.name == "merge-twins")
     assert merged.detail == {"twins merged": blocks}
 

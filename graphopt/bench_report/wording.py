@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 
 from graphopt.benchmarking.result import Benchmark, Point, Row
 from graphopt.benchmarking.wording import captured_text, number, ratio_text
+from graphopt.passes.targets import provider_named
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +57,7 @@ def constant_setting(benchmark: Benchmark) -> str:
 def _facts(point: Point) -> dict[str, str]:
     threads = "1 thread" if point.threads == 1 else f"{point.threads} threads"
     facts = {
-        "provider": {"cpu": "CPU", "cuda": "CUDA"}.get(point.provider, point.provider),
+        "provider": provider_named(point.provider).title,
         "threads": threads if point.threads else "a thread for each core",
         "dtype": point.dtype,
         "batch": f"batch {point.batch}",
@@ -139,7 +140,7 @@ def method_sentences(benchmark: Benchmark) -> tuple[str, ...]:
             "counts as what it is named for: a residual added inside SkipLayerNormalization counts "
             "as normalization."
         )
-    if any(point.provider == "cuda" for point in benchmark.points):
+    if any(provider_named(point.provider).is_device for point in benchmark.points):
         sentences.append(
             f"On CUDA, graphs were {'' if method.cuda_graph else 'not '}replayed and TF32 was "
             f"{'' if method.tf32 else 'not '}allowed."

@@ -17,7 +17,6 @@ import importlib.metadata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,8 +27,10 @@ from graphopt.benchmarking.result import Failure, ModelInfo
 from graphopt.errors import ModelError, VerificationFailed
 from graphopt.files.loading import load
 from graphopt.files.saving import save
-from graphopt.optimization import optimize
-from graphopt.options import VARIANTS, pipeline_options
+from graphopt.optimization import optimize_for
+from graphopt.options import Check, Sample
+from graphopt.passes.choices import VARIANT
+from graphopt.passes.pipeline import Options
 from graphopt.verification import verify
 
 FLOOR = "floor"
@@ -56,22 +57,15 @@ class Workshop:
         source: The original model.
         directory: Where they are written.
         inputs: What they are verified on, one array for each graph input of the original.
-        provider: Execution provider that they are lowered for and verified on.
-        ops: Operators that graphopt may use; None takes its default.
+        options: What graphopt makes, but for the variant; its provider is what all are verified on.
         model_type: What ``onnxruntime.transformers`` is told that the model is.
     """
 
     source: Path
     directory: Path
     inputs: Mapping[str, np.ndarray]
-    provider: str = "cpu"
-    ops: str | None = None
+    options: Options = dataclasses.field(default_factory=Options)
     model_type: str = "bert"
-
-    @property
-    def lowering(self) -> dict[str, Any]:
-        """The options of :func:`graphopt.options.pipeline_options` for every candidate."""
-        return {"provider": self.provider} | ({"ops": self.ops} if self.ops else {})
 
 
 def given_candidates(paths: Sequence[Path], source: Path) -> list[Candidate]:
@@ -134,7 +128,7 @@ def make_candidates(
     """
     jobs: dict[str, Callable[[Path], ModelInfo]] = {}
     if optimized:
-        jobs |= {name: functools.partial(_optimize, workshop, name) for name in VARIANTS}
+        jobs |= {name: functools.partial(_optimize, workshop, name) for name in VARIANT.values}
     if floor:
         jobs[FLOOR] = functools.partial(_remove_norms, workshop)
     if peers:
@@ -152,26 +146,20 @@ def make_candidates(
 
 
 def _optimize(workshop: Workshop, variant: str, target: Path) -> ModelInfo:
-    result = optimize(
-        workshop.source, variant, output=target, inputs=workshop.inputs, **workshop.lowering
-    )
-    report = result.report
+    options = dataclasses.replace(workshop.options, variant=variant)
+    check = Check(Sample(workshop.inputs))
+    report = optimize_for(workshop.source, options, check=check, output=target).report
     if not report.plan.converted:
         raise ModelError("no LayerNorm was converted: graphopt inspect says why")
-    checked = report.verification
-    if checked is None or checked.status != "passed":
-        raise ModelError(f"could not be verified: {checked.reason if checked else ''}")
-    on_cuda = report.verification_on_cuda
-    if on_cuda is not None and on_cuda.status != "passed":
-        raise ModelError(f"could not be verified on CUDA: {on_cuda.reason}")
+    if doubt := report.doubt:
+        raise ModelError(doubt)
     converted = f"{report.plan.converted} of {len(report.plan.norms)} LayerNorms converted"
     return ModelInfo(variant, "optimized", f"{_graphopt()}, --ops {report.ops}, {converted}")
 
 
 def _remove_norms(workshop: Workshop, target: Path) -> ModelInfo:
     model = load(workshop.source)
-    options = pipeline_options(**workshop.lowering)
-    removed = remove_all_norms(model, workshop.inputs, options)
+    removed = remove_all_norms(model, workshop.inputs, workshop.options)
     if not removed:
         raise ModelError("there is no LayerNorm to remove")
     save(model, target)
@@ -183,10 +171,10 @@ def _run_peer(workshop: Workshop, peer: Peer, target: Path) -> ModelInfo:
         peer,
         workshop.source,
         target,
-        provider=workshop.provider,
+        provider=workshop.options.provider,
         model_type=workshop.model_type,
     )
-    difference = difference_to(workshop.source, target, workshop.inputs, workshop.provider)
+    difference = difference_to(workshop.source, target, workshop.inputs, workshop.options.provider)
     if difference:
         raise ModelError(f"its model is wrong: {difference}")
     detail = f", model type {workshop.model_type}" if peer.name == "ort-transformers" else ""

@@ -15,6 +15,8 @@ import numpy as np
 from graphopt.benchmarking.settings import Settings
 from graphopt.errors import EnvironmentFailure
 from graphopt.measuring.rounds import Call
+from graphopt.passes.choices import PROVIDER
+from graphopt.passes.targets import provider_named
 from graphopt.runtime.library import library_path
 from graphopt.runtime.sessions import create_session
 
@@ -27,23 +29,28 @@ class Execution:
     """What a session is opened with.
 
     Attributes:
-        provider: ``cpu`` or ``cuda``.
+        provider: Execution provider.
         threads: Intra-op threads; 0 means one for each core.
         library: Library of kernels to register, or None.
         cuda_graph: Replay a CUDA graph; right only where every node runs on CUDA.
         tf32: CUDA may multiply float32 in TF32.
     """
 
-    provider: str = "cpu"
+    provider: str = PROVIDER.default
     threads: int = 1
     library: Path | None = None
     cuda_graph: bool = False
     tf32: bool = True
 
     @property
+    def is_device(self) -> bool:
+        """True where tensors lie in memory of the provider's own."""
+        return provider_named(self.provider).is_device
+
+    @property
     def provider_options(self) -> dict[str, str]:
         """Options of the execution provider, by ONNX Runtime's names."""
-        if self.provider != "cuda":
+        if not self.is_device:
             return {}
         # By default each arena doubles when it grows; here models lie on the device side by side.
         options = {
@@ -72,7 +79,7 @@ def choose_execution(provider: str, settings: Settings) -> tuple[Execution, list
     execution = Execution(
         provider=provider,
         library=library,
-        cuda_graph=settings.cuda_graph and provider == "cuda",
+        cuda_graph=settings.cuda_graph and provider_named(provider).is_device,
         tf32=settings.tf32,
     )
     return execution, notes
@@ -94,10 +101,10 @@ def open_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Executio
         library=execution.library,
         provider_options=execution.provider_options,
     )
-    if execution.provider == "cpu":
+    if not execution.is_device:
         feeds = dict(inputs)
         return lambda: session.run(None, feeds)
-    binding = bind(session, inputs)
+    binding = bind(session, inputs, execution.provider)
 
     def call() -> None:
         session.run_with_iobinding(binding)
@@ -106,7 +113,7 @@ def open_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Executio
     return call
 
 
-def bind(session: Any, inputs: Mapping[str, np.ndarray]) -> Any:
+def bind(session: Any, inputs: Mapping[str, np.ndarray], device: str) -> Any:
     """Inputs and outputs in fixed places on the device, after a first run.
 
     The sizes of the outputs are found by one run that lets ONNX Runtime allocate them. A CUDA graph
@@ -115,11 +122,11 @@ def bind(session: Any, inputs: Mapping[str, np.ndarray]) -> Any:
     runtime: Any = importlib.import_module("onnxruntime")
     binding = session.io_binding()
     for name, array in inputs.items():
-        value = runtime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), "cuda", 0)
+        value = runtime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), device, 0)
         binding.bind_ortvalue_input(name, value)
     names = [output.name for output in session.get_outputs()]
     for name in names:
-        binding.bind_output(name, "cuda", 0)
+        binding.bind_output(name, device, 0)
     options = runtime.RunOptions()
     options.add_run_config_entry(*_NO_CUDA_GRAPH)
     session.run_with_iobinding(binding, options)

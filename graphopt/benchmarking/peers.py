@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from graphopt.benchmarking.own_process import ProcessFailed, report_failure, run_module
+from graphopt.passes.targets import provider_named
 from graphopt.runtime.sessions import import_onnxruntime, ort_version
 
 _SECONDS = 900.0
@@ -30,7 +31,7 @@ class Peer:
     Attributes:
         name: Name in the rows.
         package: Distribution that it is part of.
-        optimize: Reads the first path, writes the second; the third is ``cpu`` or ``cuda``, the
+        optimize: Reads the first path, writes the second; the third is an execution provider, the
             fourth a model type of ``onnxruntime.transformers``.
     """
 
@@ -58,7 +59,8 @@ def _transformers(source: str, target: str, provider: str, model_type: str) -> N
         raise ValueError(
             f"no model type {model_type!r}: there are {', '.join(sorted(MODEL_TYPES))}"
         )
-    model = optimize_model(source, model_type=model_type, use_gpu=provider == "cuda")
+    is_gpu = provider_named(provider).is_device
+    model = optimize_model(source, model_type=model_type, use_gpu=is_gpu)
     model.save_model_to_file(target, use_external_data_format=True)
 
 
@@ -88,7 +90,7 @@ def run_peer(peer: Peer, source: Path, target: Path, *, provider: str, model_typ
         peer: The optimizer.
         source: The model to read.
         target: The model to write, in a directory of its own.
-        provider: ``cpu`` or ``cuda``.
+        provider: Execution provider.
         model_type: What ``onnxruntime.transformers`` is told that the model is.
 
     Raises:

@@ -29,10 +29,11 @@ def nodes_by_provider(
             library=execution.library,
             profile=Path(directory) / "profile",
         )
-        if execution.provider == "cpu":
+        if not execution.is_device:
             run(session, inputs)
         else:
-            bind(session, inputs)  # runs it, also where it returns bfloat16, which run cannot
+            # It runs, also where it returns bfloat16, which run cannot.
+            bind(session, inputs, execution.provider)
         events = json.loads(Path(session.end_profiling()).read_text())
     return count_nodes(events)
 

@@ -31,7 +31,7 @@ def profile_apart(path: Path, inputs: Mapping[str, np.ndarray], execution: Execu
     Raises:
         ProcessFailed: The model cannot be profiled; the message says why.
     """
-    environment = _BLOCKING if execution.provider == "cuda" else {}
+    environment = _BLOCKING if execution.is_device else {}
     line = send("graphopt.benchmarking.profiles", path, inputs, execution, environment)
     profile: Profile = read_value(Profile, line)
     return profile

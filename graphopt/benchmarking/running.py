@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["benchmark"]
+__all__ = ["benchmark", "run_benchmark"]
 
 import dataclasses
 import datetime
@@ -34,8 +34,10 @@ from graphopt.benchmarking.timing import describe_method, time_point, with_failu
 from graphopt.errors import ModelError, UsageError
 from graphopt.files.loading import load
 from graphopt.inputs import generate_inputs
-from graphopt.options import VARIANTS
+from graphopt.passes.choices import VARIANT
+from graphopt.passes.pipeline import Options
 from graphopt.passes.report import Progress
+from graphopt.passes.targets import provider_named
 from graphopt.runtime.sessions import RuntimeRefused, create_session, run
 
 ModelPath = str | os.PathLike[str]
@@ -60,19 +62,27 @@ def benchmark(
         ModelError: A file is missing, or the first model cannot be read or run.
         EnvironmentFailure: ONNX Runtime is missing, or a provider does not start.
     """
+    if "shapes" in settings:  # the older name
+        settings["input_shapes"] = settings.pop("shapes")
+    return run_benchmark(models, Settings(**settings), progress)
+
+
+def run_benchmark(
+    models: ModelPath | Sequence[ModelPath], settings: Settings, progress: Progress | None = None
+) -> Benchmark:
+    """What :func:`benchmark` does, for settings that are one value."""
     paths = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(m) for m in models]
     if not paths:
         raise UsageError("there is nothing to measure: give at least one model")
     for path in paths:
         if not path.is_file():
             raise ModelError(f"{path}: there is no such file")
-    chosen = Settings(**settings)
-    if chosen.dtypes and len(paths) > 1:
+    if settings.dtypes and len(paths) > 1:
         raise UsageError(
             "--dtype converts the one model that candidates are made of: give one MODEL"
         )
     with tempfile.TemporaryDirectory(prefix="graphopt-bench-") as directory:
-        return _Run(chosen, paths, Path(directory), progress or _ignore).result()
+        return _Run(settings, paths, Path(directory), progress or _ignore).result()
 
 
 class _Run:
@@ -92,7 +102,7 @@ class _Run:
             batches=settings.batches,
             lengths=settings.lengths,
             dims=settings.dims,
-            shapes=settings.shapes,
+            shapes=settings.input_shapes,
             arrays=settings.inputs,
         )
         self._check_baseline()
@@ -107,7 +117,9 @@ class _Run:
 
     def result(self) -> Benchmark:
         library = next(iter(self.executions.values())).library
-        environment = machine.describe(library=library, cuda="cuda" in self.executions)
+        environment = machine.describe(
+            library=library, cuda=any(provider_named(p).is_device for p in self.executions)
+        )
         for execution in self.executions.values():
             # What does not start ends the benchmark before any work is done.
             create_session(
@@ -205,8 +217,7 @@ class _Run:
             source=source,
             directory=self.directory / dtype / execution.provider,
             inputs=inputs,
-            provider=execution.provider,
-            ops=self.settings.ops,
+            options=Options(ops=self.settings.ops, provider=execution.provider),
             model_type=self.settings.model_type,
         )
         made, failures = make_candidates(
@@ -224,7 +235,7 @@ class _Run:
         """Raises where no model will have the name, before any is made."""
         baseline, settings = self.settings.baseline, self.settings
         names = [candidate.info.name for candidate in given_candidates(self.paths, self.paths[0])]
-        names += VARIANTS if len(self.paths) == 1 else ()
+        names += VARIANT.values if len(self.paths) == 1 else ()
         names += [FLOOR] if settings.floor else []
         names += [peer.name for peer in PEERS] if settings.peers else []
         if baseline is not None and baseline not in names:

@@ -7,12 +7,16 @@ __all__ = ["Settings"]
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from graphopt.errors import UsageError
-from graphopt.measuring.rounds import Clock
-from graphopt.options import OPERATOR_SETS, PROVIDERS
+from graphopt.passes.choices import OPS, PROVIDER
+from graphopt.passes.targets import provider_named
+
+if TYPE_CHECKING:  # numpy is slow to import, and the help of a command needs it not
+    import numpy as np
+
+    from graphopt.measuring.rounds import Clock
 
 _DTYPES = ("float32", "float16")
 _MIN_OPENINGS = 6  # what a 95% interval needs
@@ -23,13 +27,13 @@ class Settings:
     """What is measured, and how.
 
     Attributes:
-        providers: Execution providers: ``cpu``, ``cuda``.
+        providers: Execution providers.
         threads: Numbers of intra-op threads; 0 means one for each core.
         dtypes: Types of the weights: ``float32``, ``float16``. Empty takes the model as it is.
         batches: Batch sizes.
         lengths: Sequence lengths.
         dims: For some symbolic dimensions the sizes to try.
-        shapes: For some inputs the shapes to try.
+        input_shapes: For some inputs the shapes to try.
         inputs: Arrays of some inputs; the others are generated.
         duration: Seconds to aim at for each point of the grid.
         iterations: Timed calls of each model at each point, instead of ``duration``.
@@ -39,7 +43,7 @@ class Settings:
         clock: ``wall``, or ``thread_cpu`` for the CPU time of one thread.
         seed: Seed of generated inputs, of the order of calls and of the intervals.
         library: Register the kernel library; None does where it is there.
-        ops: Operators that graphopt may use; None takes its default.
+        ops: Operators that graphopt may use.
         baseline: Name of the model that the others are divided by; None is the first.
         floor: Measure the norm-free floor too.
         peers: Measure what other optimizers make of the model too.
@@ -49,13 +53,13 @@ class Settings:
         tf32: CUDA may multiply float32 in TF32.
     """
 
-    providers: Sequence[str] = ("cpu",)
+    providers: Sequence[str] = (PROVIDER.default,)
     threads: Sequence[int] = (1,)
     dtypes: Sequence[str] = ()
     batches: Sequence[int] = ()
     lengths: Sequence[int] = ()
     dims: Mapping[str, Sequence[int]] = dataclasses.field(default_factory=dict)
-    shapes: Mapping[str, Sequence[Sequence[int]]] = dataclasses.field(default_factory=dict)
+    input_shapes: Mapping[str, Sequence[Sequence[int]]] = dataclasses.field(default_factory=dict)
     inputs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     duration: float = 20.0
     iterations: int | None = None
@@ -64,7 +68,7 @@ class Settings:
     clock: Clock = "wall"
     seed: int = 0
     library: bool | None = None
-    ops: str | None = None
+    ops: str = OPS.default
     baseline: str | None = None
     floor: bool = True
     peers: bool = False
@@ -75,10 +79,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises UsageError where a choice does not exist or two do not go together."""
-        _check("provider", self.providers, PROVIDERS)
+        for provider in self.providers:
+            PROVIDER.check(provider)
+        OPS.check(self.ops)
         _check("dtype", self.dtypes, _DTYPES)
         _check("clock", (self.clock,), ("wall", "thread_cpu"))
-        _check("ops", (self.ops,) if self.ops else (), OPERATOR_SETS)
         if not self.providers or not self.threads:
             raise UsageError("there is nothing to measure: give a provider and a thread count")
         if min(self.threads) < 0:
@@ -96,16 +101,17 @@ class Settings:
             raise UsageError("duration, iterations and warmup are positive numbers")
         if self.seed < 0:
             raise UsageError(f"seed {self.seed}: give 0 or more")
-        if self.clock == "thread_cpu" and (set(self.threads) != {1} or "cuda" in self.providers):
+        devices = [name for name in self.providers if provider_named(name).is_device]
+        if self.clock == "thread_cpu" and (set(self.threads) != {1} or devices):
             raise UsageError(
                 "the clock thread_cpu sees the calling thread alone: with more threads, or on "
                 "CUDA, measure wall time"
             )
-        if self.cuda_graph and "cuda" not in self.providers:
+        if self.cuda_graph and not devices:
             raise UsageError("CUDA graphs need the provider cuda")
         for name, array in self.inputs.items():
             # Zeros can take fast paths that real data does not take.
-            if array.size and np.issubdtype(array.dtype, np.floating) and not np.any(array):
+            if array.size and array.dtype.kind == "f" and not array.any():
                 raise UsageError(f"input {name!r} is all zeros: measure with values like real ones")
 
     @property

@@ -7,18 +7,18 @@ __all__ = ["measure_speedup"]
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-
-import numpy as np
 
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.files import loading, saving
 from graphopt.inputs import generate_inputs
 from graphopt.measuring.comparison import compare
 from graphopt.measuring.rounds import measure
+from graphopt.options import Sample
 from graphopt.passes import pipeline
 from graphopt.passes.pipeline import Options
+from graphopt.passes.targets import provider_named
 from graphopt.reporting import Report, Speedup
 from graphopt.runtime.environment import describe_environment
 from graphopt.runtime.library import find_library
@@ -31,10 +31,7 @@ def measure_speedup(
     report: Report,
     options: Options,
     *,
-    inputs: Mapping[str, np.ndarray],
-    input_shapes: Mapping[str, Sequence[int]],
-    dims: Mapping[str, int],
-    seed: int,
+    sample: Sample,
     seconds: float = 20.0,
     progress: Callable[[float], None] | None = None,
 ) -> Speedup:
@@ -47,10 +44,7 @@ def measure_speedup(
         output: The result.
         report: The report on it.
         options: What it was made with. For crms a result of rms is made and timed too.
-        inputs: Arrays to run on, by input name. The others are generated.
-        input_shapes: Shapes of generated inputs, by input name.
-        dims: Sizes of symbolic dimensions, by name.
-        seed: Seed of generated inputs.
+        sample: What they are run on.
         seconds: Time to aim at.
         progress: Called with the share that is done, 0 to 1.
 
@@ -60,14 +54,20 @@ def measure_speedup(
         EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
     """
     given = loading.load(model)
-    drawn = generate_inputs(given, seed=seed, shapes=input_shapes, dims=dims, given=inputs)
+    drawn = generate_inputs(
+        given,
+        seed=sample.seed,
+        shapes=sample.input_shapes,
+        dims=sample.dims,
+        given=sample.inputs,
+    )
     library = find_library(options.provider) if report.has_custom_operators else None
 
     execution = Execution(provider=options.provider, library=library)
     with contextlib.ExitStack() as files:
         models = {"input": model}
         if options.variant == "crms":
-            pipeline.run(given, dataclasses.replace(options, variant="rms"))
+            pipeline.run(given, dataclasses.replace(options, variant="rms", basis=None))
             models["rms"] = files.enter_context(saving.temporary(given))
         models[options.variant] = output
         samples = measure(
@@ -77,7 +77,7 @@ def measure_speedup(
             },
             duration=seconds,
             # Of one thread the CPU time is steadier than the time on the wall.
-            clock="thread_cpu" if options.provider == "cpu" else "wall",
+            clock="wall" if provider_named(options.provider).is_device else "thread_cpu",
             progress=progress,
         )
     session = create_session(model, provider=options.provider)

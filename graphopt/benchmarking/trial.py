@@ -17,6 +17,7 @@ from graphopt.benchmarking.model_process import receive, send
 from graphopt.benchmarking.own_process import report_failure
 from graphopt.benchmarking.placement import nodes_by_provider
 from graphopt.errors import EnvironmentFailure
+from graphopt.passes.targets import provider_named
 from graphopt.runtime.gpu import device_memory
 from graphopt.runtime.sessions import ort_version
 
@@ -56,7 +57,7 @@ def try_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution
 def _main(argument: str) -> None:
     path, inputs, execution = receive(argument)
     try:
-        on_device = execution.provider == "cuda"
+        on_device = execution.is_device
         ort_version()  # imports ONNX Runtime, whose own memory is no model's
         before = device_memory() if on_device else _resident()
         call = open_model(path, inputs, execution)
@@ -64,8 +65,9 @@ def _main(argument: str) -> None:
             call()
         after = device_memory() if on_device else _peak()
         nodes = nodes_by_provider(path, inputs, execution) if on_device else {}
-        if on_device and "CUDAExecutionProvider" not in nodes:
-            raise EnvironmentFailure("no node of it runs on CUDAExecutionProvider")
+        runtime = provider_named(execution.provider).runtime
+        if on_device and runtime not in nodes:
+            raise EnvironmentFailure(f"no node of it runs on {runtime}")
     except Exception as error:  # the failure is the result
         report_failure(error)
     memory = None if before is None or after is None else max(0, after - before)

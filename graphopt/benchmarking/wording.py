@@ -17,8 +17,7 @@ from collections.abc import Mapping
 
 from graphopt.benchmarking.result import Benchmark, Method, Point
 from graphopt.measuring.intervals import Estimate
-
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+from graphopt.passes.targets import provider_named
 
 
 def number(value: float) -> str:
@@ -42,13 +41,13 @@ def point_title(point: Point) -> str:
     """The place of a point on the grid, for the heading of its table."""
     threads = "all cores" if point.threads == 0 else _count(point.threads, "thread")
     sizes = ", ".join(f"{name}={size}" for name, size in point.dims.items())
-    parts = [f"batch {point.batch}", point.dtype, _PROVIDERS[point.provider], threads]
+    parts = [f"batch {point.batch}", point.dtype, provider_named(point.provider).runtime, threads]
     return ", ".join(parts) + (f" ({sizes})" if sizes else "")
 
 
 def provider_text(nodes: Mapping[str, int], provider: str) -> str:
     """The nodes of each execution provider, or "" where all are on the one that was asked for."""
-    if nodes.keys() <= {_PROVIDERS[provider]}:
+    if nodes.keys() <= {provider_named(provider).runtime}:
         return ""
     return ", ".join(
         f"{count} nodes on {name.removesuffix('ExecutionProvider')}"
@@ -84,7 +83,7 @@ def environment_line(benchmark: Benchmark) -> str:
 
 
 def _cuda(benchmark: Benchmark, method: Method) -> list[str]:
-    if all(point.provider != "cuda" for point in benchmark.points):
+    if not any(provider_named(point.provider).is_device for point in benchmark.points):
         return []
     parts = ["CUDA: inputs and outputs on the device, synchronized"]
     if any(point.dtype == "float32" for point in benchmark.points):

@@ -7,24 +7,23 @@ __all__ = ["cli", "main"]
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from graphopt.cli import exit_codes
+from graphopt.cli.bench_command import bench
 from graphopt.cli.parameters import (
-    input_options,
-    read_arrays,
+    check_options,
+    choice_option,
     target_options,
-    to_dim_lists,
-    to_dims,
-    to_integers,
-    to_shape_lists,
-    to_shapes,
-    tolerance_options,
     verbosity_options,
 )
-from graphopt.options import OPERATOR_SETS, PROVIDERS, REFERENCES
+from graphopt.options import REFERENCES, Check, Reference
+from graphopt.passes.choices import PROVIDER
+
+if TYPE_CHECKING:
+    from graphopt.passes.pipeline import Options
 
 _FILE = click.Path(path_type=Path)
 
@@ -60,8 +59,7 @@ def cli() -> None:
     help="Compare with the input in ONNX Runtime, without and with the native kernels; write "
     "nothing that differs.",
 )
-@tolerance_options
-@input_options
+@check_options
 @click.option(
     "--measure",
     is_flag=True,
@@ -72,14 +70,14 @@ def cli() -> None:
 def optimize(
     model: Path,
     output: Path | None,
-    report: Path | None,
     force: bool,
-    inputs: Sequence[str],
-    shapes: Sequence[str],
-    dims: Sequence[str],
+    options: Options,
+    verify: bool,
+    check: Check,
+    measure: bool,
+    report: Path | None,
     quiet: bool,
     verbose: bool,
-    **options: Any,
 ) -> None:
     """Optimize MODEL into a new file that computes the same function.
 
@@ -89,15 +87,15 @@ def optimize(
 
     commands.optimize(
         model,
+        options,
+        check,
+        verify=verify,
+        measure=measure,
         output=output,
         report_path=report,
         force=force,
-        inputs=read_arrays(inputs),
-        input_shapes=to_shapes(shapes),
-        dims=to_dims(dims),
         quiet=quiet,
         verbose=verbose,
-        **options,
     )
 
 
@@ -105,11 +103,11 @@ def optimize(
 @click.argument("model", type=_FILE)
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def inspect(model: Path, as_json: bool, **options: Any) -> None:
+def inspect(model: Path, options: Options, as_json: bool) -> None:
     """Print what optimize would do to MODEL, and why, without doing it."""
     from graphopt.cli import commands
 
-    commands.inspect(model, as_json=as_json, **options)
+    commands.inspect(model, options, as_json=as_json)
 
 
 @cli.command()
@@ -123,25 +121,18 @@ def inspect(model: Path, as_json: bool, **options: Any) -> None:
     help="ort: both in ONNX Runtime, within a tolerance. float64: the candidate's error may be "
     "twice the base's, each against the base evaluated in float64.",
 )
-@click.option(
-    "--provider",
-    type=click.Choice(PROVIDERS),
-    default="cpu",
-    show_default=True,
-    help="Execution provider to run on.",
-)
+@choice_option(PROVIDER, help="Execution provider to run on.")
 @click.option("--kernels", is_flag=True, help="Run CANDIDATE with graphopt's native kernels.")
-@tolerance_options
-@input_options
+@check_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(
     base: Path,
     candidate: Path,
-    inputs: Sequence[str],
-    shapes: Sequence[str],
-    dims: Sequence[str],
+    reference: Reference,
+    provider: str,
+    kernels: bool,
+    check: Check,
     as_json: bool,
-    **options: Any,
 ) -> None:
     """Check that CANDIDATE computes the same function as BASE.
 
@@ -153,170 +144,15 @@ def verify(
     commands.verify(
         base,
         candidate,
+        check,
+        reference=reference,
+        provider=provider,
+        kernels=kernels,
         as_json=as_json,
-        inputs=read_arrays(inputs),
-        shapes=to_shapes(shapes),
-        dims=to_dims(dims),
-        **options,
     )
 
 
-@cli.command()
-@click.argument("models", nargs=-1, type=_FILE, metavar="MODEL [CANDIDATE]...")
-@click.option(
-    "--provider",
-    "providers",
-    type=click.Choice(PROVIDERS),
-    multiple=True,
-    default=("cpu",),
-    show_default=True,
-    help="Execution provider to run on. Repeatable.",
-)
-@click.option(
-    "--threads",
-    type=to_integers,
-    default="1",
-    show_default=True,
-    metavar="N[,N...]",
-    help="Threads; 0 is all cores.",
-)
-@click.option(
-    "--dtype",
-    "dtypes",
-    type=click.Choice(("float32", "float16")),
-    multiple=True,
-    help="Type of the weights; MODEL is converted to float16 first. Repeatable. [default: MODEL's]",
-)
-@click.option(
-    "--batch",
-    "batches",
-    type=to_integers,
-    default="",
-    metavar="N[,N...]",
-    help="Batch sizes. [default: 1]",
-)
-@click.option(
-    "--seq", "lengths", type=to_integers, default="", metavar="N[,N...]", help="Sequence lengths."
-)
-@click.option(
-    "--dim",
-    "dims",
-    multiple=True,
-    metavar="NAME=N[,N...]",
-    help="Sizes of a symbolic dimension. Repeatable.",
-)
-@click.option(
-    "--input-shape",
-    "shapes",
-    multiple=True,
-    metavar="NAME:1,128",
-    help="Shape of a generated input. Repeatable, for one input too.",
-)
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="NAME:FILE.npy",
-    help="Array for an input; the others are generated. Repeatable.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all that is random.")
-@click.option(
-    "--duration",
-    type=float,
-    default=20.0,
-    show_default=True,
-    help="Seconds to aim at for each combination of sizes, threads, provider and type.",
-)
-@click.option("--iterations", type=int, help="Timed calls of each model, instead of --duration.")
-@click.option(
-    "--sessions",
-    "openings",
-    type=int,
-    default=20,
-    show_default=True,
-    help="The most sessions of each model, one after the other; at least 6.",
-)
-@click.option(
-    "--warmup",
-    type=int,
-    default=2,
-    show_default=True,
-    help="Calls between two looks at whether they still get faster.",
-)
-@click.option(
-    "--clock",
-    type=click.Choice(("wall", "thread_cpu")),
-    default="wall",
-    show_default=True,
-    help="thread_cpu is steadier, and sees one thread on the CPU.",
-)
-@click.option(
-    "--library/--no-library",
-    default=None,
-    help="Register the native kernels. [default: where they were built]",
-)
-@click.option(
-    "--ops", type=click.Choice(OPERATOR_SETS), help="As for optimize. [default: its default]"
-)
-@click.option("--baseline", metavar="NAME", help="What the others are divided by. [default: MODEL]")
-@click.option(
-    "--floor/--no-floor",
-    default=True,
-    show_default=True,
-    help="Measure MODEL without its norms too: the limit of what can be gained.",
-)
-@click.option("--peers", is_flag=True, help="Measure what other optimizers make of MODEL too.")
-@click.option(
-    "--ort-model-type",
-    "model_type",
-    default="bert",
-    show_default=True,
-    metavar="TYPE",
-    help="What onnxruntime.transformers is told that MODEL is, for --peers.",
-)
-@click.option("--profile", is_flag=True, help="Time by operator, and the share of the norms.")
-@click.option("--cuda-graph", is_flag=True, help="Replay CUDA graphs.")
-@click.option("--tf32/--no-tf32", default=True, show_default=True, help="TF32 on CUDA.")
-@click.option("--json", type=_FILE, metavar="FILE", help="Write everything, samples included.")
-@click.option("--csv", type=_FILE, metavar="FILE", help="Write the rows.")
-@click.option("--html", type=_FILE, metavar="FILE", help="Write a report with plots.")
-@click.option("--force", is_flag=True, help="Replace existing files.")
-@click.option(
-    "--compare",
-    nargs=2,
-    type=_FILE,
-    metavar="A.json B.json",
-    help="Compare two saved benchmarks of one machine instead.",
-)
-def bench(
-    models: Sequence[Path],
-    inputs: Sequence[str],
-    shapes: Sequence[str],
-    dims: Sequence[str],
-    compare: tuple[Path, Path] | None,
-    **options: Any,
-) -> None:
-    """Compare the latency of MODEL and CANDIDATEs in ONNX Runtime.
-
-    Without a CANDIDATE they are made of MODEL: one for each variant of optimize. Models are timed
-    side by side, in interleaved rounds; a ratio whose 95% interval contains 1 is no difference.
-    """
-    from graphopt.cli import bench
-
-    if compare is not None:
-        if models:
-            raise click.UsageError("--compare takes two saved benchmarks and no MODEL")
-        bench.compare_files(*compare)
-        return
-    if not models:
-        raise click.UsageError("Missing argument 'MODEL'")
-    bench.bench(
-        models,
-        inputs=read_arrays(inputs),
-        shapes=to_shape_lists(shapes),
-        dims=to_dim_lists(dims),
-        **options,
-    )
+cli.add_command(bench)
 
 
 @cli.command()
@@ -337,7 +173,17 @@ def bench(
 @click.option(
     "--from", "weights", type=_FILE, metavar="DIR", help="Local Hugging Face directory of weights."
 )
-def export(name: str | None, output: Path | None, list_models: bool, **options: Any) -> None:
+def export(
+    name: str | None,
+    output: Path | None,
+    force: bool,
+    list_models: bool,
+    exporter: str | None,
+    opset: int | None,
+    dtype: str,
+    seed: int,
+    weights: Path | None,
+) -> None:
     """Export the model NAME of the zoo to ONNX."""
     from graphopt.cli import commands
 
@@ -346,16 +192,25 @@ def export(name: str | None, output: Path | None, list_models: bool, **options: 
         return
     if name is None:
         raise click.UsageError("Missing argument 'NAME'; --list shows the names")
-    commands.export(name, output or Path(f"{name}.onnx"), **options)
+    commands.export(
+        name,
+        output or Path(f"{name}.onnx"),
+        force=force,
+        exporter=exporter,
+        opset=opset,
+        dtype=dtype,
+        seed=seed,
+        weights=weights,
+    )
 
 
 @cli.command()
 @target_options
-def passes(**options: Any) -> None:
+def passes(options: Options) -> None:
     """Print the pipeline, and which of its passes may be skipped."""
     from graphopt.cli import commands
 
-    commands.passes(**options)
+    commands.passes(options)
 
 
 @cli.command()

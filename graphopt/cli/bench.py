@@ -6,7 +6,7 @@ __all__ = ["bench", "compare_files"]
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphopt.cli.progress import progress_bar
 from graphopt.errors import GraphoptError, UsageError
@@ -14,25 +14,26 @@ from graphopt.files.text_files import check_targets, write_text
 
 if TYPE_CHECKING:
     from graphopt.benchmarking.result import Benchmark
+    from graphopt.benchmarking.settings import Settings
 
 
 def bench(
     models: Sequence[Path],
+    settings: Settings,
     *,
     json: Path | None,
     csv: Path | None,
     html: Path | None,
     force: bool,
-    **settings: Any,
 ) -> None:
     """Run a benchmark, print its tables, and write the files asked for.
 
     Raises:
-        UsageError: A file cannot be written as asked, or a setting cannot be used.
+        UsageError: A file cannot be written as asked, or a setting does not fit the model.
         ModelError: The first model cannot be read or run.
         EnvironmentFailure: ONNX Runtime, a provider, the plotting library or the disk fails.
     """
-    from graphopt.benchmarking.running import benchmark
+    from graphopt.benchmarking.running import run_benchmark
     from graphopt.printing import reports
     from graphopt.printing.benchmarks import print_benchmark
 
@@ -42,7 +43,7 @@ def bench(
         # A missing plotting library is said before the work, not after it.
         from graphopt.bench_report import write_html
     with progress_bar(still=True) as progress:
-        result = benchmark(models, progress=progress, **settings)
+        result = run_benchmark(models, settings, progress)
     try:
         # Files first: what was measured must not be lost with a closed pipe, nor with a full disk.
         if json is not None:

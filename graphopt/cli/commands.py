@@ -8,43 +8,52 @@ import dataclasses
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphopt.cli.progress import progress_bar
 from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
 from graphopt.files.text_files import check_targets, write_text
 
 if TYPE_CHECKING:
+    from graphopt.options import Check, Reference, Sample
+    from graphopt.passes.pipeline import Options
     from graphopt.passes.report import Progress
     from graphopt.reporting import Report
 
 
 def optimize(
     model: Path,
+    options: Options,
+    check: Check,
     *,
+    verify: bool,
+    measure: bool,
     output: Path | None,
     report_path: Path | None,
     force: bool,
     quiet: bool,
     verbose: bool,
-    measure: bool,
-    **options: Any,
 ) -> None:
     """Optimize ``model`` into ``output``, print the report and save it."""
     from graphopt import optimization
     from graphopt.printing import reports
 
-    target = output or _default_output(model, options["variant"])
+    target = output or _default_output(model, options.variant)
     check_targets({"--report": report_path}, (model, target), force)
     console = reports.console()
     try:
         with progress_bar(quiet=quiet) as progress:
-            result = optimization.optimize(
-                model, output=target, force=force, progress=progress, **options
+            result = optimization.optimize_for(
+                model,
+                options,
+                check=check if verify else None,
+                output=target,
+                force=force,
+                progress=progress,
             )
             report = result.report
             if measure:
-                report = _measured(model, target, report, progress, options)
+                report = _measured(model, target, report, options, check.sample, progress)
     except optimization.OutputRejected as error:
         if not quiet:
             reports.print_report(console, error.report, verbose=verbose)
@@ -60,46 +69,69 @@ def optimize(
 
 
 def _measured(
-    model: Path, output: Path, report: Report, progress: Progress | None, options: dict[str, Any]
+    model: Path,
+    output: Path,
+    report: Report,
+    options: Options,
+    sample: Sample,
+    progress: Progress | None,
 ) -> Report:
     """The report with the latencies of the output and the input."""
     from graphopt.benchmarking.speedup import measure_speedup
-    from graphopt.options import pipeline_options
 
-    target = ("variant", "basis", "ops", "provider", "max_growth", "skip")
     speedup = measure_speedup(
         model,
         output,
         report,
-        pipeline_options(**{name: options[name] for name in target}),
-        **{name: options[name] for name in ("inputs", "input_shapes", "dims", "seed")},
+        options,
+        sample=sample,
         progress=progress and functools.partial(progress, "measure"),
     )
     return dataclasses.replace(report, speedup=speedup)
 
 
-def inspect(model: Path, *, as_json: bool, **options: Any) -> None:
+def inspect(model: Path, options: Options, *, as_json: bool) -> None:
     """Print the plan for ``model``."""
     from graphopt import optimization, reporting
     from graphopt.json_values import to_json
     from graphopt.printing import reports
 
-    plan = optimization.inspect(model, **options)
+    plan = optimization.inspect_for(model, options)
     if as_json:
         print(to_json({"schema": reporting.PLAN_SCHEMA, "plan": plan}), end="")
     else:
         reports.print_plan(reports.console(), plan)
 
 
-def verify(base: Path, candidate: Path, *, kernels: bool, as_json: bool, **options: Any) -> None:
+def verify(
+    base: Path,
+    candidate: Path,
+    check: Check,
+    *,
+    reference: Reference,
+    provider: str,
+    kernels: bool,
+    as_json: bool,
+) -> None:
     """Compare two models and print the errors; raise where they differ."""
     from graphopt import reporting, verification
     from graphopt.json_values import to_json
     from graphopt.printing import reports
     from graphopt.runtime.library import library_path
 
-    library = library_path(options["provider"]) if kernels else None
-    checked = verification.verify(base, candidate, library=library, **options)
+    checked = verification.verify(
+        base,
+        candidate,
+        inputs=check.sample.inputs,
+        input_shapes=check.sample.input_shapes,
+        dims=check.sample.dims,
+        seed=check.sample.seed,
+        rtol=check.rtol,
+        atol=check.atol,
+        reference=reference,
+        provider=provider,
+        library=library_path(provider) if kernels else None,
+    )
     if as_json:
         print(to_json({"schema": reporting.VERIFICATION_SCHEMA, "result": checked}), end="")
     else:
@@ -108,13 +140,26 @@ def verify(base: Path, candidate: Path, *, kernels: bool, as_json: bool, **optio
         raise VerificationFailed(f"{candidate} is not the same function as {base}")
 
 
-def export(name: str, output: Path, *, force: bool, **options: Any) -> None:
+def export(
+    name: str,
+    output: Path,
+    *,
+    force: bool,
+    exporter: str | None,
+    opset: int | None,
+    dtype: str,
+    seed: int,
+    weights: Path | None,
+) -> None:
     """Export a model of the zoo and print its path."""
     from graphopt import models
 
     if os.path.lexists(output) and not force:
         raise UsageError(f"{output}: exists: choose another output, or replace it (--force)")
-    print(models.export(name, output, **options))
+    made = models.export(
+        name, output, exporter=exporter, opset=opset, dtype=dtype, seed=seed, weights=weights
+    )
+    print(made)
 
 
 def list_models() -> None:
@@ -125,13 +170,12 @@ def list_models() -> None:
     reports.print_models(reports.console(), models.describe())
 
 
-def passes(**options: Any) -> None:
+def passes(options: Options) -> None:
     """Print the pipeline for a target."""
-    from graphopt.options import pipeline_options
     from graphopt.passes import pipeline
     from graphopt.printing import reports
 
-    reports.print_steps(reports.console(), pipeline.steps(pipeline_options(**options)))
+    reports.print_steps(reports.console(), pipeline.steps(options))
 
 
 def doctor() -> None:

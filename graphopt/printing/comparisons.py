@@ -10,6 +10,7 @@ from graphopt.benchmarking.machine import same_machine
 from graphopt.benchmarking.result import Benchmark, Point
 from graphopt.benchmarking.wording import environment_line, number, point_title, ratio_text
 from graphopt.errors import UsageError
+from graphopt.passes.targets import provider_named
 from graphopt.printing.console import table
 
 
@@ -65,7 +66,7 @@ def refusal(one: Benchmark, other: Benchmark) -> str:
         return reason
     if one.method.clock != other.method.clock:
         return f"the clock differs: {one.method.clock} and {other.method.clock}"
-    if any(point.provider == "cuda" for point in (*one.points, *other.points)):
+    if any(provider_named(point.provider).is_device for point in (*one.points, *other.points)):
         if one.method.tf32 != other.method.tf32:
             return "one was measured with TF32, the other without"
         if one.method.cuda_graph != other.method.cuda_graph:

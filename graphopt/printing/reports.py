@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphopt.errors import EnvironmentFailure
+from graphopt.passes.choices import PROVIDER
 from graphopt.printing.console import console, size_text, table
 from graphopt.printing.plans import print_plan
 from graphopt.runtime.library import library_path
@@ -77,7 +78,7 @@ def _registration(provider: str) -> str:
         library_path(provider)
     except EnvironmentFailure as error:
         return str(error).removeprefix("the kernels ")
-    argument = "" if provider == "cpu" else f'"{provider}"'
+    argument = "" if provider == PROVIDER.default else f'"{provider}"'
     path = f"str(graphopt.library_path({argument}))"
     return f"session_options.register_custom_ops_library({path})"
 

@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.errors import UsageError
+from graphopt.passes.choices import PROVIDER
 from graphopt.profiling.events import KernelTime, ProfiledRun
 from graphopt.profiling.recording import check_profiler, record
 from graphopt.profiling.result import OperatorTime, Profile
@@ -24,7 +25,7 @@ def profile_model(
     path: str | os.PathLike[str],
     inputs: Mapping[str, np.ndarray],
     *,
-    provider: str = "cpu",
+    provider: str = PROVIDER.default,
     threads: int = 1,
     provider_options: Mapping[str, str] | None = None,
     library: str | os.PathLike[str] | None = None,

@@ -15,6 +15,7 @@ import onnx
 import onnx_ir as ir
 
 from graphopt.errors import EnvironmentFailure
+from graphopt.passes.targets import provider_named
 from graphopt.profiling.events import ProfiledRun, read_runs
 from graphopt.runtime.sessions import create_session, run
 
@@ -79,8 +80,8 @@ def check_profiler(provider: str) -> None:
     Raises:
         EnvironmentFailure: ONNX Runtime would time the launch of CUDA kernels, not their run.
     """
-    if provider == "cuda" and os.environ.get("CUDA_LAUNCH_BLOCKING") != "1":
+    if provider_named(provider).is_device and os.environ.get("CUDA_LAUNCH_BLOCKING") != "1":
         raise EnvironmentFailure(
-            "a profile on cuda would show how long kernels take to launch, not to run: set the "
-            "environment variable CUDA_LAUNCH_BLOCKING=1 before Python starts"
+            f"a profile on {provider} would show how long kernels take to launch, not to run: set "
+            "the environment variable CUDA_LAUNCH_BLOCKING=1 before Python starts"
         )

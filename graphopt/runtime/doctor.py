@@ -20,13 +20,12 @@ import numpy as np
 
 from graphopt.errors import EnvironmentFailure
 from graphopt.native import build
+from graphopt.passes.targets import CPU, PROVIDERS
 from graphopt.runtime.library import instruction_set, library_path
 from graphopt.runtime.sessions import import_onnxruntime, printed_reason
 
 Status = Literal["ok", "note", "problem"]
 
-_CPU = "CPUExecutionProvider"
-_CUDA = "CUDAExecutionProvider"
 # Either of them is ONNX Runtime. Installed together they overwrite each other's files.
 _DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
 
@@ -67,10 +66,11 @@ def _findings() -> Iterator[Finding]:
         advice = 'pip install "graphopt[cpu]", or "graphopt[gpu]" for CUDA'
         yield Finding("ONNX Runtime", f"cannot be imported: {error}", "problem", advice)
     else:
-        import_onnxruntime("cuda")  # with the libraries that CUDA needs, where pip installed them
+        for provider in PROVIDERS:  # with the libraries that it needs, where pip installed them
+            import_onnxruntime(provider)
         yield from _runtime(runtime)
-    yield _kernels(runtime, "cpu", _CPU)
-    yield _kernels(runtime, "cuda", _CUDA)
+    for row in PROVIDERS.values():
+        yield _kernels(runtime, row.name, row.runtime)
     yield from _compilers()
 
 
@@ -83,16 +83,19 @@ def _runtime(runtime: Any) -> Iterator[Finding]:
         yield Finding("ONNX Runtime", text, "problem", advice)
     else:
         yield Finding("ONNX Runtime", text)
-    # Others may be listed too, without what they need: graphopt takes these two.
-    for provider in (p for p in runtime.get_available_providers() if p in (_CPU, _CUDA)):
+    # Others may be listed too, without what they need: graphopt takes those of its table.
+    rows = {row.runtime: row for row in PROVIDERS.values()}
+    available = [name for name in runtime.get_available_providers() if name in rows]
+    for provider in available:
         failure = _try(runtime, provider, None)
         if failure:
-            advice = "install the CUDA and cuDNN it was built for" if provider == _CUDA else ""
+            libraries = "install the CUDA and cuDNN it was built for"
+            advice = libraries if rows[provider].is_device else ""
             yield Finding(provider, f"does not start: {failure}", "problem", advice)
         else:
             yield Finding(provider, "starts")
-    if _CUDA not in runtime.get_available_providers():
-        yield Finding(_CUDA, "is not in this build of ONNX Runtime", "note")
+    for provider in (name for name in rows if name not in available):
+        yield Finding(provider, "is not in this build of ONNX Runtime", "note")
 
 
 def _kernels(runtime: Any, provider: str, execution_provider: str) -> Finding:
@@ -142,7 +145,7 @@ def _try(runtime: Any, provider: str, library: Path | None) -> str:
     options.log_severity_level = 4
     x = np.array([[3, 4]], np.float32)
     expected = x / np.sqrt(np.float32(12.5)) if library else x
-    if provider != _CPU:  # or nodes that it does not take would run on the CPU
+    if provider != CPU.runtime:  # or nodes that it does not take would run on the CPU
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     model, said = _model(norm=library is not None), io.StringIO()
     try:

@@ -7,12 +7,13 @@ __all__ = ["find_library", "instruction_set", "library_path"]
 import ctypes
 from pathlib import Path
 
-from graphopt.errors import EnvironmentFailure, UsageError
+from graphopt.errors import EnvironmentFailure
 from graphopt.native import build
-from graphopt.options import PROVIDERS
+from graphopt.passes.choices import PROVIDER
+from graphopt.passes.targets import provider_named
 
 
-def library_path(provider: str = "cpu") -> Path:
+def library_path(provider: str = PROVIDER.default) -> Path:
     """The library that ``SessionOptions.register_custom_ops_library`` takes.
 
     A session takes one of them: that for ``cuda`` has the kernels for the CPU too.
@@ -24,13 +25,12 @@ def library_path(provider: str = "cpu") -> Path:
         UsageError: The provider is neither of them.
         EnvironmentFailure: No library was built for it.
     """
-    if provider not in PROVIDERS:
-        raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
+    row = provider_named(provider)
     path = build.SOURCES / build.library_name(provider)
     if path.is_file():
         return path
     missing = [] if build.find_compiler() else ["g++ or clang++"]
-    if provider == "cuda" and not build.find_nvcc():
+    if row.is_device and not build.find_nvcc():
         missing.append("the CUDA toolkit")
     advice = f"install {' and '.join(missing)}, then run" if missing else "run"
     raise EnvironmentFailure(

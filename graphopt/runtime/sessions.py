@@ -7,6 +7,7 @@ __all__ = [
     "create_session",
     "error_line",
     "import_onnxruntime",
+    "lacks_kernel",
     "ort_version",
     "printed_reason",
     "run",
@@ -23,7 +24,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from graphopt.errors import EnvironmentFailure, ModelError, UsageError
+from graphopt.errors import EnvironmentFailure, ModelError
+from graphopt.passes.choices import PROVIDER
+from graphopt.passes.targets import CPU, provider_named
 
 if TYPE_CHECKING:
     import onnx_ir as ir  # slow to import, and a process that measures one model needs it not
@@ -32,12 +35,17 @@ Optimization = Literal["disable", "basic", "extended", "all"]
 
 _SMALL_BYTES = "4096"
 """Constants below stay inside the optimized graph that a session writes."""
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_EXTRAS = {"cpu": "cpu", "cuda": "gpu"}
+_NO_KERNEL = "NOT_IMPLEMENTED"
+"""How ONNX Runtime's message names a missing kernel."""
 
 
 class RuntimeRefused(ModelError):
     """ONNX Runtime cannot load a model, or cannot run it on the given inputs."""
+
+
+def lacks_kernel(error: RuntimeRefused) -> bool:
+    """True where a model has an operator that the execution provider has no kernel for."""
+    return _NO_KERNEL in str(error)
 
 
 def ort_version() -> str:
@@ -46,13 +54,13 @@ def ort_version() -> str:
     Raises:
         EnvironmentFailure: It is not installed.
     """
-    return str(import_onnxruntime("cpu").__version__)
+    return str(import_onnxruntime(CPU.name).__version__)
 
 
 def create_session(
     model: ir.Model | str | os.PathLike[str],
     *,
-    provider: str = "cpu",
+    provider: str = PROVIDER.default,
     threads: int = 1,
     optimization: Optimization = "all",
     library: str | os.PathLike[str] | None = None,
@@ -68,7 +76,7 @@ def create_session(
     Args:
         model: A file, which ONNX Runtime opens itself, or a model in memory, which goes through a
             temporary file.
-        provider: ``cpu`` or ``cuda``.
+        provider: Execution provider: ``cpu`` or ``cuda``.
         threads: Threads inside an operator; 0 means one for each core.
         optimization: Level of ONNX Runtime's own graph optimization.
         library: Library of kernels to register, such as :func:`graphopt.library_path` gives.
@@ -101,10 +109,8 @@ def create_session(
                 profile=profile,
                 optimized=optimized,
             )
-    if provider not in _PROVIDERS:
-        raise UsageError(f"unknown execution provider {provider!r}; choose cpu or cuda")
+    name = provider_named(provider).runtime
     runtime = import_onnxruntime(provider)
-    name = _PROVIDERS[provider]
     if name not in runtime.get_available_providers():
         raise _not_started(name, provider)
     options = runtime.SessionOptions()
@@ -127,8 +133,8 @@ def create_session(
     if library is not None:
         _register(runtime, options, library)
     providers: list[Any] = [(name, dict(provider_options or {}))]
-    if provider != "cpu":
-        providers.append(_PROVIDERS["cpu"])
+    if name != CPU.runtime:
+        providers.append(CPU.runtime)
     said = io.StringIO()
     try:
         # Where a provider fails, ONNX Runtime prints why, and tries the CPU instead.
@@ -172,9 +178,9 @@ def import_onnxruntime(provider: str) -> Any:
     except ImportError as error:
         raise EnvironmentFailure(
             f"ONNX Runtime cannot be imported ({error}): "
-            f'pip install "graphopt[{_EXTRAS[provider]}]"'
+            f'pip install "graphopt[{provider_named(provider).extra}]"'
         ) from error
-    if provider == "cuda" and hasattr(onnxruntime, "preload_dlls"):  # since 1.21
+    if provider_named(provider).is_device and hasattr(onnxruntime, "preload_dlls"):  # since 1.21
         # CUDA and cuDNN from pip are in folders where no linker looks. It prints what it misses.
         with contextlib.redirect_stdout(io.StringIO()):
             onnxruntime.preload_dlls()
@@ -194,8 +200,8 @@ def _register(runtime: Any, options: Any, library: str | os.PathLike[str]) -> No
 def _not_started(name: str, provider: str, reason: str = "") -> EnvironmentFailure:
     return EnvironmentFailure(
         f"{name} does not start in ONNX Runtime {ort_version()}{f' ({reason})' if reason else ''}: "
-        f'install "graphopt[{_EXTRAS[provider]}]" and the CUDA and cuDNN libraries it was built '
-        "for, such as those of onnxruntime-gpu[cuda,cudnn]"
+        f'install "graphopt[{provider_named(provider).extra}]" and the CUDA and cuDNN libraries '
+        "it was built for, such as those of onnxruntime-gpu[cuda,cudnn]"
     )
 
 

@@ -19,6 +19,9 @@ from graphopt.evaluation.calls import Array
 from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.files import loading
 from graphopt.inputs import GeneratedInputs, generate_inputs
+from graphopt.options import REFERENCES, Reference
+from graphopt.passes.choices import PROVIDER
+from graphopt.passes.targets import provider_named
 from graphopt.runtime import sessions
 from graphopt.runtime.sessions import RuntimeRefused
 from graphopt.verification.differences import (
@@ -42,14 +45,16 @@ class Verification:
         defaulted: Symbolic dimensions of generated inputs that were chosen by default.
         reference: What the outputs were held against.
         runtime: Version of ONNX Runtime and its execution provider, or "" where it did not run.
+        lacks_kernel: The candidate has an operator that the execution provider has no kernel for.
     """
 
     status: Literal["passed", "failed", "unverified"]
     outputs: tuple[OutputError, ...] = ()
     reason: str = ""
     defaulted: dict[str, int] = dataclasses.field(default_factory=dict)
-    reference: Literal["ort", "float64"] = "ort"
+    reference: Reference = "ort"
     runtime: str = ""
+    lacks_kernel: bool = False
 
 
 def verify(
@@ -57,14 +62,15 @@ def verify(
     candidate: ModelOrPath,
     *,
     inputs: Mapping[str, Array] | None = None,
-    shapes: Mapping[str, Sequence[int]] = {},
+    input_shapes: Mapping[str, Sequence[int]] = {},
     dims: Mapping[str, int] = {},
     seed: int = 0,
     rtol: float | None = None,
     atol: float | None = None,
-    reference: Literal["ort", "float64"] = "ort",
-    provider: str = "cpu",
+    reference: Reference = "ort",
+    provider: str = PROVIDER.default,
     library: str | os.PathLike[str] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Verification:
     """Run both models in ONNX Runtime on the same inputs and compare their outputs.
 
@@ -77,15 +83,16 @@ def verify(
         base: The original, as a file or in memory.
         candidate: The model to be checked.
         inputs: Arrays of some inputs; the others are generated.
-        shapes: Shapes of generated inputs, by name.
+        input_shapes: Shapes of generated inputs, by name.
         dims: Sizes of symbolic dimensions, by name.
         seed: Seed of generated inputs.
         rtol: Relative tolerance; None takes that of each output's type.
         atol: Absolute tolerance; None takes rtol times the mean magnitude of each output.
         reference: ``ort`` or ``float64``.
-        provider: ``cpu`` or ``cuda``.
+        provider: Execution provider: ``cpu`` or ``cuda``.
         library: Library of kernels that the candidate is run with, such as
             :func:`graphopt.library_path` gives. Without, it runs in ONNX Runtime as it is.
+        shapes: The older name of ``input_shapes``.
 
     Returns:
         The verdict. A base that ONNX Runtime cannot run, or that gives nothing finite, leaves the
@@ -98,19 +105,21 @@ def verify(
         EnvironmentFailure: ONNX Runtime is missing, it refuses the library, or the provider does
             not start.
     """
-    if reference not in ("ort", "float64"):
-        raise UsageError(f"unknown reference {reference!r}; choose ort or float64")
+    if reference not in REFERENCES:
+        raise UsageError(f"unknown reference {reference!r}; choose {' or '.join(REFERENCES)}")
+    input_shapes = input_shapes if shapes is None else shapes
     if not isinstance(candidate, ir.Model) and not Path(candidate).is_file():
         raise ModelError(f"{candidate}: there is no such file")
     model = base if isinstance(base, ir.Model) else loading.load(base)
-    drawn = generate_inputs(model, seed=seed, shapes=shapes, dims=dims, given=inputs or {})
+    drawn = generate_inputs(model, seed=seed, shapes=input_shapes, dims=dims, given=inputs or {})
     unverified = Verification(
         "unverified",
         defaulted=drawn.defaulted,
         reference=reference,
         runtime=f"{sessions.ort_version()} ({provider}{', native kernels' if library else ''})",
     )
-    exact = {"use_tf32": "0"} if provider == "cuda" else {}  # the tolerances are those of float32
+    # The tolerances are those of float32.
+    exact = {"use_tf32": "0"} if provider_named(provider).is_device else {}
     try:
         session = sessions.create_session(
             base, provider_options=exact, provider=provider, threads=0
@@ -120,7 +129,7 @@ def verify(
     try:
         expected = sessions.run(session, drawn.arrays)
     except RuntimeRefused as error:
-        if inputs or shapes or dims:
+        if inputs or input_shapes or dims:
             raise UsageError(f"the original does not run on the given inputs: {error}") from error
         reason = f"the original does not run on generated inputs ({_sizes(drawn)}): {error}"
         return dataclasses.replace(unverified, reason=reason)
@@ -149,7 +158,8 @@ def verify(
             return _failed(unverified, expected, _difference("input", needed, found))
         actual = sessions.run(session, drawn.arrays)
     except RuntimeRefused as error:
-        return _failed(unverified, expected, f"the candidate does not run: {error}")
+        failed = _failed(unverified, expected, f"the candidate does not run: {error}")
+        return dataclasses.replace(failed, lacks_kernel=sessions.lacks_kernel(error))
     if list(actual) != list(expected):
         return _failed(unverified, expected, _difference("output", list(expected), list(actual)))
     return _decide(unverified, expected, actual, truth, rtol, atol)

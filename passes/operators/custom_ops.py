@@ -14,6 +14,7 @@ __all__ = [
     "SKIP_CRMS_NORM",
     "SKIP_RMS_NORM",
     "define_operators",
+    "has_custom_operators",
 ]
 
 DOMAIN = "graphopt"
@@ -55,6 +56,11 @@ _OPERANDS = {
 }
 _VERSION = 1
 _MINIMUM_IR = 8  # the first with functions
+
+
+def has_custom_operators(model: ir.Model) -> bool:
+    """True where a node of ``model`` is of the domain graphopt."""
+    return next(_calls(model), None) is not None
 
 
 def define_operators(model: ir.Model) -> bool:

@@ -1,20 +1,13 @@
-"""What things cost, in nanoseconds per element: the one table by which the plan weighs choices.
-
-The CPU row was measured on one thread of an AVX-512 machine with ONNX Runtime 1.31.1, 197 rows of
-768 features: LayerNormalization 71 to 76 us, RMSNorm 35 to 39 us, RMSNorm with a beta Add 53 us,
-ReduceMean and Sub 32 to 33 us, an encoder 51 us and a decoder 67 us (basis orthonormal). The CUDA
-row is an estimate, not a measurement: bytes moved at 2.5 TB/s, and 2.5 us for each launch.
-"""
+"""What the plan weighs: the costs of a provider, and how many elements they are for."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import onnx_ir as ir
 
 from graphopt.passes.graph import axes
 from graphopt.passes.graph.axes import Stream
 from graphopt.passes.streams import algebra
+from graphopt.passes.targets import Costs, provider_named
 
 __all__ = ["Costs", "RowCounts", "provider_costs"]
 
@@ -22,40 +15,9 @@ _REFERENCE_ROWS = 128
 """Rows that a symbolic dimension stands for (the batch dimension stands for 1)."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Costs:
-    """Nanoseconds per element, and for each node that runs.
-
-    Attributes:
-        layer_norm: LayerNormalization.
-        rms_norm: RMSNorm with gamma.
-        add: An Add of a vector (beta, or a bias).
-        recentring: ReduceMean and Sub. It carries a margin of 15%, so that one recentring never
-            pays for one norm: that would be a tie within what can be measured.
-        launch: Nanoseconds for each node, whatever its size.
-        nanoseconds_per_byte: Exchange rate for a weight that is held twice: a copy must save one
-            nanosecond a run for each so many bytes.
-        encoding: From d centred features to d - 1.
-        decoding: From d - 1 features back to d.
-    """
-
-    layer_norm: float
-    rms_norm: float
-    add: float
-    recentring: float
-    launch: float
-    nanoseconds_per_byte: float
-    encoding: float
-    decoding: float
-
-
-_CPU = Costs(0.486, 0.245, 0.106, 0.215 * 1.15, 0.0, 2e-4, 0.34, 0.44)
-_CUDA = Costs(0.0040, 0.0032, 0.0032, 0.0050 * 1.15, 2500.0, 2e-4, 0.0096, 0.0128)
-
-
 def provider_costs(provider: str) -> Costs:
-    """The row of the table for an execution provider, ``"cpu"`` or ``"cuda"``."""
-    return _CUDA if provider == "cuda" else _CPU
+    """What things cost on an execution provider."""
+    return provider_named(provider).costs
 
 
 class RowCounts:

@@ -194,12 +194,14 @@ def test_given_inputs_and_tolerances_reach_the_verification(
         return Verification("passed", (OutputError("y", "float32", 0, 0, 0, 0, True),))
 
     monkeypatch.setattr("graphopt.verification.verify", verify)
-    monkeypatch.setattr("graphopt.optimization.find_library", lambda provider: Path("library"))
+    monkeypatch.setattr(
+        "graphopt.optimization.checking.find_library", lambda provider: Path("library")
+    )
     options = {"rtol": 0.1, "atol": 0.2, "seed": 3, "dims": {"batch": 5}}
     shapes, inputs = {"x": (1, 2, 40)}, {"x": np.zeros((1, 2, 40), np.float32)}
     graphopt.optimize(model, input_shapes=shapes, inputs=inputs, **options)
-    expected = {**options, "shapes": shapes, "inputs": inputs}
-    assert asked == [expected, {**expected, "library": Path("library")}]
+    expected = {**options, "input_shapes": shapes, "inputs": inputs, "provider": "cpu"}
+    assert asked == [{**expected, "library": None}, {**expected, "library": Path("library")}]
     asked.clear()
     graphopt.optimize(model, ops="standard")
     assert len(asked) == 1
@@ -216,7 +218,9 @@ def with_kernels(monkeypatch: pytest.MonkeyPatch, outcome: Verification | Except
         return outcome
 
     monkeypatch.setattr("graphopt.verification.verify", verify)
-    monkeypatch.setattr("graphopt.optimization.find_library", lambda provider: Path("library"))
+    monkeypatch.setattr(
+        "graphopt.optimization.checking.find_library", lambda provider: Path("library")
+    )
 
 
 def test_a_result_that_the_kernels_compute_wrongly_is_rejected(
@@ -251,8 +255,10 @@ def test_what_is_for_cuda_is_verified_there_too(
         wrong = OutputError("y", "float32", 3.0, 0.5, 1e-3, 1e-4, passed=False)
         return Verification("failed", (wrong,)) if provider == "cuda" else Verification("passed")
 
-    monkeypatch.setattr("graphopt.optimization.find_library", lambda provider: f"{provider}.so")
-    monkeypatch.setattr("graphopt.optimization.verification.verify", verify)
+    monkeypatch.setattr(
+        "graphopt.optimization.checking.find_library", lambda provider: f"{provider}.so"
+    )
+    monkeypatch.setattr("graphopt.verification.verify", verify)
     with pytest.raises(graphopt.OutputRejected, match="1 of 1 outputs differ"):
         graphopt.optimize(model, provider="cuda", output=tmp_path / "out.onnx")
     assert asked == [("cpu", None), ("cpu", "cpu.so"), ("cuda", "cuda.so")]
@@ -275,10 +281,89 @@ def test_without_cuda_what_is_for_it_is_said_to_be_unverified_there(
     assert (tmp_path / "out.onnx").exists()
 
 
+def only_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without CUDA, wherever the test runs."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+
+
+def with_an_operator_of_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the pipeline write an operator that ONNX Runtime has no kernel for on the CPU."""
+    run_pipeline = pipeline.run
+
+    def lowered(model: ir.Model, *arguments: object) -> object:
+        outcome = run_pipeline(model, *arguments)
+        relu = next(node for node in model.graph if node.op_type == "Relu")
+        channels = ir.Value(name="channels", const_value=ir.tensor(np.zeros(1, np.float32)))
+        model.graph.register_initializer(channels)
+        relu.domain, relu.op_type = "com.microsoft", "BiasAdd"
+        relu.resize_inputs(3)
+        relu.replace_input_with(1, channels)
+        relu.replace_input_with(2, relu.inputs[0])
+        model.graph.opset_imports["com.microsoft"] = 1
+        return outcome
+
+    monkeypatch.setattr(pipeline, "run", lowered)
+
+
+def test_what_the_cpu_has_no_kernel_for_is_unverified_there_and_verified_where_it_is_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    only_the_cpu(monkeypatch)
+    with_an_operator_of_cuda(monkeypatch)
+    target = {"ops": "ort", "provider": "cuda", "output": tmp_path / "out.onnx"}
+    report = graphopt.optimize(model, **target).report
+    assert report.verification is not None
+    assert (report.verification.status, report.verification.outputs) == ("unverified", ())
+    assert "it was made for cuda" in report.verification.reason
+    assert "BiasAdd" in report.verification.reason
+    assert report.verification_on_cuda is not None
+    assert report.verification_on_cuda.status == "unverified"
+    assert report.doubt.startswith("could not be verified on CUDA: CUDAExecutionProvider does not")
+    assert (tmp_path / "out.onnx").exists()
+
+    verify = graphopt.verification.verify
+    wrong = OutputError("y", "float32", 3.0, 0.5, 1e-3, 1e-4, passed=False)
+    outcomes = [Verification("passed"), Verification("failed", (wrong,))]
+
+    def on_cuda(*given: Any, provider: str = "cpu", **others: Any) -> Verification:
+        return outcomes.pop(0) if provider == "cuda" else verify(*given, **others)
+
+    monkeypatch.setattr("graphopt.verification.verify", on_cuda)
+    assert graphopt.optimize(model, force=True, **target).report.doubt == ""
+    with pytest.raises(graphopt.OutputRejected, match="1 of 1 outputs differ"):
+        graphopt.optimize(model, force=True, **target)
+
+
+@pytest.mark.parametrize("target", [{"ops": "ort"}, {"ops": "standard", "provider": "cuda"}])
+def test_what_the_cpu_should_run_and_does_not_is_rejected(
+    monkeypatch: pytest.MonkeyPatch, model: Path, target: dict[str, str]
+) -> None:
+    only_the_cpu(monkeypatch)
+    with_an_operator_of_cuda(monkeypatch)
+    with pytest.raises(graphopt.OutputRejected, match=r"the candidate does not run: .*BiasAdd"):
+        graphopt.optimize(model, **target)
+
+
+def test_what_the_cpu_cannot_run_at_all_is_still_verified_on_cuda(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def verify(*_: Any, provider: str, **__: Any) -> Verification:
+        asked.append(provider)
+        return Verification("passed" if provider == "cuda" else "unverified")
+
+    monkeypatch.setattr("graphopt.verification.verify", verify)
+    report = graphopt.optimize(ir.from_proto(block()), provider="cuda").report
+    assert asked == ["cpu", "cuda"]
+    assert report.verification_with_kernels is None
+    assert report.doubt == ""
+
+
 def test_kernels_that_were_not_built_are_not_verified(
     monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
-    monkeypatch.setattr("graphopt.optimization.find_library", lambda provider: None)
+    monkeypatch.setattr("graphopt.optimization.checking.find_library", lambda provider: None)
     report = graphopt.optimize(model).report
     assert report.verification is not None
     assert report.verification_with_kernels is None
@@ -378,6 +463,7 @@ def test_the_report_is_json(tmp_path: Path, model: Path) -> None:
         "verification",
         "verification_with_kernels",
         "verification_on_cuda",
+        "has_custom_operators",
         "cautions",
         "speedup",
         "environment",

@@ -10,6 +10,7 @@ from onnx_shape_inference import infer_symbolic_shapes
 from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
+from graphopt.passes.infer_shapes import InferShapes
 from graphopt.passes.norms.original_spelling import NAME, SPELLING
 from graphopt.passes.norms.recognition import unsupported_reason
 from tests.passes.norms.norm_spellings import EPSILON, NEAR_MISSES, SPELLINGS, arrays, spelled
@@ -102,6 +103,7 @@ def test_an_unsupported_norm_is_left_alone_with_a_reason(written: str, reason: s
 
 def test_the_result_has_the_type_and_shape_of_x() -> None:
     model = spelled("n = LayerNormalization(x, gamma)\n y = Relu(n)", opset=14)
+    InferShapes()(model)
     model.graph.node(0).outputs[0].shape = None
     model.graph.node(0).outputs[0].type = None
     assert _canonicalize(model)["LayerNormalization"] == 1

@@ -79,7 +79,7 @@ def test_weights_of_the_models_own_type_are_rounded_once(dtype: str) -> None:
         constants=arrays,
         float64=False,
     )
-    pipeline.run(model, pipeline.Options())
+    pipeline.run(model, pipeline.Options(ops="standard"))
     exact = {name: array.astype(np.float64) for name, array in arrays.items()}
     saved = {name: value.const_value.numpy() for name, value in model.graph.initializers.items()}
     for name in ("w", "b"):
@@ -108,7 +108,7 @@ def test_the_error_is_at_most_twice_that_of_the_original(dtype: str, numpy: type
     feeds = {"a": random_array("a", (4, 32, 16)).astype(numpy)}
     truth = evaluate(cast_to_float64(model), {"a": feeds["a"].astype(np.float64)})["y"]
     before = np.abs(evaluate(model, feeds)["y"].astype(np.float64) - truth).max()
-    summary, _ = pipeline.run(model, pipeline.Options())
+    summary, _ = pipeline.run(model, pipeline.Options(ops="standard"))
     assert summary.converted == 2
     after = np.abs(evaluate(model, feeds)["y"].astype(np.float64) - truth).max()
     assert after <= 2 * before

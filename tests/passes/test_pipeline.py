@@ -7,8 +7,13 @@ import re
 import onnx_ir as ir
 import pytest
 
+from graphopt.errors import UsageError
 from graphopt.passes import pipeline
+from graphopt.passes.choices import OPS, PROVIDER, VARIANT
 from graphopt.passes.pipeline import Options
+from graphopt.passes.planning.plan import make_plan
+from graphopt.passes.rewrite import Rewrite
+from graphopt.passes.steps import STEPS
 from tests.passes.graphs import Outcome, graph, optimized
 
 _BLOCK = """x = MatMul(a, w) n = LayerNormalization(x, g, c) q = MatMul(n, m) r = Add(q, b)
@@ -20,25 +25,70 @@ def _block(**given: object) -> ir.Model:
     return graph(_BLOCK, _WEIGHTS, **given)
 
 
+_EMPTY = """<ir_version: 8, opset_import: ["": 17]>
+    g (float[N] x) => (float[N] y) { y = Relu(x) }"""
+
 REFUSED = {
-    "an unknown variant": ({"variant": "crms2"}, "variant is 'crms2'; choose one of rms"),
-    "unknown operators": ({"ops": "mine"}, "ops is 'mine'; choose one of standard, ort, custom"),
-    "an unknown provider": ({"provider": "tpu"}, "provider is 'tpu'; choose one of cpu, cuda"),
+    "an unknown variant": ({"variant": "crms2"}, "unknown variant 'crms2': choose rms or crms"),
+    "an unknown basis": (
+        {"variant": "crms", "basis": "x"},
+        "unknown basis 'x': choose orthonormal or drop",
+    ),
+    "a basis for rms": ({"basis": "drop"}, "basis 'drop' is for the variant crms"),
+    "unknown operators": ({"ops": "x"}, "unknown ops 'x': choose custom or standard or ort"),
+    "an unknown provider": ({"provider": "tpu"}, "unknown provider 'tpu': choose cpu or cuda"),
+    "a negative share": ({"max_growth": -0.5}, "max_growth -0.5 is negative"),
+    "no share": ({"max_growth": float("nan")}, "max_growth nan is negative"),
     "skipping what is needed": (
         {"skip": frozenset({"recentre"})},
-        "pass 'recentre' cannot be skipped; optional are",
+        "pass 'recentre' cannot be skipped, because the result would be wrong; optional are",
     ),
+    "skipping the plan": ({"skip": ["plan"]}, "pass 'plan' cannot be skipped"),
     "skipping what is not there": (
         {"skip": frozenset({"fold-gamma"})},
-        "pass 'fold-gamma' cannot be skipped; optional are",
+        "no pass is called 'fold-gamma' here",
+    ),
+    "skipping what other operators have": (
+        {"skip": ["fuse-custom-norms"], "ops": "standard"},
+        "no pass is called 'fuse-custom-norms' here",
     ),
 }
 
 
 @pytest.mark.parametrize(("options", "message"), REFUSED.values(), ids=REFUSED)
 def test_options_are_checked(options: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(UsageError, match=re.escape(message)) as caught:
         Options(**options)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_options_are_one_value() -> None:
+    assert Options() == Options("rms", None, "custom", "cpu", None, [])
+    assert Options(variant="crms").basis == "orthonormal"
+    assert len({Options(skip=("merge-twins",)), Options(skip=["merge-twins"])}) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(variant=v, ops=o, provider=p)
+        for v in VARIANT.values
+        for o in OPS.values
+        for p in PROVIDER.values
+    ],
+    ids=str,
+)
+def test_every_step_can_be_built(options: Options) -> None:
+    plan = make_plan(ir.from_onnx_text(_EMPTY))
+    for step in pipeline.steps(options):
+        assert isinstance(step.build(options, plan), Rewrite)
+
+
+def test_steps_name_targets_that_exist() -> None:
+    for step in STEPS:
+        assert set(step.variants) <= set(VARIANT.values)
+        assert set(step.ops) <= set(OPS.values)
+        assert set(step.providers) <= set(PROVIDER.values)
 
 
 _OPTIONAL = [step.name for step in pipeline.steps(Options()) if step.optional]
@@ -57,7 +107,7 @@ def test_steps_are_told_apart() -> None:
 
 @pytest.mark.parametrize("skipped", [[], *([name] for name in _OPTIONAL), _OPTIONAL])
 def test_every_optional_step_may_be_skipped(skipped: list[str]) -> None:
-    outcome = optimized(_block(), skip=frozenset(skipped))
+    outcome = optimized(_block(), ops="custom", skip=frozenset(skipped))
     assert outcome.converted == {"n", "y"}
     assert {step.name for step in pipeline.steps(Options(skip=frozenset(skipped)))}.isdisjoint(
         skipped
@@ -94,9 +144,11 @@ def test_a_record_for_each_step_and_the_plan() -> None:
     _, records = pipeline.run(model, Options(), lambda *args: told.append(args))
     steps = [step.name for step in pipeline.steps(Options())]
     assert told == [(name, index / len(steps)) for index, name in enumerate(steps)]
-    assert [record.name for record in records if record.name != "plan"] == steps
+    assert [record.name for record in records] == steps
+    assert steps.index("fold-layer-scale") < steps.index("plan") < steps.index("recentre")
     found = {record.name: record for record in records}
     assert found["plan"].detail == {"norms": 2, "norms to convert": 2}
+    assert found["plan"].changed == 2
     assert found["recentre"].detail == {
         "weights recentred": 2,
         "copies": 0,
@@ -200,6 +252,9 @@ def test_functions_are_inlined() -> None:
             g = Constant<value_floats = [2.0]>() z = LayerNormalization(i, g)
             s = Add(z, k) o = LayerNormalization(s, g) }"""
     model = ir.from_onnx_text(text)
-    summary, _ = pipeline.run(model, Options())
+    summary, records = pipeline.run(model, Options(ops="standard"))
     assert [norm.converted for norm in summary.norms] == [False, True]
+    assert {record.name: record.detail for record in records}["inline-functions"] == {
+        "functions inlined": 1
+    }
     assert not model.functions

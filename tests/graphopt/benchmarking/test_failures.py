@@ -47,9 +47,10 @@ def _trials_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
             "dims": {"rows": (4,), "batch": (1,)},
             "inputs": {"x": np.ones((1, 4, WIDTH), np.float32)},
         },
+        {"dims": {}, "batches": (1,), "input_shapes": {"x": [(1, 4, WIDTH)]}},
         {"dims": {}, "batches": (1,), "shapes": {"x": [(1, 4, WIDTH)]}},
     ],
-    ids=["array", "shape"],
+    ids=["array", "shape", "shape by its older name"],
 )
 def test_a_batch_of_one_may_be_given_twice(model: Path, settings: dict[str, Any]) -> None:
     """What is made is verified on two samples where it can be, and on one where it cannot."""

@@ -8,7 +8,8 @@ import pytest
 
 import graphopt
 from graphopt.benchmarking.speedup import measure_speedup
-from graphopt.options import pipeline_options
+from graphopt.options import Sample
+from graphopt.passes.pipeline import Options
 from graphopt.runtime.library import find_library
 from tests.graphopt.model_files import block, save_inline
 
@@ -31,11 +32,8 @@ def test_the_models_that_are_timed(
         model,
         output,
         report,
-        pipeline_options(**options),
-        inputs={},
-        input_shapes={},
-        dims={"batch": 3},
-        seed=0,
+        Options(**options),
+        sample=Sample(dims={"batch": 3}),
         seconds=0.1,
         progress=shares.append,
     )

@@ -57,6 +57,23 @@ def test_defaulted_dimensions_are_told_and_given_ones_are_not() -> None:
     assert verify(BASE, BASE, inputs={"x": x}).defaulted == {}
 
 
+@pytest.mark.parametrize("name", ["input_shapes", "shapes"])
+def test_shapes_have_a_name_and_an_older_one(name: str) -> None:
+    assert verify(BASE, BASE, **{name: {"x": (7, 4)}}).defaulted == {}
+    with pytest.raises(UsageError, match="'x'"):
+        verify(BASE, BASE, **{name: {"x": (7, 5)}})
+
+
+def test_a_missing_kernel_is_told_from_another_refusal() -> None:
+    without = model("b = Constant <value_floats = [1.0, 1.0, 1.0, 1.0]> () "
+                    "y = com.microsoft.BiasAdd(x, b, x)")  # fmt: skip
+    found = verify(BASE, without)
+    assert (found.status, found.lacks_kernel) == ("failed", True)
+    assert "BiasAdd" in found.reason
+    found = verify(BASE, model("y = NoSuchOperator(x)"))
+    assert (found.status, found.lacks_kernel) == ("failed", False)
+
+
 def test_files_are_opened_where_they_lie(tmp_path: Path) -> None:
     weighted = ir.from_onnx_text(
         f"{HEAD} g (float[n] x) => (float[n] y) <float[1] w = {{1.5}}> {{ y = Add(x, w) }}"

@@ -6,6 +6,7 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
+from graphopt.passes.infer_shapes import InferShapes
 from graphopt.passes.norms.recognition import other_norms
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
 from tests.passes.norms.norm_spellings import NEAR_MISSES, SPELLINGS, spelled
@@ -40,6 +41,7 @@ OTHERS = {
 
 def _others(body: str):
     model = spelled(body)
+    InferShapes()(model)
     UnfuseSkipNorms()(model)
     CanonicalizeNorms()(model)
     return other_norms(model)

@@ -1,0 +1,130 @@
+"""Values that are written as text, such as NAME:1,128."""
+
+from __future__ import annotations
+
+__all__ = [
+    "read_arrays",
+    "to_dim_lists",
+    "to_dims",
+    "to_integers",
+    "to_shape_lists",
+    "to_shapes",
+]
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphopt.errors import EnvironmentFailure, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def to_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Parse ``NAME:1,128`` (``NAME:`` is a scalar's).
+
+    Raises:
+        UsageError: A text of another form, or a negative size.
+    """
+    shapes = {}
+    for text in texts:
+        # The last colon: names such as "input:0" have their own.
+        name, separator, sizes = text.rpartition(":")
+        try:
+            shape = tuple(int(size) for size in sizes.split(",") if size.strip())
+        except ValueError:
+            shape = (-1,)
+        if not separator or not name or min(shape, default=0) < 0:
+            raise UsageError(f"--input-shape {text!r}: write it as NAME:1,128")
+        shapes[name] = shape
+    return shapes
+
+
+def to_dims(texts: Sequence[str]) -> dict[str, int]:
+    """Parse ``NAME=N``.
+
+    Raises:
+        UsageError: A text of another form, or a size below 1.
+    """
+    dims = {}
+    for text in texts:
+        name, _, size = text.rpartition("=")
+        if not name or not size.strip().isdecimal() or int(size) < 1:
+            raise UsageError(f"--dim {text!r}: write it as NAME=N with N at least 1")
+        dims[name] = int(size)
+    return dims
+
+
+def read_arrays(texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read the files of ``NAME:FILE.npy``.
+
+    Raises:
+        UsageError: A text of another form, or a file that is missing or holds no array.
+        EnvironmentFailure: The file cannot be read.
+    """
+    if not texts:
+        return {}
+    import numpy as np
+
+    arrays = {}
+    for text in texts:
+        name, _, file = text.rpartition(":")
+        if not name or not file:
+            raise UsageError(f"--input {text!r}: write it as NAME:FILE.npy")
+        path = Path(file)
+        if not path.is_file():
+            raise UsageError(f"--input {name}: no such file: {path}")
+        try:
+            array = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise UsageError(f"--input {name}: {path} holds no plain NumPy array") from error
+        except OSError as error:
+            raise EnvironmentFailure(f"{path}: cannot be read: {error.strerror}") from error
+        if not isinstance(array, np.ndarray):
+            raise UsageError(f"--input {name}: {path} holds several arrays: give one .npy file")
+        arrays[name] = array
+    return arrays
+
+
+def to_integers(text: str) -> tuple[int, ...]:
+    """Parse ``1,8,32``; nothing is no integer.
+
+    Raises:
+        UsageError: A text of another form.
+    """
+    parts = [part.strip() for part in text.split(",")] if text else []
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"{text!r} is no list of numbers: write it as 1,8,32")
+    return tuple(int(part) for part in parts)
+
+
+def to_dim_lists(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Parse ``NAME=N[,N...]``.
+
+    Raises:
+        UsageError: A text of another form, a size below 1, or a name given twice.
+    """
+    lists: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        name, _, sizes = text.rpartition("=")
+        if name in lists:
+            raise UsageError(f"--dim {text!r}: give all sizes of {name!r} at once: NAME=1,8,32")
+        parts = [part.strip() for part in sizes.split(",")]
+        if not name or not all(part.isdecimal() and int(part) for part in parts):
+            raise UsageError(f"--dim {text!r}: write it as NAME=N or NAME=N,N with N at least 1")
+        lists[name] = tuple(int(part) for part in parts)
+    return lists
+
+
+def to_shape_lists(texts: Sequence[str]) -> dict[str, list[tuple[int, ...]]]:
+    """Parse ``NAME:1,128``; a name that comes again has several shapes.
+
+    Raises:
+        UsageError: A text of another form, or a negative size.
+    """
+    lists: dict[str, list[tuple[int, ...]]] = {}
+    for text in texts:
+        for name, shape in to_shapes([text]).items():
+            lists.setdefault(name, []).append(shape)
+    return lists

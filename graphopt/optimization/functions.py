@@ -1,0 +1,111 @@
+"""The Python functions: each choice a keyword."""
+
+from __future__ import annotations
+
+__all__ = ["inspect", "optimize"]
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from graphopt.optimization.job import ModelOrPath, Result, inspect_for, optimize_for
+from graphopt.options import Check, Sample
+from graphopt.passes.choices import MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT
+from graphopt.passes.pipeline import Options
+from graphopt.passes.report import PlanSummary, Progress
+
+
+def optimize(
+    model: ModelOrPath,
+    variant: str = VARIANT.default,
+    *,
+    basis: str | None = None,
+    ops: str = OPS.default,
+    provider: str = PROVIDER.default,
+    verify: bool = True,
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    rtol: float | None = None,
+    atol: float | None = None,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    dims: Mapping[str, int] | None = None,
+    seed: int = 0,
+    max_growth: float | None = MAX_GROWTH.default,
+    skip: Iterable[str] = SKIP.default,
+    progress: Progress | None = None,
+) -> Result:
+    """Convert the LayerNorms of a model whose mean can be removed ahead of time.
+
+    What to make is said by ``variant``, ``basis``, ``ops``, ``provider``, ``max_growth`` and
+    ``skip``: :mod:`graphopt.passes.choices` has what each may be, and what it means.
+
+    Args:
+        model: Path of an ONNX file, or a model in memory. Neither is changed.
+        variant: What the LayerNorms become.
+        basis: How crms represents d centred features by d - 1. None takes the default.
+        ops: Operators of the result.
+        provider: Execution provider that the result is lowered for.
+        verify: Run the original and the result in ONNX Runtime on the CPU and compare them, without
+            the native kernels and, where they were built and the result has their operators, with;
+            and on the provider that the result is for, if it starts.
+        output: File to write. None writes none.
+        force: Replace an existing output.
+        rtol: Relative tolerance of the verification. None takes the one of the output's type.
+        atol: Absolute tolerance of the verification. None takes the one of the output's type.
+        inputs: Arrays to verify on, by input name. The others are generated.
+        input_shapes: Shapes of generated inputs, by input name.
+        dims: Sizes of symbolic dimensions, by name.
+        seed: Seed of the generated inputs.
+        max_growth: Largest bytes of copied weights, as a share of all weights.
+        skip: Names of optional passes that are left out.
+        progress: Called as the work advances.
+
+    Returns:
+        The model and the report. A verification that could not be made is in the report, and is
+        not an error.
+
+    Raises:
+        UsageError: An option or the output path cannot be used.
+        ModelError: The model cannot be read, is invalid or is quantized.
+        OutputRejected: The result is not the same function within the tolerance.
+        EnvironmentFailure: No ONNX Runtime, a full disk, a missing permission.
+    """
+    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip))
+    sample = Sample(inputs or {}, input_shapes or {}, dims or {}, seed)
+    check = Check(sample, rtol, atol) if verify else None
+    return optimize_for(model, options, check=check, output=output, force=force, progress=progress)
+
+
+def inspect(
+    model: ModelOrPath,
+    variant: str = VARIANT.default,
+    *,
+    basis: str | None = None,
+    ops: str = OPS.default,
+    provider: str = PROVIDER.default,
+    max_growth: float | None = MAX_GROWTH.default,
+    skip: Iterable[str] = SKIP.default,
+) -> PlanSummary:
+    """Plan the optimization of a model without applying it.
+
+    Args:
+        model: Path of an ONNX file, or a model in memory. Neither is changed.
+        variant: As in :func:`optimize`.
+        basis: As in :func:`optimize`.
+        ops: As in :func:`optimize`.
+        provider: As in :func:`optimize`.
+        max_growth: As in :func:`optimize`.
+        skip: As in :func:`optimize`.
+
+    Returns:
+        Every LayerNorm with its decision and reason, the recentrings and the copied weights.
+
+    Raises:
+        UsageError: An option cannot be used.
+        ModelError: The model cannot be read, is invalid or is quantized.
+        EnvironmentFailure: The model file cannot be read.
+    """
+    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip))
+    return inspect_for(model, options)

@@ -1,0 +1,157 @@
+"""The job, for choices that are one value: load, optimize, write, verify, publish, report."""
+
+from __future__ import annotations
+
+__all__ = ["ModelOrPath", "Result", "inspect_for", "optimize_for"]
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx_ir as ir
+
+from graphopt import reporting
+from graphopt.cautions import cautions
+from graphopt.errors import ModelError
+from graphopt.files import loading, saving
+from graphopt.files.check_functions import check_functions
+from graphopt.optimization.checking import verified
+from graphopt.options import Check
+from graphopt.passes import pipeline
+from graphopt.passes.operators.custom_ops import has_custom_operators
+from graphopt.passes.pipeline import Options
+from graphopt.passes.report import PlanSummary, Progress
+from graphopt.reporting import Report
+
+ModelOrPath = ir.Model | str | os.PathLike[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """An optimized model and the report on it.
+
+    The model's weights are computed when they are read, from the files of the input, which must
+    stay in place as long as the model is used. :func:`graphopt.save` writes it.
+    """
+
+    model: ir.Model
+    report: Report
+
+
+def optimize_for(
+    model: ModelOrPath,
+    options: Options,
+    *,
+    check: Check | None,
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """What :func:`graphopt.optimize` does, for choices that are one value.
+
+    Args:
+        model: Path of an ONNX file, or a model in memory. Neither is changed.
+        options: What to make.
+        check: How to verify the result; None does not.
+        output: File to write. None writes none.
+        force: Replace an existing output.
+        progress: Called as the work advances.
+    """
+    advance = progress or _ignore
+    clock = _Clock()
+    with clock.stage("load"):
+        advance("load", 0.0)
+        path = None if isinstance(model, ir.Model) else Path(model)
+        original = _loaded(model)
+        if output is not None:
+            saving.check_target(original, output, force=force)
+        given = reporting.describe(original, loading.source_of(original))
+        optimized = original.clone() if path is None else original
+    with clock.stage("optimize"):
+        plan, records = pipeline.run(optimized, options, advance)
+        optimized.metadata_props["graphopt.version"] = importlib.metadata.version("graphopt")
+        optimized.metadata_props["graphopt.variant"] = options.variant
+        if options.basis is not None:
+            optimized.metadata_props["graphopt.basis"] = options.basis
+    report = Report(
+        input=given,
+        output=reporting.describe(optimized, None),
+        variant=options.variant,
+        ops=options.ops,
+        provider=options.provider,
+        plan=plan,
+        passes=records,
+        verification=None,
+        verification_with_kernels=None,
+        verification_on_cuda=None,
+        has_custom_operators=has_custom_operators(optimized),
+        cautions=cautions(optimized, options, plan),
+        speedup=None,
+        environment=reporting.environment(),
+        seconds=clock.seconds,
+    )
+    # Closing the stack moves the output into place; an error on the way leaves nothing of it.
+    with contextlib.ExitStack() as files:
+        if check is not None or output is not None:
+            with clock.stage("write"):
+                advance("write", 0.0)
+                candidate = files.enter_context(_written(optimized, output, force))
+        if check is not None:
+            with clock.stage("verify"):
+                advance("verify", 0.0)
+                base = path or files.enter_context(saving.temporary(original))
+                report = verified(report, base, candidate, check)
+    if output is not None:
+        source = loading.Source(Path(output), saving.data_files(optimized, output))
+        report = dataclasses.replace(report, output=reporting.describe(optimized, source))
+    return Result(optimized, report)
+
+
+def inspect_for(model: ModelOrPath, options: Options) -> PlanSummary:
+    """What :func:`graphopt.inspect` does, for choices that are one value."""
+    planned = _loaded(model)
+    if planned is model:
+        planned = planned.clone()
+    return pipeline.analyse(planned, options)
+
+
+def _loaded(model: ModelOrPath) -> ir.Model:
+    """The model itself, or that of a file, fit to be optimized."""
+    if isinstance(model, ir.Model):
+        check_functions(model)
+        return model
+    loaded = loading.load(model)
+    try:
+        check_functions(loaded)
+    except ModelError as error:
+        raise ModelError(f"{os.fspath(model)}: {error}") from error
+    return loaded
+
+
+class _Clock:
+    """Wall seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+
+
+def _ignore(what: str, share: float) -> None:
+    """Tell nobody."""
+
+
+def _written(
+    model: ir.Model, output: str | os.PathLike[str] | None, force: bool
+) -> contextlib.AbstractContextManager[Path]:
+    if output is None:
+        return saving.temporary(model)
+    return saving.staged(model, output, force=force)

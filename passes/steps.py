@@ -1,0 +1,232 @@
+"""The steps of the pipeline, in order, and the options that choose among them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection
+
+from graphopt.errors import UsageError
+from graphopt.passes import choices
+from graphopt.passes.canonicalize_norms import CanonicalizeNorms
+from graphopt.passes.clean_up import CleanUp
+from graphopt.passes.compress import Compress
+from graphopt.passes.convert_norms import ConvertNorms
+from graphopt.passes.fold_affine import FoldAffine
+from graphopt.passes.fold_layer_scale import FoldLayerScale
+from graphopt.passes.fold_transposes import FoldTransposes
+from graphopt.passes.fuse_custom_norms import FuseCustomNorms
+from graphopt.passes.fuse_skip_norms import FuseSkipNorms
+from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
+from graphopt.passes.inline_functions import InlineFunctions
+from graphopt.passes.lower_custom_norms import LowerCustomNorms
+from graphopt.passes.lower_norms import LowerNorms
+from graphopt.passes.make_plan import MakePlan
+from graphopt.passes.merge_twins import MergeTwins
+from graphopt.passes.planning.plan import Plan
+from graphopt.passes.recentre import Recentre
+from graphopt.passes.restore_norms import RestoreNorms
+from graphopt.passes.rewrite import Rewrite
+from graphopt.passes.targets import PROVIDERS
+from graphopt.passes.unfuse_custom_norms import UnfuseCustomNorms
+from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
+
+__all__ = ["STEPS", "Options", "Step", "steps"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What the result is made for: the choices of a run, checked.
+
+    :mod:`graphopt.passes.choices` says what each may be, what it is by default and what it means.
+
+    Attributes:
+        variant: What LayerNorms become.
+        basis: The basis of crms, which is never None for it; None for other variants.
+        ops: Operators of the result.
+        provider: Execution provider that the result is lowered for.
+        max_growth: Upper bound of the bytes of copied constants, as a share of all constants.
+        skip: Names of optional steps to leave out.
+
+    Raises:
+        UsageError: A choice that does not exist, a basis without crms, or a step that cannot be
+            left out.
+    """
+
+    variant: str = choices.VARIANT.default
+    basis: str | None = None
+    ops: str = choices.OPS.default
+    provider: str = choices.PROVIDER.default
+    max_growth: float | None = choices.MAX_GROWTH.default
+    skip: Collection[str] = choices.SKIP.default
+
+    def __post_init__(self) -> None:
+        choices.VARIANT.check(self.variant)
+        if self.basis is not None:
+            choices.BASIS.check(self.basis)
+            if self.variant != "crms":
+                raise UsageError(
+                    f"basis {self.basis!r} is for the variant crms: leave it out for {self.variant}"
+                )
+        elif self.variant == "crms":
+            object.__setattr__(self, "basis", choices.BASIS.default)
+        choices.OPS.check(self.ops)
+        choices.PROVIDER.check(self.provider)
+        if self.max_growth is not None and not self.max_growth >= 0:
+            raise UsageError(f"max_growth {self.max_growth} is negative: give a share such as 0.1")
+        object.__setattr__(self, "skip", frozenset(self.skip))
+        self._check_skipped()
+
+    def _check_skipped(self) -> None:
+        here = [step for step in STEPS if step.applies(self)]
+        optional = [step.name for step in here if step.optional]
+        for name in sorted(self.skip):
+            if all(step.name != name for step in here):
+                raise UsageError(f"no pass is called {name!r} here: graphopt passes lists them")
+            if name not in optional:
+                raise UsageError(
+                    f"pass {name!r} cannot be skipped, because the result would be wrong; "
+                    f"optional are {', '.join(optional)}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One pass of the pipeline.
+
+    Attributes:
+        name: What ``--skip`` and the report call it.
+        summary: What it does, in one line.
+        make: The class of the pass.
+        given: The options that the pass is made with, by name; or the ``plan``, behind that.
+        optional: True where leaving it out is sound.
+        variants: The variants that it is for; all where none is named.
+        ops: The operator sets that it is for; all where none is named.
+        providers: The execution providers that it is for; all where none is named.
+    """
+
+    name: str
+    summary: str
+    make: Callable[..., Rewrite]
+    given: tuple[str, ...] = ()
+    optional: bool = False
+    variants: tuple[str, ...] = ()
+    ops: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+
+    def applies(self, options: Options) -> bool:
+        """False where the options leave nothing to do."""
+        return (
+            options.variant in (self.variants or choices.VARIANT.values)
+            and options.ops in (self.ops or choices.OPS.values)
+            and options.provider in (self.providers or choices.PROVIDER.values)
+        )
+
+    def build(self, options: Options, plan: Plan | None = None) -> Rewrite:
+        """The pass; ``plan`` is that of the model it will be run on."""
+        values = {**vars(options), "plan": plan}
+        return self.make(**{name: values[name] for name in self.given})
+
+
+_FUSING = tuple(row.name for row in PROVIDERS.values() if row.fuses_skip_norms)
+
+STEPS = (
+    # Read: every way to write a thing becomes one.
+    Step(
+        "unfuse-custom-norms",
+        "read the operators of the domain graphopt back",
+        UnfuseCustomNorms,
+    ),
+    Step("inline-functions", "inline model-local functions", InlineFunctions),
+    Step("infer-shapes", "infer symbolic shapes", InferShapes),
+    Step(
+        "unfuse-skip-norms",
+        "split SkipLayerNormalization into Add and LayerNormalization",
+        UnfuseSkipNorms,
+        given=("provider",),
+    ),
+    Step(
+        "canonicalize-norms",
+        "rewrite every spelling of LayerNorm to LayerNormalization",
+        CanonicalizeNorms,
+    ),
+    Step(
+        "fold-transposes",
+        "store transposed weights instead of transposing them",
+        FoldTransposes,
+        optional=True,
+    ),
+    Step(
+        "fold-layer-scale",
+        "fold LayerScale factors into the linear maps before them",
+        FoldLayerScale,
+        optional=True,
+    ),
+    # Decide, and do what was decided.
+    Step(
+        "plan",
+        "decide what to centre, convert and compress: a minimum cut",
+        MakePlan,
+        given=("variant", "basis", "provider", "max_growth", "skip"),
+    ),
+    Step("recentre", "centre what writes the residual stream", Recentre, given=("plan",)),
+    Step(
+        "fold-affine",
+        "fold beta (and gamma of twin norms) into the linear maps that read it",
+        FoldAffine,
+        given=("plan",),
+        optional=True,
+    ),
+    Step(
+        "compress",
+        "compress what is centred to d - 1 features",
+        Compress,
+        given=("plan",),
+        variants=("crms",),
+    ),
+    Step(
+        "convert-norms",
+        "turn norms of centred values into RMSNorms",
+        ConvertNorms,
+        given=("plan",),
+    ),
+    Step("merge-twins", "merge norms that compute the same thing", MergeTwins, optional=True),
+    # Lower: write it in the operators of the target.
+    Step(
+        "restore-norms",
+        "give the norms that stay their original spelling back",
+        RestoreNorms,
+    ),
+    Step(
+        "fuse-skip-norms",
+        "fuse a residual Add and the norm behind it",
+        FuseSkipNorms,
+        optional=True,
+        ops=("ort",),
+        providers=_FUSING,
+    ),
+    Step(
+        "lower-custom-norms",
+        "write RMSNorms in operators of the domain graphopt",
+        LowerCustomNorms,
+        ops=("custom",),
+    ),
+    Step(
+        "fuse-custom-norms",
+        "fuse a residual Add and the graphopt.RMSNorm behind it",
+        FuseCustomNorms,
+        optional=True,
+        ops=("custom",),
+    ),
+    Step("lower-norms", "write RMSNorms in the target's operators", LowerNorms, given=("ops",)),
+    Step("clean-up", "remove what nothing reads", CleanUp),
+    Step(
+        "forget-shapes",
+        "give every value the shape that the file declared",
+        ForgetShapes,
+    ),
+)
+
+
+def steps(options: Options) -> tuple[Step, ...]:
+    """The steps that a run takes for ``options``, in order."""
+    return tuple(s for s in STEPS if s.name not in options.skip and s.applies(options))
