@@ -13,8 +13,8 @@ from graphopt.bench_report.canvas import Canvas, Row
 from graphopt.bench_report.palette import Colour, colour
 from graphopt.bench_report.svg import TIP
 from graphopt.bench_report.wording import milliseconds
+from graphopt.profiling.purposes import NORMALIZATIONS
 from graphopt.profiling.result import Profile
-from graphopt.profiling.roles import NORMALIZATIONS
 
 _NAMED_OPERATORS = 4
 # What the other parts may be made of, so that none of it is named a second time.

@@ -14,7 +14,7 @@ from onnx_ir.passes.common import InlinePass
 from graphopt.errors import UsageError
 from graphopt.evaluation.calls import Array
 from graphopt.inputs.dimensions import Dimensions, choose_dimensions
-from graphopt.inputs.roles import Role, trace_role
+from graphopt.inputs.meaning import Meaning, trace_meaning
 from graphopt.passes.infer_shapes import InferShapes
 
 
@@ -75,7 +75,7 @@ def generate_inputs(
         if value.name is not None and value.name in given
     }
     chosen = choose_dimensions(inputs, fixed, dims)
-    roles = _trace_roles(model)
+    meanings = _trace_meanings(model)
     arrays = {}
     for number, value in enumerate(inputs):
         name = value.name or ""
@@ -83,22 +83,22 @@ def generate_inputs(
             arrays[name] = _check_type(value, given[name])
         else:
             stream = np.random.default_rng((seed, number))
-            arrays[name] = _draw(value, chosen, roles[name], stream)
+            arrays[name] = _draw(value, chosen, meanings[name], stream)
     arrays.update({name: array for name, array in given.items() if name not in arrays})
     return GeneratedInputs(arrays, chosen.symbols, chosen.defaulted)
 
 
-def _trace_roles(model: ir.Model) -> dict[str, Role]:
-    """Roles of all inputs; shapes are inferred, on a copy, where the graph computes a table."""
+def _trace_meanings(model: ir.Model) -> dict[str, Meaning]:
+    """Meanings of all inputs; shapes are inferred, on a copy, where the graph computes a table."""
     if model.functions:
         model = model.clone()
         InlinePass()(model)
-    roles = {value.name or "": trace_role(value) for value in model.graph.inputs}
-    if any(role.unbounded for role in roles.values()):
+    meanings = {value.name or "": trace_meaning(value) for value in model.graph.inputs}
+    if any(meaning.unbounded for meaning in meanings.values()):
         model = model.clone()
         InferShapes()(model)
-        roles = {value.name or "": trace_role(value) for value in model.graph.inputs}
-    return roles
+        meanings = {value.name or "": trace_meaning(value) for value in model.graph.inputs}
+    return meanings
 
 
 def _check_type(value: ir.Value, array: Array) -> Array:
@@ -110,16 +110,18 @@ def _check_type(value: ir.Value, array: Array) -> Array:
     return array
 
 
-def _draw(value: ir.Value, chosen: Dimensions, role: Role, stream: np.random.Generator) -> Array:
+def _draw(
+    value: ir.Value, chosen: Dimensions, meaning: Meaning, stream: np.random.Generator
+) -> Array:
     name = value.name or ""
     if not isinstance(value.type, ir.TensorType) or value.type.dtype == ir.DataType.STRING:
         raise UsageError(f"input {name!r} is no tensor of numbers: no input can be generated")
     shape, dtype = chosen.shapes[name], value.type.dtype
     if dtype == ir.DataType.BOOL:
-        array = _mask(shape) if _is_mask(name, role) else stream.integers(0, 2, shape)
+        array = _mask(shape) if _is_mask(name, meaning) else stream.integers(0, 2, shape)
     elif dtype.is_integer():
-        array = _draw_integers(name, shape, role, stream)
-    elif role.mask:
+        array = _draw_integers(name, shape, meaning, stream)
+    elif meaning.mask:
         array = _mask(shape)
     else:
         array = stream.normal(size=shape)
@@ -127,19 +129,19 @@ def _draw(value: ir.Value, chosen: Dimensions, role: Role, stream: np.random.Gen
 
 
 def _draw_integers(
-    name: str, shape: tuple[int, ...], role: Role, stream: np.random.Generator
+    name: str, shape: tuple[int, ...], meaning: Meaning, stream: np.random.Generator
 ) -> Array:
-    if role.high is not None:
-        return stream.integers(role.low, max(role.high, role.low + 1), shape)
-    if _is_mask(name, role):
+    if meaning.high is not None:
+        return stream.integers(meaning.low, max(meaning.high, meaning.low + 1), shape)
+    if _is_mask(name, meaning):
         return _mask(shape)
     if "position" in name.lower() and shape:
         return np.broadcast_to(np.arange(shape[-1]), shape)
     return stream.integers(0, 2, shape)
 
 
-def _is_mask(name: str, role: Role) -> bool:
-    return role.mask or "mask" in name.lower()
+def _is_mask(name: str, meaning: Meaning) -> bool:
+    return meaning.mask or "mask" in name.lower()
 
 
 def _mask(shape: tuple[int, ...]) -> Array:

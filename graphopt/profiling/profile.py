@@ -15,9 +15,9 @@ import onnx_ir as ir
 from graphopt.errors import UsageError
 from graphopt.passes.choices import PROVIDER
 from graphopt.profiling.events import KernelTime, ProfiledRun
+from graphopt.profiling.purposes import Purpose, purpose_of_operator, purposes_of
 from graphopt.profiling.recording import check_profiler, record
 from graphopt.profiling.result import OperatorTime, Profile
-from graphopt.profiling.roles import Role, role_of_operator, roles_of
 from graphopt.runtime.sessions import RuntimeRefused
 
 
@@ -77,16 +77,16 @@ def _profile(runs: Sequence[ProfiledRun], graph: ir.Graph) -> Profile:
     shapes = {
         nodes[kernel.node]: kernel.shapes for kernel in runs[0].kernels if kernel.node in nodes
     }
-    roles = roles_of(graph, shapes)
+    purposes = purposes_of(graph, shapes)
     names: dict[tuple[str, str], set[str]] = {}
-    sums: dict[tuple[tuple[str, str], Role], list[float]] = {}
+    sums: dict[tuple[tuple[str, str], Purpose], list[float]] = {}
     for index, run in enumerate(runs):
         for kernel in run.kernels:
             node = nodes.get(kernel.node)
-            role = role_of_operator(kernel.op_type) if node is None else roles[node]
+            purpose = purpose_of_operator(kernel.op_type) if node is None else purposes[node]
             key = (_operator(kernel, node), kernel.provider)
             names.setdefault(key, set()).add(kernel.node)
-            sums.setdefault((key, role), [0.0] * len(runs))[index] += kernel.seconds
+            sums.setdefault((key, purpose), [0.0] * len(runs))[index] += kernel.seconds
     medians = {key: statistics.median(values) for key, values in sums.items()}
     operators = [
         OperatorTime(
@@ -98,8 +98,8 @@ def _profile(runs: Sequence[ProfiledRun], graph: ir.Graph) -> Profile:
         for (operator, provider), found in names.items()
     ]
 
-    def seconds_of(role: Role) -> float:
-        return sum(time for (_, served), time in medians.items() if served == role)
+    def seconds_of(purpose: Purpose) -> float:
+        return sum(time for (_, served), time in medians.items() if served == purpose)
 
     return Profile(
         operators=tuple(sorted(operators, key=lambda time: (-time.seconds, time.operator))),

@@ -21,7 +21,7 @@ X = np.random.default_rng(0).normal(size=(2, 300, WIDTH)).astype(np.float32)
 
 @pytest.mark.parametrize("save", [save_inline, save_external])
 @pytest.mark.parametrize("named", [True, False])
-def test_the_nodes_of_a_block_get_their_roles(
+def test_the_nodes_of_a_block_get_their_purposes(
     tmp_path: Path, save: Callable[[onnx.ModelProto, Path], Path], named: bool
 ) -> None:
     model = block()
@@ -48,7 +48,7 @@ def test_the_nodes_of_a_block_get_their_roles(
     assert {time.provider for time in found.operators} == {"CPUExecutionProvider"}
 
 
-def test_two_roles_of_an_operator_are_told_apart(tmp_path: Path) -> None:
+def test_two_purposes_of_an_operator_are_told_apart(tmp_path: Path) -> None:
     model = block()
     model.graph.node[-1].input[0] = "residual"  # no norm reads the sum: nothing to fuse it with
     del model.graph.node[-2]

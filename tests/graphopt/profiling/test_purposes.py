@@ -8,11 +8,11 @@ from collections.abc import Mapping
 import onnx_ir as ir
 import pytest
 
-from graphopt.profiling.roles import Role, roles_of
+from graphopt.profiling.purposes import Purpose, purposes_of
 
 
-def roles(body: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Role]:
-    """The role of each node, by the name of its first result.
+def purposes(body: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Purpose]:
+    """The purpose of each node, by the name of its first result.
 
     The graph has the inputs x [2, 3, 4] and m [2, 1, 4], and a few constants. When it ran, every
     value had the shape [2, 3, 4], unless ``shapes`` says otherwise.
@@ -39,7 +39,10 @@ def roles(body: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dic
         node: [(shapes or {}).get(value.name or "", (2, 3, 4)) for value in node.inputs if value]
         for node in model.graph
     }
-    return {str(node.outputs[0].name): role for node, role in roles_of(model.graph, ran).items()}
+    return {
+        str(node.outputs[0].name): purpose
+        for node, purpose in purposes_of(model.graph, ran).items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -128,8 +131,8 @@ def roles(body: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> dic
         ),
     ],
 )
-def test_roles(body: str, expected: dict[str, Role]) -> None:
-    assert roles(body).items() >= expected.items()
+def test_purposes(body: str, expected: dict[str, Purpose]) -> None:
+    assert purposes(body).items() >= expected.items()
 
 
 def test_a_broadcast_sum_is_no_residual() -> None:
@@ -138,8 +141,8 @@ def test_a_broadcast_sum_is_no_residual() -> None:
         y = Add (x, h)
         z = Relu (x)
         """
-    assert roles(body)["y"] == "residual"
-    assert roles(body, {"h": (2, 1, 4)})["y"] == "other"
+    assert purposes(body)["y"] == "residual"
+    assert purposes(body, {"h": (2, 1, 4)})["y"] == "other"
 
 
 @pytest.mark.parametrize(
@@ -247,6 +250,6 @@ def test_a_broadcast_sum_is_no_residual() -> None:
         ),
     ],
 )
-def test_norms_in_primitive_operators(body: str, others: dict[str, Role]) -> None:
-    found = roles(body)
+def test_norms_in_primitive_operators(body: str, others: dict[str, Purpose]) -> None:
+    found = purposes(body)
     assert found == {**dict.fromkeys(found, "normalization"), **others}

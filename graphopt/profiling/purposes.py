@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["NORMALIZATIONS", "Role", "role_of_operator", "roles_of"]
+__all__ = ["NORMALIZATIONS", "Purpose", "purpose_of_operator", "purposes_of"]
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -12,9 +12,9 @@ import onnx_ir as ir
 from graphopt.profiling.events import Shape
 from graphopt.profiling.spelled_norms import is_constant, is_per_feature, spelled_out_norms
 
-Role = Literal["normalization", "residual", "bias", "other"]
-"""What a node is for. A fused node has one role: SkipLayerNormalization, which adds a residual and
-perhaps a bias, is ``normalization``; Gemm and BiasGelu, which add a bias, are ``other``."""
+Purpose = Literal["normalization", "residual", "bias", "other"]
+"""What a node is for. A fused node has one purpose: SkipLayerNormalization, which adds a residual
+and perhaps a bias, is ``normalization``; Gemm and BiasGelu, which add a bias, are ``other``."""
 
 NORMALIZATIONS = frozenset(
     {
@@ -41,15 +41,17 @@ NORMALIZATIONS = frozenset(
 """The operators that normalize, of ONNX, ONNX Runtime and graphopt."""
 
 
-def role_of_operator(op_type: str) -> Role:
-    """The role of an operator of which nothing but its type is known."""
+def purpose_of_operator(op_type: str) -> Purpose:
+    """The purpose of an operator of which nothing but its type is known."""
     if op_type in NORMALIZATIONS:
         return "normalization"
     return "bias" if op_type == "BiasAdd" else "other"
 
 
-def roles_of(graph: ir.Graph, shapes: Mapping[ir.Node, Sequence[Shape]]) -> dict[ir.Node, Role]:
-    """The role of every node of a graph, its subgraphs included.
+def purposes_of(
+    graph: ir.Graph, shapes: Mapping[ir.Node, Sequence[Shape]]
+) -> dict[ir.Node, Purpose]:
+    """The purpose of every node of a graph, its subgraphs included.
 
     1. What is left of a decomposed norm normalizes.
     2. An Add with a stored vector adds a bias.
@@ -62,25 +64,25 @@ def roles_of(graph: ir.Graph, shapes: Mapping[ir.Node, Sequence[Shape]]) -> dict
         shapes: The input shapes of each node that ran.
     """
     norms = spelled_out_norms(graph)
-    roles: dict[ir.Node, Role] = {}
+    purposes: dict[ir.Node, Purpose] = {}
     sums = []
     for node in graph.all_nodes():
-        roles[node] = "normalization" if node in norms else role_of_operator(node.op_type)
+        purposes[node] = "normalization" if node in norms else purpose_of_operator(node.op_type)
         if node in norms or node.op_type != "Add":
             continue
         if any(map(is_per_feature, node.inputs)):
-            roles[node] = "bias"
+            purposes[node] = "bias"
         elif not any(map(is_constant, node.inputs)) and _are_equal(shapes.get(node, ())):
             sums.append(node)
-    roles.update(dict.fromkeys(_residual(sums, roles), "residual"))
-    return roles
+    purposes.update(dict.fromkeys(_residual(sums, purposes), "residual"))
+    return purposes
 
 
 def _are_equal(shapes: Sequence[Shape]) -> bool:
     return len(shapes) == 2 and shapes[0] == shapes[1] and len(shapes[0]) > 1
 
 
-def _residual(sums: list[ir.Node], roles: Mapping[ir.Node, Role]) -> list[ir.Node]:
+def _residual(sums: list[ir.Node], purposes: Mapping[ir.Node, Purpose]) -> list[ir.Node]:
     candidates = set(sums)
     found = []
     for node in sums:
@@ -89,7 +91,7 @@ def _residual(sums: list[ir.Node], roles: Mapping[ir.Node, Role]) -> list[ir.Nod
             continue
         skips = any(len(value.uses()) > 1 for value in node.inputs if value is not None)
         if skips or any(
-            roles[reader] == "normalization" or reader in candidates for reader in readers
+            purposes[reader] == "normalization" or reader in candidates for reader in readers
         ):
             found.append(node)
     return found

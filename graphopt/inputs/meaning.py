@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Role", "trace_role"]
+__all__ = ["Meaning", "trace_meaning"]
 
 import dataclasses
 import math
@@ -37,7 +37,7 @@ _MASKS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Role:
+class Meaning:
     """What the values of an input may be.
 
     Attributes:
@@ -53,25 +53,27 @@ class Role:
     unbounded: bool = False
 
 
-def trace_role(value: ir.Value) -> Role:
+def trace_meaning(value: ir.Value) -> Meaning:
     """Follow the values of a graph input to the tables they index and the masks they form.
 
     Constants added on the way (a position offset) shift the bounds. An input that indexes a table
     is an index, even where it is also compared, as token ids are with the end token.
     """
-    role = Role()
+    meaning = Meaning()
     pending, seen = [(value, 0)], {value}
     while pending:
         current, offset = pending.pop()
         for node, position in current.uses():
             size = _table_size(node, position)
             if size == math.inf:
-                role = dataclasses.replace(role, unbounded=True)
+                meaning = dataclasses.replace(meaning, unbounded=True)
             elif size is not None:
-                highs = [size - offset] if role.high is None else [role.high, size - offset]
-                role = dataclasses.replace(role, low=max(role.low, -offset), high=int(min(highs)))
+                highs = [size - offset] if meaning.high is None else [meaning.high, size - offset]
+                meaning = dataclasses.replace(
+                    meaning, low=max(meaning.low, -offset), high=int(min(highs))
+                )
             elif _is_mask_use(node, position):
-                role = dataclasses.replace(role, mask=True)
+                meaning = dataclasses.replace(meaning, mask=True)
             shift = _shift(node, position)
             if shift is None:
                 continue
@@ -79,7 +81,7 @@ def trace_role(value: ir.Value) -> Role:
                 if output not in seen:
                     seen.add(output)
                     pending.append((output, offset + shift))
-    return role
+    return meaning
 
 
 def _table_size(node: ir.Node, position: int) -> float | None:
