@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from graphopt.benchmarking.wording import ratio_text
+from graphopt.benchmarking.figures import ratio_text
 from graphopt.measuring.comparison import compare
 from graphopt.measuring.rounds import Call, Samples, measure
 from graphopt.runtime.environment import describe_environment

@@ -27,10 +27,10 @@ from paper_variants import (
 from rich.console import Console
 
 from graphopt.benchmarking import machine
+from graphopt.benchmarking.captions import environment_line, method_line
 from graphopt.benchmarking.execution import Execution
 from graphopt.benchmarking.result import Benchmark, Point
 from graphopt.benchmarking.timing import describe_method
-from graphopt.benchmarking.wording import environment_line, method_line
 from graphopt.errors import EnvironmentFailure, GraphoptError
 from graphopt.files.loading import load
 from graphopt.inputs import generate_inputs

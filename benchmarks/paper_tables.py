@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from paper_variants import BASELINE
 
 from graphopt.benchmarking.candidates import FLOOR
+from graphopt.benchmarking.figures import ratio_text
 from graphopt.benchmarking.result import Point
-from graphopt.benchmarking.wording import ratio_text
 
 RATIOS = {
     FLOOR: "no-norm",

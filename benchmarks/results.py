@@ -19,14 +19,9 @@ from pathlib import Path
 
 from graphopt import Benchmark, GraphoptError, benchmark
 from graphopt.benchmarking import machine
+from graphopt.benchmarking.captions import environment_line, method_line
+from graphopt.benchmarking.figures import captured_text, milliseconds, ratio_text
 from graphopt.benchmarking.result import Point
-from graphopt.benchmarking.wording import (
-    captured_text,
-    environment_line,
-    method_line,
-    number,
-    ratio_text,
-)
 from graphopt.models import export
 from graphopt.runtime.library import find_library
 
@@ -156,7 +151,7 @@ def cells(subject: Subject, point: Point) -> list[str]:
     """The texts of one line."""
     rows = {row.model: row for row in point.rows}
     original = rows[point.baseline]
-    texts = [subject.label, str(point.batch), str(point.threads), number(1e3 * original.p50)]
+    texts = [subject.label, str(point.batch), str(point.threads), milliseconds(original.p50)]
     for name in COMPARED:
         if name not in rows:
             texts.append("fails")

@@ -1,4 +1,4 @@
-"""The one layout of all plots: rows of a label and a number, each with its mark below.
+"""The one layout of all plots: slots of a label and a number, each with its mark below.
 
 The labels stand above the marks rather than beside them, so that a plot needs no more than the
 width of a phone, where it is drawn at its own size: one unit is one CSS pixel.
@@ -6,7 +6,7 @@ width of a phone, where it is drawn at its own size: one unit is one CSS pixel.
 
 from __future__ import annotations
 
-__all__ = ["Canvas", "Heading", "Row", "shortened"]
+__all__ = ["Canvas", "Heading", "Slot", "shortened"]
 
 import dataclasses
 from collections.abc import Sequence
@@ -28,40 +28,40 @@ _LONGEST_LABEL = 26
 
 @dataclasses.dataclass(frozen=True)
 class Heading:
-    """A line of text above the rows that follow."""
+    """A line of text above the slots that follow."""
 
     text: str
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """A label on the left, a number in words on the right, a mark below."""
+class Slot:
+    """Room for a mark, below a label on the left and a number in words on the right."""
 
     label: str
     value: str
 
 
 class Canvas:
-    """A figure with an empty row for each mark.
+    """A figure with an empty slot for each mark.
 
     Attributes:
         figure: The figure.
         axes: Its one pair of axes: x in data, y in pixels from the top.
-        centres: For each row in order the y of the middle of its mark.
+        centres: For each slot in order the y of the middle of its mark.
         mark: Height of a mark in pixels.
     """
 
     def __init__(
         self,
-        entries: Sequence[Heading | Row],
+        entries: Sequence[Heading | Slot],
         *,
         limits: tuple[float, float],
         axis_label: str,
         mark: int = 14,
     ) -> None:
         step = _TEXT + mark + 9
-        rows = sum(isinstance(entry, Row) for entry in entries)
-        body = rows * step + (len(entries) - rows) * _HEADING
+        slots = sum(isinstance(entry, Slot) for entry in entries)
+        body = slots * step + (len(entries) - slots) * _HEADING
         height = body + _AXIS
         self.mark = mark
         self.figure: Figure = Figure(figsize=(_WIDTH / 72, height / 72), dpi=72)
@@ -86,7 +86,7 @@ class Canvas:
     def rule(self, x: float, ink: str = "ink", width: float = 1.2) -> None:
         """A vertical line at ``x`` behind every mark, which leaves the text free."""
         top, bottom = -self.mark / 2, self.mark / 2 + 5
-        gap = float("nan")  # lifts the pen between two rows
+        gap = float("nan")  # lifts the pen between two slots
         heights = [y for centre in self.centres for y in (centre + top, centre + bottom, gap)]
         self.axes.plot(
             [x] * len(heights),

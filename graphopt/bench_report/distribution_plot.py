@@ -10,12 +10,11 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from graphopt.bench_report.canvas import Canvas, Row
+from graphopt.bench_report.canvas import Canvas, Slot
 from graphopt.bench_report.palette import Colour, colour
 from graphopt.bench_report.svg import TIP
-from graphopt.bench_report.wording import milliseconds
-from graphopt.benchmarking.result import Point
-from graphopt.benchmarking.result import Row as Result
+from graphopt.benchmarking.figures import milliseconds
+from graphopt.benchmarking.result import Point, Row
 
 _FEWEST_BINS, _MOST_BINS = 12, 64
 _MARGIN = 0.04
@@ -26,7 +25,7 @@ def distribution_plot(point: Point, colours: Mapping[str, Colour]) -> Figure:
     """A histogram of the calls of each model, with lines at p50, p90 and p99."""
     low, high = latency_limits(point)
     entries = [
-        Row(row.model, " / ".join(map(milliseconds, (row.p50, row.p90, row.p99))))
+        Slot(row.model, " / ".join(map(milliseconds, (row.p50, row.p90, row.p99))))
         for row in point.rows
     ]
     canvas = Canvas(
@@ -62,9 +61,7 @@ def undrawn(point: Point) -> int:
     return sum(call > high for row in point.rows for opening in row.samples for call in opening)
 
 
-def _histogram(
-    canvas: Canvas, row: Result, bottom: float, edges: np.ndarray, shade: Colour
-) -> None:
+def _histogram(canvas: Canvas, row: Row, bottom: float, edges: np.ndarray, shade: Colour) -> None:
     counts, _ = np.histogram(np.asarray(row.samples).reshape(-1), edges)
     heights = canvas.mark * counts / max(1, counts.max())
     ink = shade.stand_in

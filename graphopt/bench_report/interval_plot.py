@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from graphopt.bench_report.canvas import Canvas, Heading, Row
+from graphopt.bench_report.canvas import Canvas, Heading, Slot
 from graphopt.bench_report.palette import Colour, colour
 from graphopt.bench_report.svg import TIP
-from graphopt.benchmarking.wording import captured_text, ratio_text
+from graphopt.benchmarking.figures import captured_text, ratio_text
 from graphopt.measuring.intervals import Estimate
 
 
@@ -60,13 +60,13 @@ def _plot(
     axis_label: str,
     text: Callable[[Estimate], str],
 ) -> Canvas:
-    entries: list[Heading | Row] = []
+    entries: list[Heading | Slot] = []
     point = None
     for interval in intervals:
         if interval.point != point:
             point = interval.point
             entries.append(Heading(point))
-        entries.append(Row(interval.model, text(interval.estimate)))
+        entries.append(Slot(interval.model, text(interval.estimate)))
     canvas = Canvas(entries, limits=limits, axis_label=axis_label)
     for interval, y in zip(intervals, canvas.centres, strict=True):
         tip = f"{interval.model}, {interval.point}: {text(interval.estimate)}"

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from graphopt.bench_report.canvas import Canvas, Row
+from graphopt.bench_report.canvas import Canvas, Slot
 from graphopt.bench_report.palette import Colour, colour
 from graphopt.bench_report.svg import TIP
-from graphopt.bench_report.wording import milliseconds
+from graphopt.benchmarking.figures import milliseconds
 from graphopt.profiling.purposes import NORMALIZATIONS
 from graphopt.profiling.result import Profile
 
@@ -104,7 +104,7 @@ def changeable_plot(models: Mapping[str, Sequence[Slice]]) -> Figure:
 
 def _stacked(models: Mapping[str, Sequence[Slice]], axis_label: str) -> Figure:
     totals = {model: sum(piece.seconds for piece in pieces) for model, pieces in models.items()}
-    entries = [Row(model, f"{milliseconds(total)} ms") for model, total in totals.items()]
+    entries = [Slot(model, f"{milliseconds(total)} ms") for model, total in totals.items()]
     limit = 1e3 * max(totals.values()) or 1.0
     canvas = Canvas(entries, limits=(0, 1.01 * limit), axis_label=axis_label, mark=18)
     for (model, pieces), y in zip(models.items(), canvas.centres, strict=True):

@@ -9,8 +9,14 @@ from html import escape
 
 from matplotlib.figure import Figure
 
-from graphopt.bench_report import wording
+from graphopt.bench_report import sentences
 from graphopt.bench_report.distribution_plot import distribution_plot, undrawn
+from graphopt.bench_report.html_tables import (
+    definitions,
+    failure_list,
+    operator_table,
+    result_table,
+)
 from graphopt.bench_report.interval_groups import (
     described,
     plotfuls,
@@ -23,14 +29,8 @@ from graphopt.bench_report.model_colours import model_colours
 from graphopt.bench_report.operator_plot import changeable_plot, operator_plot, slices
 from graphopt.bench_report.palette import Colour
 from graphopt.bench_report.svg import inline_svg
-from graphopt.bench_report.tables import (
-    definitions,
-    failure_list,
-    operator_table,
-    result_table,
-)
+from graphopt.benchmarking.figures import captured_text, milliseconds, ratio_text
 from graphopt.benchmarking.result import Benchmark
-from graphopt.benchmarking.wording import captured_text, ratio_text
 
 
 class Sections:
@@ -39,7 +39,7 @@ class Sections:
     def __init__(self, benchmark: Benchmark) -> None:
         self._benchmark = benchmark
         self._colours = model_colours(benchmark)
-        self._points = tuple(zip(wording.point_labels(benchmark), benchmark.points, strict=True))
+        self._points = tuple(zip(sentences.point_labels(benchmark), benchmark.points, strict=True))
         self._floors = frozenset(model.name for model in benchmark.models if model.kind == "floor")
         self._drawings = 0
 
@@ -50,13 +50,13 @@ class Sections:
             f'<li style="--shade: {self._colours[outcome.model].css}">{escape(outcome.model)} '
             f"<strong>{outcome.figure}</strong>"
             f'<span class="muted">{escape(outcome.sentence)}</span></li>'
-            for outcome in wording.outcomes(benchmark)
+            for outcome in sentences.outcomes(benchmark)
         )
-        warning = wording.warning(benchmark)
+        warning = sentences.warning(benchmark)
         said = f'<p class="bad">{escape(warning)}</p>\n' if warning else ""
         return (
             f"<h1>{escape(benchmark.title)}: latency</h1>\n"
-            f'<p class="muted">{escape(wording.constant_setting(benchmark))}<br>'
+            f'<p class="muted">{escape(sentences.constant_setting(benchmark))}<br>'
             f"{escape(str(benchmark.environment))}</p>\n{said}"
             + (f'<ul class="outcomes">{items}</ul>' if items else "")
         )
@@ -135,9 +135,9 @@ class Sections:
                     distribution_plot(point, self._colours),
                     f"Latency of a call, {label}",
                     "; ".join(
-                        f"{row.model}: p50 {wording.milliseconds(row.p50)} ms, "
-                        f"p90 {wording.milliseconds(row.p90)} ms, "
-                        f"p99 {wording.milliseconds(row.p99)} ms"
+                        f"{row.model}: p50 {milliseconds(row.p50)} ms, "
+                        f"p90 {milliseconds(row.p90)} ms, "
+                        f"p99 {milliseconds(row.p99)} ms"
                         for row in point.rows
                     ),
                     heading=label,
@@ -162,8 +162,7 @@ class Sections:
             described = "; ".join(
                 f"{model}: "
                 + ", ".join(
-                    f"{piece.part.label} {wording.milliseconds(piece.seconds)} ms"
-                    for piece in pieces
+                    f"{piece.part.label} {milliseconds(piece.seconds)} ms" for piece in pieces
                 )
                 for model, pieces in models.items()
             )
@@ -226,8 +225,8 @@ class Sections:
                 ("Measured", benchmark.created),
             ]
         )
-        sentences = (*wording.method_sentences(benchmark), *benchmark.notes)
-        method = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+        said = (*sentences.method_sentences(benchmark), *benchmark.notes)
+        method = "".join(f"<p>{escape(sentence)}</p>" for sentence in said)
         return (
             _section("Models", "", models)
             + _section("Environment", "", machine)

@@ -109,7 +109,7 @@ def make_candidates(
     optimized: bool,
     floor: bool,
     peers: bool,
-    progress: Callable[[str], None],
+    announce: Callable[[str], None],
 ) -> tuple[list[Candidate], list[Failure]]:
     """Makes each candidate in a directory of its own.
 
@@ -118,7 +118,7 @@ def make_candidates(
         optimized: Make what graphopt makes, one model for each variant.
         floor: Make the norm-free floor.
         peers: Make what other optimizers make, and verify it.
-        progress: Told the name of what is made next.
+        announce: Told the name of what is made next.
 
     Returns:
         The candidates, and those that failed or compute something else.
@@ -135,7 +135,7 @@ def make_candidates(
         jobs |= {peer.name: functools.partial(_run_peer, workshop, peer) for peer in PEERS}
     made, failures = [], []
     for name, job in jobs.items():
-        progress(name)
+        announce(name)
         target = workshop.directory / name / "model.onnx"
         target.parent.mkdir(parents=True)
         try:

@@ -25,6 +25,7 @@ from typing import Literal
 
 from graphopt.errors import UsageError
 from graphopt.json_values import fields_of, from_plain, to_json
+from graphopt.measuring.comparison import Verdict, verdict_on
 from graphopt.measuring.intervals import Estimate
 from graphopt.measuring.rounds import Clock
 from graphopt.profiling.result import Profile
@@ -145,11 +146,9 @@ class Row:
     profile_reason: str = ""
 
     @property
-    def verdict(self) -> str:
-        """``no difference`` where the interval contains 1, else ``faster`` or ``slower``."""
-        if self.ratio.contains(1.0):
-            return "no difference"
-        return "faster" if self.ratio.value < 1 else "slower"
+    def verdict(self) -> Verdict:
+        """What the ratio says."""
+        return verdict_on(self.ratio)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -225,7 +225,7 @@ class _Run:
             optimized=not others,
             floor=self.settings.floor,
             peers=self.settings.peers,
-            progress=lambda name: self._advance(f"making {name}", 0),
+            announce=lambda name: self._advance(f"making {name}", 0),
         )
         candidates = [first, *others, *made]
         self.models |= {candidate.info.name: candidate.info for candidate in candidates}

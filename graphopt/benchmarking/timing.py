@@ -54,7 +54,7 @@ def time_point(
     inputs: Mapping[str, np.ndarray],
     execution: Execution,
     settings: Settings,
-    progress: Callable[[str, float], None],
+    advance: Callable[[str, float], None],
 ) -> list[Point]:
     """Times all candidates on the same inputs, once for each number of threads.
 
@@ -64,7 +64,7 @@ def time_point(
         inputs: One array for each graph input.
         execution: How to run them, but for the threads.
         settings: The choices of the benchmark.
-        progress: Told what is going on, and how many points are done.
+        advance: Told what is going on, and how many points are done.
 
     Returns:
         One point for each number of threads. A model that cannot be profiled is timed all the same;
@@ -77,7 +77,7 @@ def time_point(
     failures = list(point.failures)
     for candidate in candidates:
         name = candidate.info.name
-        progress(f"trying {name}", 0)
+        advance(f"trying {name}", 0)
         try:
             trials[name] = try_model(candidate.path, inputs, execution)
         except ProcessFailed as error:
@@ -91,15 +91,15 @@ def time_point(
         chosen = dataclasses.replace(execution, threads=threads)
         profiles: dict[str, Profile | ProcessFailed] = {}
         for name in paths if settings.profile else ():
-            progress(f"profiling {name}", number)
+            advance(f"profiling {name}", number)
             try:
                 profiles[name] = profile_apart(paths[name], inputs, chosen)
             except ProcessFailed as error:
                 profiles[name] = error
-        progress("timing", number)
+        advance("timing", number)
         timed = dataclasses.replace(point, threads=threads, failures=tuple(failures))
         try:
-            samples = _measure(paths, inputs, chosen, settings, progress, number)
+            samples = _measure(paths, inputs, chosen, settings, advance, number)
         except RuntimeRefused as error:
             if not points:
                 raise
@@ -121,7 +121,7 @@ def _measure(
     inputs: Mapping[str, np.ndarray],
     execution: Execution,
     settings: Settings,
-    progress: Callable[[str, float], None],
+    advance: Callable[[str, float], None],
     number: int,
 ) -> Samples:
     try:
@@ -137,7 +137,7 @@ def _measure(
             settle=SETTLE,
             seed=settings.seed,
             clock=settings.clock,
-            progress=functools.partial(_report, progress, number),
+            progress=functools.partial(_report, advance, number),
         )
     except GraphoptError:
         raise
@@ -148,8 +148,8 @@ def _measure(
         ) from error
 
 
-def _report(progress: Callable[[str, float], None], done: int, share: float) -> None:
-    progress("timing", done + share)
+def _report(advance: Callable[[str, float], None], done: int, share: float) -> None:
+    advance("timing", done + share)
 
 
 def _point(

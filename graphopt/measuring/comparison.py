@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,7 +12,26 @@ from graphopt.errors import UsageError
 from graphopt.measuring.intervals import Array, Estimate, bootstrap_medians, estimate
 from graphopt.measuring.rounds import Samples
 
-__all__ = ["Captured", "Comparison", "captured", "compare"]
+__all__ = [
+    "VERDICTS",
+    "Captured",
+    "Comparison",
+    "Verdict",
+    "captured",
+    "compare",
+    "no_cost",
+    "verdict_on",
+]
+
+Verdict = Literal["faster", "no difference", "slower"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+def verdict_on(ratio: Estimate) -> Verdict:
+    """``no difference`` where the interval of a ratio of times contains 1."""
+    if ratio.contains(1.0):
+        return "no difference"
+    return "faster" if ratio.value < 1 else "slower"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +57,9 @@ class Comparison:
     ratio: Estimate
 
     @property
-    def verdict(self) -> str:
-        """``no difference`` where the interval contains 1, else ``faster`` or ``slower``."""
-        if self.ratio.contains(1.0):
-            return "no difference"
-        return "faster" if self.ratio.value < 1 else "slower"
+    def verdict(self) -> Verdict:
+        """What the ratio says."""
+        return verdict_on(self.ratio)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,12 +148,17 @@ def captured(
     ratio, floor_ratio = np.median(ratios, axis=1)
     units = ratios.shape[1]
     if estimate(floor_ratio, resampled[1], units=units, confidence=confidence).high >= 1:
-        return Captured(None, f"{floor} is not significantly faster than {baseline}")
+        return Captured(None, no_cost(floor, baseline))
     # The few resampled floors that are no faster stand for a cost next to nothing, not below it.
     cost = np.maximum(1 - resampled[1], np.finfo(float).eps)
     share = (1 - ratio) / (1 - floor_ratio)
     shares = (1 - resampled[0]) / cost
     return Captured(estimate(share, shares, units=units, confidence=confidence))
+
+
+def no_cost(floor: str, baseline: str) -> str:
+    """Why there is no share of a cost that was not found."""
+    return f"{floor} is not significantly faster than {baseline}"
 
 
 def _ratios(samples: Samples, names: list[str], baseline: str, confidence: float) -> Array:

@@ -47,6 +47,10 @@ class Estimate:
         """True where the interval contains ``value``, its limits included."""
         return self.low <= value <= self.high
 
+    def overlaps(self, other: Estimate) -> bool:
+        """True where the two intervals have a value in common."""
+        return self.low <= other.high and other.low <= self.high
+
 
 def bootstrap_medians(units: Array, *, resamples: int = 2000, seed: int = 0) -> Array:
     """Medians of resampled units; all series are resampled by the same units.

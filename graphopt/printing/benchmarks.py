@@ -9,19 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from graphopt.benchmarking.candidates import FLOOR
-from graphopt.benchmarking.result import Benchmark, Point, Row
-from graphopt.benchmarking.wording import (
-    captured_text,
+from graphopt.benchmarking.captions import (
     environment_line,
     method_line,
-    number,
     point_title,
     provider_text,
-    ratio_text,
 )
+from graphopt.benchmarking.figures import captured_text, milliseconds, number, ratio_text
+from graphopt.benchmarking.result import Benchmark, Point, Row
+from graphopt.measuring.comparison import Verdict, no_cost
 from graphopt.printing.console import table
 
-_STYLES = {"faster": "green", "slower": "yellow", "no difference": ""}
+_STYLES: dict[Verdict, str] = {"faster": "green", "slower": "yellow", "no difference": ""}
 _OPERATORS = 10
 _WIDE = 100
 
@@ -37,8 +36,8 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
                 out.print(f"{row.model}: {placed}")
             if row.profile_reason:
                 out.print(Text(f"{row.model}: not profiled: {row.profile_reason}", "yellow"))
-        if any("significantly" in row.captured_reason for row in point.rows):
-            out.print(f"nothing to capture: {FLOOR} is not significantly faster than the baseline")
+        if any(row.captured_reason == no_cost(FLOOR, point.baseline) for row in point.rows):
+            out.print(f"nothing to capture: {no_cost(FLOOR, 'the baseline')}")
         for failure in point.failures:
             out.print(Text(f"{failure.model}: not timed: {failure.reason}", "yellow"))
         if any(row.profile for row in point.rows):
@@ -76,7 +75,7 @@ def point_table(point: Point, *, stacked: bool = False) -> Table:
 def _figures(row: Row) -> list[str]:
     return [
         row.model,
-        *(number(1e3 * seconds) for seconds in (row.p50, row.p90, row.p99)),
+        *map(milliseconds, (row.p50, row.p90, row.p99)),
         number(row.throughput),
         "-" if row.memory is None else f"{row.memory / 1e6:.0f}",
     ]
@@ -128,7 +127,7 @@ def profile_table(point: Point) -> Table:
 
 
 def _time(seconds: float) -> str:
-    return number(1e3 * seconds) if seconds else "-"
+    return milliseconds(seconds) if seconds else "-"
 
 
 def _share(seconds: float, total: float) -> str:

@@ -1,16 +1,16 @@
-"""Compares two saved benchmarks, where that can be done honestly."""
+"""Prints two saved benchmarks side by side, where they can be compared."""
 
 from __future__ import annotations
 
-__all__ = ["print_comparison", "refusal"]
+__all__ = ["print_comparison"]
 
 from rich.console import Console
 
-from graphopt.benchmarking.machine import same_machine
-from graphopt.benchmarking.result import Benchmark, Point
-from graphopt.benchmarking.wording import environment_line, number, point_title, ratio_text
+from graphopt.benchmarking.captions import environment_line, point_title
+from graphopt.benchmarking.comparable import place, refusal, shared_models
+from graphopt.benchmarking.figures import milliseconds, ratio_text
+from graphopt.benchmarking.result import Benchmark
 from graphopt.errors import UsageError
-from graphopt.passes.targets import provider_named
 from graphopt.printing.console import table
 
 
@@ -28,9 +28,9 @@ def print_comparison(
     """
     if reason := refusal(one, other):
         raise UsageError(f"{files[0]} and {files[1]} cannot be compared: {reason}")
-    points = {_place(point): point for point in other.points}
-    shared = [(point, points[_place(point)]) for point in one.points if _place(point) in points]
-    pairs = [(a, b, _rows(a, b)) for a, b in shared]
+    points = {place(point): point for point in other.points}
+    shared = [(point, points[place(point)]) for point in one.points if place(point) in points]
+    pairs = [(a, b, shared_models(a, b)) for a, b in shared]
     if not any(rows for _, _, rows in pairs):
         raise UsageError(
             f"{files[0]} and {files[1]} cannot be compared: no model was measured in both with the "
@@ -45,40 +45,15 @@ def print_comparison(
         made.add_column("")
         for name in rows:
             first, second = (next(r for r in p.rows if r.model == name) for p in (a, b))
-            apart = first.ratio.high < second.ratio.low or second.ratio.high < first.ratio.low
             made.add_row(
                 name,
                 *(
                     cell
                     for row in (first, second)
-                    for cell in (number(1e3 * row.p50), ratio_text(row.ratio))
+                    for cell in (milliseconds(row.p50), ratio_text(row.ratio))
                 ),
-                "ratios differ" if apart else "intervals overlap",
+                "intervals overlap" if first.ratio.overlaps(second.ratio) else "ratios differ",
             )
         out.print(made)
     for file, benchmark in zip(files, (one, other), strict=True):
         out.print(f"{file}: {environment_line(benchmark)}", soft_wrap=True)
-
-
-def refusal(one: Benchmark, other: Benchmark) -> str:
-    """Why the times of two benchmarks cannot be set side by side, or ""."""
-    if reason := same_machine(one.environment, other.environment):
-        return reason
-    if one.method.clock != other.method.clock:
-        return f"the clock differs: {one.method.clock} and {other.method.clock}"
-    if any(provider_named(point.provider).is_device for point in (*one.points, *other.points)):
-        if one.method.tf32 != other.method.tf32:
-            return "one was measured with TF32, the other without"
-        if one.method.cuda_graph != other.method.cuda_graph:
-            return "one was measured with CUDA graphs, the other without"
-    return ""
-
-
-def _place(point: Point) -> tuple[object, ...]:
-    shapes = tuple(sorted((name, tuple(shape)) for name, shape in point.shapes.items()))
-    return (point.provider, point.threads, point.dtype, point.baseline, shapes)
-
-
-def _rows(one: Point, other: Point) -> list[str]:
-    names = {row.model for row in other.rows}
-    return [row.model for row in one.rows if row.model in names and row.model != one.baseline]

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graphopt.benchmarking.figures import milliseconds, ratio_text
 from graphopt.errors import EnvironmentFailure
 from graphopt.passes.choices import PROVIDER
 from graphopt.printing.console import console, size_text, table
@@ -27,7 +28,6 @@ from graphopt.printing.plans import print_plan
 from graphopt.runtime.library import library_path
 
 if TYPE_CHECKING:
-    from graphopt.measuring.intervals import Estimate
     from graphopt.models import Description
     from graphopt.passes.pipeline import Step
     from graphopt.passes.report import PassRecord
@@ -88,8 +88,8 @@ def _print_speedup(out: Console, speedup: Speedup) -> None:
     rows = table("model", "p50 ms", "ratio to the input", "")
     for row in speedup.rows:
         is_input = row.name == "input"
-        cells = ("1", "") if is_input else (_interval(row.ratio), row.verdict)
-        rows.add_row(row.name, f"{1e3 * row.median:.4g}", *cells)
+        cells = ("1", "") if is_input else (ratio_text(row.ratio), row.verdict)
+        rows.add_row(row.name, milliseconds(row.median), *cells)
     out.print(rows)
     kernels = "with" if speedup.kernels else "without"
     out.print(f"measured {kernels} native kernels on {speedup.environment}")
@@ -97,15 +97,11 @@ def _print_speedup(out: Console, speedup: Speedup) -> None:
         verdict = speedup.crms_to_rms.verdict
         word = "no faster" if verdict == "no difference" else verdict
         style = "bold green" if verdict == "faster" else "bold yellow"
-        ratio = _interval(speedup.crms_to_rms.ratio)
+        ratio = ratio_text(speedup.crms_to_rms.ratio)
         out.print(
             f"crms is {word} than rms for this model and machine: {ratio} times its latency",
             style=style,
         )
-
-
-def _interval(ratio: Estimate) -> str:
-    return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
 
 
 def print_verification(out: Console, checked: Verification, *, brief: bool = False) -> None:

@@ -15,15 +15,14 @@ from graphopt.bench_report import render_html, write_html
 from graphopt.bench_report.interval_groups import share_limits
 from graphopt.bench_report.operator_plot import slices
 from graphopt.bench_report.palette import COLOURS
-from graphopt.bench_report.wording import (
+from graphopt.bench_report.sentences import (
     method_sentences,
-    milliseconds,
     outcomes,
     point_labels,
     warning,
 )
+from graphopt.benchmarking.figures import milliseconds, number
 from graphopt.benchmarking.result import Benchmark, ModelInfo
-from graphopt.benchmarking.wording import number
 from graphopt.errors import EnvironmentFailure
 from graphopt.measuring.intervals import Estimate
 from tests.graphopt.benchmarking.benchmark_values import MODELS, benchmark, point, profile
@@ -211,7 +210,7 @@ def test_a_point_without_a_captured_share_says_why() -> None:
         ),
         (
             [point(1), point(1, threads=0, provider="cuda", dtype="float16")],
-            ("CPU, 1 thread, float32", "CUDA, a thread for each core, float16"),
+            ("CPU, 1 thread, float32", "CUDA, all cores, float16"),
         ),
     ],
 )

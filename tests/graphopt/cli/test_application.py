@@ -366,7 +366,7 @@ def test_measure_says_plainly_whether_crms_pays(
     verdict = f"crms is {word} than rms for this model and machine: {interval} times its latency\n"
     assert verdict in out
     assert "crms is seldom" not in out
-    assert re.search(r"^rms +2 +0\.800 \[0\.700, 0\.900\] +faster\n", out, re.MULTILINE)
+    assert re.search(r"^rms +2\.000 +0\.800 \[0\.700, 0\.900\] +faster\n", out, re.MULTILINE)
     assert "measured with native kernels on a CPU, 1 thread" in out
     assert json.loads(report.read_text())["speedup"]["crms_to_rms"]["ratio"]["value"] == ratio[0]
 

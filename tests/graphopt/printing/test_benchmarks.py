@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from graphopt.benchmarking.comparable import refusal
+from graphopt.benchmarking.figures import number
 from graphopt.benchmarking.result import Benchmark, Failure
-from graphopt.benchmarking.wording import number
 from graphopt.errors import UsageError
 from graphopt.measuring.intervals import Estimate
 from graphopt.printing.benchmarks import print_benchmark
-from graphopt.printing.comparisons import print_comparison, refusal
+from graphopt.printing.comparisons import print_comparison
 from tests.graphopt.benchmarking.benchmark_values import benchmark, point
 
 

@@ -1,4 +1,4 @@
-"""The tables of a report."""
+"""The tables and lists of a report, as HTML."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ __all__ = ["definitions", "failure_list", "operator_table", "result_table"]
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from graphopt.bench_report import wording
+from graphopt.bench_report.sentences import nodes_text
+from graphopt.benchmarking.figures import (
+    captured_text,
+    memory_text,
+    milliseconds,
+    number,
+    ratio_text,
+)
 from graphopt.benchmarking.result import Failure, Point, Row
-from graphopt.benchmarking.wording import captured_text, number, ratio_text
+from graphopt.measuring.comparison import Verdict
 from graphopt.profiling.result import Profile
 
-_TONES = {"faster": "good", "slower": "bad"}
+_TONES: dict[Verdict, str] = {"faster": "good", "slower": "bad"}
 
 
 def result_table(point: Point, floors: frozenset[str]) -> str:
@@ -24,12 +31,12 @@ def result_table(point: Point, floors: frozenset[str]) -> str:
     columns += ["captured", "memory", "nodes"]
     body = []
     for row in point.rows:
-        cells = [wording.milliseconds(seconds) for seconds in (row.p50, row.p90, row.p99)]
+        cells = [milliseconds(seconds) for seconds in (row.p50, row.p90, row.p99)]
         cells.append(number(row.throughput))
         cells.append(_ratio(row, point.baseline))
         cells.append("" if row.model in (point.baseline, *floors) else _captured(row))
-        cells.append("" if row.memory is None else wording.memory_text(row.memory))
-        cells.append(escape(wording.nodes_text(row.nodes)))
+        cells.append("" if row.memory is None else memory_text(row.memory))
+        cells.append(escape(nodes_text(row.nodes)))
         body.append((row.model, cells))
     return _table(["model", *columns], body)
 
@@ -59,7 +66,7 @@ def operator_table(profiles: Mapping[str, Profile]) -> str:
         for profile in profiles.values():
             times = [time for time in profile.operators if time.operator == operator]
             seconds, nodes = sum(t.seconds for t in times), sum(t.nodes for t in times)
-            cells.append(f"{wording.milliseconds(seconds)} ({nodes})" if times else "")
+            cells.append(f"{milliseconds(seconds)} ({nodes})" if times else "")
         body.append((operator, cells))
     return _table(["operator, ms (nodes)", *profiles], body)
 

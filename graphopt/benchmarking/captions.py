@@ -1,47 +1,21 @@
-"""How figures of a benchmark are written, in tables and in lines of text."""
+"""The lines above and below the tables of a benchmark: what, how, and on what machine."""
 
 from __future__ import annotations
 
-__all__ = [
-    "captured_text",
-    "environment_line",
-    "method_line",
-    "number",
-    "point_title",
-    "provider_text",
-    "ratio_text",
-]
+__all__ = ["environment_line", "method_line", "point_title", "provider_text"]
 
-import math
 from collections.abc import Mapping
 
+from graphopt.benchmarking.figures import clock_text, provider_nodes, span, threads_text
 from graphopt.benchmarking.result import Benchmark, Method, Point
-from graphopt.measuring.intervals import Estimate
 from graphopt.passes.targets import provider_named
-
-
-def number(value: float) -> str:
-    """Four significant digits, and never an exponent."""
-    if value == 0:
-        return "0"
-    return f"{value:.{max(0, 3 - math.floor(math.log10(abs(value))))}f}"
-
-
-def ratio_text(ratio: Estimate) -> str:
-    """The ratio with its interval, for example ``0.953 [0.948, 0.957]``."""
-    return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
-
-
-def captured_text(share: Estimate) -> str:
-    """The captured share with its interval, for example ``75% [71%, 80%]``."""
-    return f"{share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
 
 
 def point_title(point: Point) -> str:
     """The place of a point on the grid, for the heading of its table."""
-    threads = "all cores" if point.threads == 0 else _count(point.threads, "thread")
     sizes = ", ".join(f"{name}={size}" for name, size in point.dims.items())
-    parts = [f"batch {point.batch}", point.dtype, provider_named(point.provider).runtime, threads]
+    parts = [f"batch {point.batch}", point.dtype, provider_named(point.provider).runtime]
+    parts.append(threads_text(point.threads))
     return ", ".join(parts) + (f" ({sizes})" if sizes else "")
 
 
@@ -49,10 +23,7 @@ def provider_text(nodes: Mapping[str, int], provider: str) -> str:
     """The nodes of each execution provider, or "" where all are on the one that was asked for."""
     if nodes.keys() <= {provider_named(provider).runtime}:
         return ""
-    return ", ".join(
-        f"{count} nodes on {name.removesuffix('ExecutionProvider')}"
-        for name, count in nodes.items()
-    )
+    return ", ".join(f"{count} nodes on {name}" for name, count in provider_nodes(nodes).items())
 
 
 def method_line(benchmark: Benchmark) -> str:
@@ -61,11 +32,11 @@ def method_line(benchmark: Benchmark) -> str:
     counts = {
         (len(row.samples), len(row.samples[0])) for point in benchmark.points for row in point.rows
     }
-    openings = _range(sorted({openings for openings, _ in counts}))
-    rounds = _range(sorted({rounds for _, rounds in counts}))
+    openings = span([openings for openings, _ in counts])
+    rounds = span([rounds for _, rounds in counts])
     rounds += " round" if rounds == "1" else " rounds"
     parts = [
-        "thread CPU time" if method.clock == "thread_cpu" else "wall time",
+        clock_text(method.clock),
         f"{openings} sessions of each model x {rounds}, interleaved in random order",
         f"ratios with {method.confidence:.0%} bootstrap intervals",
         *_cuda(benchmark, method),
@@ -78,8 +49,7 @@ def method_line(benchmark: Benchmark) -> str:
 def environment_line(benchmark: Benchmark) -> str:
     """Machine, threads and versions on one line."""
     threads = sorted({point.threads for point in benchmark.points})
-    counted = ", ".join("all cores" if n == 0 else _count(n, "thread") for n in threads)
-    return f"{benchmark.environment}; {counted}"
+    return f"{benchmark.environment}; {', '.join(map(threads_text, threads))}"
 
 
 def _cuda(benchmark: Benchmark, method: Method) -> list[str]:
@@ -91,13 +61,3 @@ def _cuda(benchmark: Benchmark, method: Method) -> list[str]:
     if method.cuda_graph:
         parts.append("CUDA graphs")
     return [", ".join(parts)]
-
-
-def _range(values: list[int]) -> str:
-    if not values:
-        return "0"
-    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,13 +1,11 @@
-"""The words of a report: what a point is called, what came out, how it was measured."""
+"""The sentences of a report: what a point is called, what came out, how it was measured."""
 
 from __future__ import annotations
 
 __all__ = [
     "Outcome",
     "constant_setting",
-    "memory_text",
     "method_sentences",
-    "milliseconds",
     "nodes_text",
     "outcomes",
     "point_labels",
@@ -15,10 +13,19 @@ __all__ = [
 ]
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from graphopt.benchmarking.figures import (
+    captured_text,
+    clock_text,
+    provider_nodes,
+    ratio_text,
+    span,
+    threads_text,
+)
 from graphopt.benchmarking.result import Benchmark, Point, Row
-from graphopt.benchmarking.wording import captured_text, number, ratio_text
+from graphopt.measuring.comparison import VERDICTS
 from graphopt.passes.targets import provider_named
 
 
@@ -55,10 +62,9 @@ def constant_setting(benchmark: Benchmark) -> str:
 
 
 def _facts(point: Point) -> dict[str, str]:
-    threads = "1 thread" if point.threads == 1 else f"{point.threads} threads"
     facts = {
         "provider": provider_named(point.provider).title,
-        "threads": threads if point.threads else "a thread for each core",
+        "threads": threads_text(point.threads),
         "dtype": point.dtype,
         "batch": f"batch {point.batch}",
     }
@@ -99,14 +105,9 @@ def _single(point: Point, row: Row) -> Outcome:
 
 def _several(model: str, rows: Sequence[tuple[Point, Row]]) -> Outcome:
     values = [row.ratio.value for _, row in rows]
-    verdicts = [row.verdict for _, row in rows]
-    counts = {
-        verdict: verdicts.count(verdict)
-        for verdict in ("faster", "no difference", "slower")
-        if verdict in verdicts
-    }
+    counts = Counter(row.verdict for _, row in rows)
     baselines = " or ".join(dict.fromkeys(point.baseline for point, _ in rows))
-    said = ", ".join(f"{verdict} at {count}" for verdict, count in counts.items())
+    said = ", ".join(f"{verdict} at {counts[verdict]}" for verdict in VERDICTS if verdict in counts)
     sentence = f"of the time of {baselines}: {said} of {len(rows)} points"
     low, high = f"{min(values):.3f}", f"{max(values):.3f}"
     return Outcome(model, low if low == high else f"{low} to {high}", sentence)
@@ -115,12 +116,11 @@ def _several(model: str, rows: Sequence[tuple[Point, Row]]) -> Outcome:
 def method_sentences(benchmark: Benchmark) -> tuple[str, ...]:
     """How the figures came about, a sentence each."""
     method = benchmark.method
-    clock = "CPU time of the calling thread" if method.clock == "thread_cpu" else "wall time"
     rows = [row for point in benchmark.points for row in point.rows]
-    openings = _span([len(row.samples) for row in rows])
-    rounds = _span([len(row.samples[0]) for row in rows])
+    openings = span([len(row.samples) for row in rows])
+    rounds = span([len(row.samples[0]) for row in rows])
     sentences = [
-        f"Times are {clock}.",
+        f"Times are {clock_text(method.clock)}.",
         f"Openings of all models at a point: {openings}. Each opening was warmed up, then timed; "
         f"rounds in an opening: {rounds}. In a round every model was called once, in random order, "
         "so that a change of the machine's speed meets all of them alike. "
@@ -159,27 +159,10 @@ def warning(benchmark: Benchmark) -> str:
     )
 
 
-def _span(counts: Sequence[int]) -> str:
-    least, most = min(counts, default=0), max(counts, default=0)
-    return f"{least}" if least == most else f"{least} to {most}"
-
-
 def _times(count: int) -> str:
     return {1: "Once", 2: "Twice"}.get(count, f"{count} times")
 
 
-def milliseconds(seconds: float) -> str:
-    """Seconds in milliseconds, with four significant digits."""
-    return number(1e3 * seconds)
-
-
 def nodes_text(nodes: Mapping[str, int]) -> str:
     """Nodes on each execution provider, for example ``CPU 240``."""
-    return ", ".join(
-        f"{provider.removesuffix('ExecutionProvider')} {count}" for provider, count in nodes.items()
-    )
-
-
-def memory_text(count: int) -> str:
-    """Bytes in MB, or in GB from 10 GB on."""
-    return f"{count / 1e9:.1f} GB" if count >= 10e9 else f"{count / 1e6:.0f} MB"
+    return ", ".join(f"{name} {count}" for name, count in provider_nodes(nodes).items())
