@@ -17,7 +17,7 @@ from graphopt.benchmarking.figures import (
 )
 from graphopt.benchmarking.result import Failure, Point, Row
 from graphopt.measuring.comparison import Verdict
-from graphopt.profiling.result import Profile
+from graphopt.profiling.result import Profile, longest_first
 
 _TONES: dict[Verdict, str] = {"faster": "good", "slower": "bad"}
 
@@ -56,12 +56,8 @@ def _captured(row: Row) -> str:
 
 def operator_table(profiles: Mapping[str, Profile]) -> str:
     """Milliseconds by operator, a model a column."""
-    operators: dict[str, float] = {}
-    for profile in profiles.values():
-        for time in profile.operators:
-            operators[time.operator] = max(time.seconds, operators.get(time.operator, 0.0))
     body = []
-    for operator in sorted(operators, key=lambda name: (-operators[name], name)):
+    for operator in longest_first(profile.by_operator() for profile in profiles.values()):
         cells = []
         for profile in profiles.values():
             times = [time for time in profile.operators if time.operator == operator]

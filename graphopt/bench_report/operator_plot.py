@@ -14,7 +14,7 @@ from graphopt.bench_report.palette import Colour, colour
 from graphopt.bench_report.svg import TIP
 from graphopt.benchmarking.figures import milliseconds
 from graphopt.profiling.purposes import NORMALIZATIONS
-from graphopt.profiling.result import Profile
+from graphopt.profiling.result import Profile, longest_first
 
 _NAMED_OPERATORS = 4
 # What the other parts may be made of, so that none of it is named a second time.
@@ -60,11 +60,7 @@ def slices(profiles: Mapping[str, Profile]) -> dict[str, tuple[Slice, ...]]:
 
     The operators named are those that take longest in any of the models; the rest is one part.
     """
-    longest: dict[str, float] = {}
-    for profile in profiles.values():
-        for operator, seconds in _others(profile).items():
-            longest[operator] = max(seconds, longest.get(operator, 0.0))
-    named = sorted(longest, key=lambda operator: (-longest[operator], operator))[:_NAMED_OPERATORS]
+    named = longest_first(map(_others, profiles.values()))[:_NAMED_OPERATORS]
     parts = [Part(name, colour(shade)) for name, shade in zip(named, _SHADES, strict=False)]
     rest = Part("all else", colour("baseline"))
     found = {}

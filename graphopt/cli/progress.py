@@ -32,13 +32,13 @@ def progress_bar(*, quiet: bool = False, still: bool = False) -> Iterator[Progre
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        Progress,
         ProgressColumn,
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
+    from rich.progress import Progress as Bar
 
     columns: list[ProgressColumn] = [TextColumn("{task.description:<24}"), BarColumn()]
     if still:
@@ -46,7 +46,7 @@ def progress_bar(*, quiet: bool = False, still: bool = False) -> Iterator[Progre
     else:
         columns += [TimeElapsedColumn()]
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, auto_refresh=not still) as bar:
+    with Bar(*columns, console=console, transient=True, auto_refresh=not still) as bar:
         task, drawn = bar.add_task("load", total=1.0), -math.inf
 
         def advance(what: str, share: float) -> None:

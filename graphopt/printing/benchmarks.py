@@ -19,6 +19,7 @@ from graphopt.benchmarking.figures import captured_text, milliseconds, number, r
 from graphopt.benchmarking.result import Benchmark, Point, Row
 from graphopt.measuring.comparison import Verdict, no_cost
 from graphopt.printing.console import table
+from graphopt.profiling.result import longest_first
 
 _STYLES: dict[Verdict, str] = {"faster": "green", "slower": "yellow", "no difference": ""}
 _OPERATORS = 10
@@ -99,18 +100,11 @@ def _captured(row: Row, stacked: bool) -> str:
 def profile_table(point: Point) -> Table:
     """Milliseconds of a call by operator, a column a model; at the end what they were spent on."""
     profiles = {row.model: row.profile for row in point.rows if row.profile is not None}
-    times = {
-        model: {operator.operator: operator.seconds for operator in profile.operators}
-        for model, profile in profiles.items()
-    }
-    longest: dict[str, float] = {}
-    for seconds in times.values():
-        for operator, value in seconds.items():
-            longest[operator] = max(value, longest.get(operator, 0.0))
+    times = {model: profile.by_operator() for model, profile in profiles.items()}
     made = table("ms by operator")
     for model in profiles:
         made.add_column(model, justify="right")
-    ordered = sorted(longest, key=lambda operator: -longest[operator])
+    ordered = longest_first(times.values())
     for operator in ordered[:_OPERATORS]:
         made.add_row(
             operator.removeprefix("com.microsoft."),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["OperatorTime", "Profile"]
+__all__ = ["OperatorTime", "Profile", "longest_first"]
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,3 +44,23 @@ class Profile:
     residual: float
     bias: float
     calls: int
+
+    def by_operator(self) -> dict[str, float]:
+        """Seconds of each operator, on all its execution providers together."""
+        seconds: dict[str, float] = {}
+        for time in self.operators:
+            seconds[time.operator] = seconds.get(time.operator, 0.0) + time.seconds
+        return seconds
+
+
+def longest_first(models: Iterable[Mapping[str, float]]) -> list[str]:
+    """The operators of all models by the longest that each takes in any; of two alike, by name.
+
+    Args:
+        models: For each model its seconds by operator.
+    """
+    longest: dict[str, float] = {}
+    for seconds in models:
+        for operator, value in seconds.items():
+            longest[operator] = max(value, longest.get(operator, 0.0))
+    return sorted(longest, key=lambda operator: (-longest[operator], operator))

@@ -17,6 +17,7 @@ from graphopt.errors import UsageError
 from graphopt.measuring.intervals import Estimate
 from graphopt.printing.benchmarks import print_benchmark
 from graphopt.printing.comparisons import print_comparison
+from graphopt.profiling.result import OperatorTime
 from tests.graphopt.benchmarking.benchmark_values import benchmark, point
 
 
@@ -141,6 +142,18 @@ def test_profiles_stand_side_by_side() -> None:
     assert rows["LayerNormalization"] == ["4.000", "-", "-", "-"]
     assert rows["graphopt.SkipRMSNorm"] == ["-", "1.000", "-", "-"]
     assert rows["normalization"] == ["9.1%", "2.4%", "2.4%", "0.0%"]
+
+
+def test_an_operator_on_two_providers_counts_with_both() -> None:
+    first, *others = point(1).rows
+    assert first.profile is not None
+    fallen = OperatorTime("MatMul", "CPUExecutionProvider", 1, 2e-3)
+    operators = (*first.profile.operators, fallen)
+    profile = dataclasses.replace(first.profile, operators=operators)
+    rows = (dataclasses.replace(first, profile=profile), *others)
+    lines = printed(benchmark(point(1, rows=rows)))
+    matmul = next(line for line in lines if line.startswith("MatMul"))
+    assert matmul.split() == ["MatMul", "32.00", "30.00", "30.00", "30.00"]
 
 
 @pytest.mark.parametrize(
