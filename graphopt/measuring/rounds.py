@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -21,16 +22,17 @@ import numpy as np
 from graphopt.errors import UsageError
 from graphopt.measuring.intervals import Array
 
-__all__ = ["Call", "Clock", "Opener", "Samples", "measure"]
+__all__ = ["CLOCKS", "Call", "Clock", "Opener", "Samples", "measure"]
 
 Clock = Literal["wall", "thread_cpu"]
 Call = Callable[[], object]
 Opener = Callable[[], Call]
 
-_CLOCKS: dict[Clock, Callable[[], int]] = {
-    "wall": time.perf_counter_ns,
-    "thread_cpu": time.thread_time_ns,
-}
+CLOCKS: Mapping[Clock, Callable[[], int]] = MappingProxyType(
+    {"wall": time.perf_counter_ns, "thread_cpu": time.thread_time_ns}
+)
+"""What tells the nanoseconds of each clock. A call that waits uses no CPU time."""
+
 _MIN_ROUNDS = 3
 _MIN_OPENINGS = 6  # what a 95% interval needs
 _MAX_WARMUP_WINDOWS, _MAX_SLOW_WINDOWS = 10, 4
@@ -64,6 +66,7 @@ def measure(
     settle: int = 1,
     seed: int = 0,
     clock: Clock = "wall",
+    clocks: Mapping[Clock, Callable[[], int]] = CLOCKS,
     progress: Callable[[float], None] | None = None,
 ) -> Samples:
     """Times the candidates in interleaved rounds.
@@ -84,6 +87,8 @@ def measure(
         seed: Seed of the order of openings and calls.
         clock: ``wall``, or ``thread_cpu``: the CPU time of the calling thread alone. The latter is
             steadier, and right only where that thread does all the work (one intra-op thread).
+        clocks: What tells the nanoseconds of ``clock``, and of ``wall``, by which the duration is
+            kept and a slow call is known: those of this machine, or a simulation's.
         progress: Called after each timed round with the share that is done, 0 to 1.
 
     Returns:
@@ -101,13 +106,13 @@ def measure(
     stable = True
     with _no_garbage_collection():
         while len(seconds) < openings:
-            begin = time.perf_counter()
-            opened = _Opened(candidates, order, _CLOCKS[clock])
+            begin = clocks["wall"]()
+            opened = _Opened(candidates, order, clocks[clock], clocks["wall"])
             round_seconds, settled, slow = opened.warm_up(warmup)
             stable = stable and settled
             untimed = 0 if slow else settle
             if rounds is None:
-                spent = time.perf_counter() - begin
+                spent = (clocks["wall"]() - begin) * 1e-9
                 openings, rounds = _fit(
                     duration,
                     openings,
@@ -148,13 +153,18 @@ class _Opened:
     """All candidates, opened in random order."""
 
     def __init__(
-        self, candidates: Mapping[str, Opener], order: random.Random, now: Callable[[], int]
+        self,
+        candidates: Mapping[str, Opener],
+        order: random.Random,
+        now: Callable[[], int],
+        wall: Callable[[], int],
     ) -> None:
         names = list(candidates)
         opened = {name: candidates[name]() for name in order.sample(names, len(names))}
         self.calls = [opened[name] for name in names]
         self.order = order
         self.now = now
+        self.wall = wall
 
     def run(self, settle: int) -> list[float]:
         """Times every candidate once, in random order; returns their seconds in given order."""
@@ -175,9 +185,9 @@ class _Opened:
             Wall seconds of a round of the last window, whether it was no faster, and whether a
             call is slow.
         """
-        begin = time.perf_counter()
+        begin = self.wall()
         first = self.run(settle=0)
-        seconds = time.perf_counter() - begin
+        seconds = (self.wall() - begin) * 1e-9
         slow = seconds / len(first) > _SLOW_SECONDS
         rounds = [first]
         if not slow:
@@ -185,9 +195,9 @@ class _Opened:
         previous = np.min(rounds, axis=0)
         size = 1 if slow else window
         for _ in range((_MAX_SLOW_WINDOWS if slow else _MAX_WARMUP_WINDOWS) - 1):
-            begin = time.perf_counter()
+            begin = self.wall()
             fastest = np.min([self.run(settle=0) for _ in range(size)], axis=0)
-            seconds = (time.perf_counter() - begin) / size
+            seconds = (self.wall() - begin) * 1e-9 / size
             if np.all(fastest >= previous * (1 - _STABLE_WITHIN)):
                 return seconds, True, slow
             previous = fastest

@@ -82,7 +82,7 @@ def chromium(folder: Path, *options: str, dark: bool) -> subprocess.CompletedPro
         *options,
         (folder / "frame.html").as_uri(),
     ]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 @pytest.fixture(scope="module")

@@ -360,19 +360,3 @@ def test_the_library_is_optional_unless_it_is_asked_for(
         graphopt.benchmark(model, library=True, **QUICK)
     quiet = graphopt.benchmark(model, library=False, floor=False, **QUICK)
     assert not any("kernels" in note for note in quiet.notes)
-
-
-@pytest.mark.slow
-def test_two_copies_of_one_model_show_no_difference(zoo_model: Any, tmp_path: Path) -> None:
-    path = zoo_model("vit-ti-16")
-    copy = tmp_path / "copy.onnx"
-    copy.write_bytes(path.read_bytes())
-    # One comparison in twenty may say something else, two in a row are too many.
-    verdicts = [
-        graphopt.benchmark([path, copy], floor=False, clock="thread_cpu", seed=seed)
-        .points[0]
-        .rows[1]
-        .verdict
-        for seed in (0, 1)
-    ]
-    assert "no difference" in verdicts
