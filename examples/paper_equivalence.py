@@ -28,18 +28,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
+import onnxruntime
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from graphopt.evaluation import evaluate
-from graphopt.evaluation.float64 import cast_to_float64
-from graphopt.files.loading import load
-from graphopt.inputs import generate_inputs
+import graphopt
 from graphopt.models import export
 from graphopt.passes import pipeline
 from graphopt.passes.make_plan import MakePlan
-from graphopt.runtime.sessions import create_session
 
 BATCH = 64
 TOLERANCE = 1e-12
@@ -96,6 +93,15 @@ def recentred(model: ir.Model) -> ir.Model:
     return copy
 
 
+def run(model: ir.Model, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """The logits of ``model`` in ONNX Runtime."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "model.onnx"
+        graphopt.save(model, path)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        return session.run(["logits"], inputs)[0]
+
+
 def differences(logits: dict[str, np.ndarray]) -> dict[tuple[str, str], float]:
     """For each two models the largest difference, as a share of the largest logit of all."""
     largest = max(np.abs(array).max() for array in logits.values())
@@ -117,18 +123,17 @@ def main() -> None:
     """Exports the model, makes the variants, and compares them; exits with 1 where two differ."""
     with tempfile.TemporaryDirectory() as directory:
         path = export("paper-vit-demo", Path(directory) / "vit.onnx")
-        original = load(path)
+        original = graphopt.load(path)
         single = make_variants(original)
-        double = make_variants(cast_to_float64(original))
-        images = generate_inputs(original, dims={"batch": BATCH}).arrays
-        wide = {name: array.astype(np.float64) for name, array in images.items()}
+        double = make_variants(graphopt.cast_to_float64(original))
+        images = graphopt.generate_inputs(original, dims={"batch": BATCH}).arrays
 
         made = table("model", "LayerNorm", "RMSNorm", "CRMSNorm", "features", "mean")
         logits, logits_of_float32 = {}, {}
         for name, variant in double.items():
-            values = evaluate(variant.model, wide, ["logits", *variant.streams])
+            values = graphopt.evaluate(variant.model, images, ["logits", *variant.streams])
             logits[name] = values.pop("logits")
-            [logits_of_float32[name]] = create_session(single[name].model).run(None, images)
+            logits_of_float32[name] = run(single[name].model, images)
             norms = variant.norms()
             counts = [norms[kind] for kind in ("LayerNormalization", "RMSNorm", "CRMSNorm")]
             features = sorted({array.shape[-1] for array in values.values()})

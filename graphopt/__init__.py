@@ -18,17 +18,21 @@ if TYPE_CHECKING:
         UsageError,
         VerificationFailed,
     )
+    from graphopt.evaluation.float64 import cast_to_float64
     from graphopt.files.loading import load
     from graphopt.files.saving import save
+    from graphopt.inputs import GeneratedInputs, generate_inputs
     from graphopt.optimization import OutputRejected, Result, inspect, optimize
     from graphopt.passes.report import PlanSummary
     from graphopt.reporting import Report
     from graphopt.runtime.library import library_path
     from graphopt.verification import Verification, verify
+    from graphopt.verification.truth import evaluate
 
 __all__ = [
     "Benchmark",
     "EnvironmentFailure",
+    "GeneratedInputs",
     "GraphoptError",
     "ModelError",
     "OutputRejected",
@@ -39,6 +43,9 @@ __all__ = [
     "Verification",
     "VerificationFailed",
     "benchmark",
+    "cast_to_float64",
+    "evaluate",
+    "generate_inputs",
     "inspect",
     "library_path",
     "load",
@@ -50,6 +57,7 @@ __all__ = [
 _MODULES = {
     "Benchmark": "graphopt.benchmarking.result",
     "EnvironmentFailure": "graphopt.errors",
+    "GeneratedInputs": "graphopt.inputs",
     "GraphoptError": "graphopt.errors",
     "ModelError": "graphopt.errors",
     "OutputRejected": "graphopt.optimization",
@@ -60,6 +68,9 @@ _MODULES = {
     "Verification": "graphopt.verification",
     "VerificationFailed": "graphopt.errors",
     "benchmark": "graphopt.benchmarking.running",
+    "cast_to_float64": "graphopt.evaluation.float64",
+    "evaluate": "graphopt.verification.truth",
+    "generate_inputs": "graphopt.inputs",
     "inspect": "graphopt.optimization",
     "library_path": "graphopt.runtime.library",
     "load": "graphopt.files.loading",

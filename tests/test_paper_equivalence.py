@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
 import pytest
 
+import graphopt
 from examples import paper_equivalence
 from examples.paper_equivalence import Variant, differences, make_variants
-from graphopt.evaluation import evaluate
-from graphopt.evaluation.float64 import cast_to_float64
-from graphopt.inputs import generate_inputs
-from graphopt.runtime.sessions import create_session
 from tests.conftest import ZooModel
 
 WIDTH, NORMS = 64, 9  # 4 blocks of 2 norms, and the last one
@@ -23,12 +23,12 @@ PAIRS = list(itertools.combinations((*PAPER, "Pre-CRMSNorm, orthonormal"), 2))
 
 @pytest.fixture(scope="module")
 def images(zoo_model: ZooModel) -> dict[str, np.ndarray]:
-    return generate_inputs(ir.load(zoo_model("paper-vit-demo")), dims={"batch": 3}).arrays
+    return graphopt.generate_inputs(zoo_model("paper-vit-demo"), dims={"batch": 3}).arrays
 
 
 @pytest.fixture(scope="module")
 def variants(zoo_model: ZooModel) -> dict[str, Variant]:
-    return make_variants(cast_to_float64(ir.load(zoo_model("paper-vit-demo"))))
+    return make_variants(graphopt.cast_to_float64(ir.load(zoo_model("paper-vit-demo"))))
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +36,8 @@ def values(
     variants: dict[str, Variant], images: dict[str, np.ndarray]
 ) -> dict[str, dict[str, np.ndarray]]:
     """For each variant the streams and the logits, in float64."""
-    wide = {name: array.astype(np.float64) for name, array in images.items()}
     return {
-        name: evaluate(variant.model, wide, ["logits", *variant.streams])
+        name: graphopt.evaluate(variant.model, images, ["logits", *variant.streams])
         for name, variant in variants.items()
     }
 
@@ -131,10 +130,57 @@ def test_all_agree_in_float32_in_onnx_runtime(
 ) -> None:
     single = make_variants(ir.load(zoo_model("paper-vit-demo")))
     logits = {
-        name: create_session(variant.model).run(None, images)[0] for name, variant in single.items()
+        name: paper_equivalence.run(variant.model, images) for name, variant in single.items()
     }
     assert list(differences(logits)) == PAIRS
     assert max(differences(logits).values()) <= 1e-5
+
+
+def test_the_example_imports_the_public_api_alone() -> None:
+    """Top-level names, the zoo's export, the pipeline, and the class of a pass."""
+    for path in sorted((Path(paper_equivalence.__file__).parent).glob("*.py")):
+        found = list(imported(ast.parse(path.read_text(encoding="utf-8"))))
+        assert found
+        assert [name for name in found if not is_public(name)] == []
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """What a file takes from graphopt, whole: imports, and attributes of the package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("graphopt"))
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("graphopt"):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "graphopt":
+            yield f"graphopt.{node.attr}"
+
+
+def is_public(name: str) -> bool:
+    if name in ("graphopt", "graphopt.models.export", "graphopt.passes.pipeline"):
+        return True
+    package, _, last = name.rpartition(".")
+    if package == "graphopt":
+        return last in graphopt.__all__
+    # graphopt.passes.NAME.Class, with NAME a file of passes/ and Class the pass in it
+    return package.count(".") == 2 and package.startswith("graphopt.passes.") and last[0].isupper()
+
+
+@pytest.mark.parametrize(
+    ("source", "public"),
+    [
+        ("from graphopt import optimize", True),
+        ("from graphopt.passes.recentre import Recentre", True),
+        ("from graphopt.passes.planning.plan import Plan", False),
+        ("from graphopt.passes.recentre import fold", False),
+        ("from graphopt.evaluation import evaluate", False),
+        ("from graphopt.models.exporting import export", False),
+        ("import graphopt.files.loading", False),
+        ("graphopt.evaluation", False),
+    ],
+)
+def test_what_is_public(source: str, public: bool) -> None:
+    [name] = imported(ast.parse(source))
+    assert is_public(name) == public
 
 
 def test_the_example_prints_its_tables(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["cast_to_float64"]
+__all__ = ["cast_to_float64", "evaluate_in_float64"]
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
 
+from graphopt.evaluation.calls import Array
+from graphopt.evaluation.interpreter import evaluate
 from graphopt.evaluation.tensors import read_tensor
+from graphopt.passes.graph.constants import HALF
 
-_NARROW = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16})
+_NARROW = frozenset({ir.DataType.FLOAT, *HALF})
 _TYPE_ATTRIBUTES = frozenset({"dtype", "output_datatype", "softmax_precision", "to"})
 
 
@@ -37,6 +40,29 @@ def cast_to_float64(model: ir.Model) -> ir.Model:
                 _cast_values(node.outputs)
                 _cast_attributes(node)
     return copy
+
+
+def evaluate_in_float64(
+    model: ir.Model, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
+) -> dict[str, Array]:
+    """Evaluate a model as if every float of it were float64.
+
+    Args:
+        model: Not changed.
+        inputs: One array for each graph input, by name; floats may be of any precision.
+        outputs: Names of the values wanted; by default the graph outputs.
+
+    Raises:
+        UnsupportedOperator: No kernel is known for a node.
+        EvaluationFailed: An input is missing, or a kernel failed on the given inputs.
+    """
+    declared = {value.name: value.dtype for value in model.graph.inputs}
+    floats = _NARROW | {ir.DataType.DOUBLE}
+    wide = {
+        name: np.asarray(array, np.float64) if declared.get(name) in floats else array
+        for name, array in inputs.items()
+    }
+    return evaluate(cast_to_float64(model), wide, outputs)
 
 
 def _cast_values(values: Iterable[ir.Value]) -> None:

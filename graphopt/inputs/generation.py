@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["GeneratedInputs", "generate_inputs"]
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from onnx_ir.passes.common import InlinePass
 
 from graphopt.errors import UsageError
 from graphopt.evaluation.calls import Array
+from graphopt.files import loading
 from graphopt.inputs.dimensions import Dimensions, choose_dimensions
 from graphopt.inputs.meaning import Meaning, trace_meaning
 from graphopt.passes.infer_shapes import InferShapes
@@ -34,7 +36,7 @@ class GeneratedInputs:
 
 
 def generate_inputs(
-    model: ir.Model,
+    model: ir.Model | str | os.PathLike[str],
     *,
     seed: int = 0,
     shapes: Mapping[str, Sequence[int]] = {},
@@ -49,7 +51,7 @@ def generate_inputs(
     integer is 0 or 1. The same seed gives the same arrays.
 
     Args:
-        model: The model; it is not changed.
+        model: A file, or a model in memory, which is not changed.
         seed: Of the random numbers; each input draws from a stream of its own.
         shapes: Complete shapes of some inputs, by name.
         dims: Sizes of some symbolic dimensions, by name.
@@ -57,7 +59,10 @@ def generate_inputs(
 
     Raises:
         UsageError: Something given does not fit the model, or an input cannot be generated.
+        ModelError: A file is missing or is no valid model.
     """
+    if not isinstance(model, ir.Model):
+        model = loading.load(model)
     inputs = [value for value in model.graph.inputs if value.const_value is None]
     names = {value.name for value in model.graph.inputs}
     for name, array in given.items():

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from graphopt.errors import ModelError, UsageError
 from graphopt.evaluation import EvaluationFailed, evaluate
 from graphopt.evaluation.calls import Array
-from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.evaluation.float64 import evaluate_in_float64
 from graphopt.files import loading
 from graphopt.inputs import GeneratedInputs, generate_inputs
 from graphopt.options import REFERENCES, Reference
@@ -145,7 +145,7 @@ def verify(
     truth = None
     if reference == "float64":
         try:
-            truth = _evaluate_in_float64(model, drawn.arrays)
+            truth = evaluate_in_float64(model, drawn.arrays)
         except (EvaluationFailed, MemoryError) as error:
             reason = f"the original cannot be evaluated in float64: {error or 'out of memory'}"
             return dataclasses.replace(unverified, reason=reason)
@@ -198,17 +198,6 @@ def prove(
         scaled = atol + rtol * float(magnitude.max(initial=0.0))
         outputs.append(compare(name, array, actual[name], 0.0, scaled))
     return _judge(result, outputs)
-
-
-def _evaluate_in_float64(model: ir.Model, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    wide = {
-        value.name: inputs[value.name].astype(np.float64)
-        if value.dtype is not None and value.dtype.is_floating_point()
-        else inputs[value.name]
-        for value in model.graph.inputs
-        if value.name is not None and value.name in inputs
-    }
-    return evaluate(cast_to_float64(model), wide)
 
 
 def _decide(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -499,6 +500,12 @@ def test_public_names_exist() -> None:
     assert set(graphopt.__all__) <= set(dir(graphopt))
     with pytest.raises(AttributeError, match="nothing"):
         _ = graphopt.nothing
+
+
+def test_no_module_hides_a_public_name() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(graphopt.__path__)}
+    assert "evaluation" in modules
+    assert not modules & set(graphopt.__all__)
 
 
 def test_large_weights_are_not_held_in_memory(model: Path) -> None:
