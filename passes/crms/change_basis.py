@@ -7,11 +7,10 @@ import onnx_ir as ir
 
 from graphopt.passes.crms.basis import Basis
 from graphopt.passes.graph.axes import Stream
+from graphopt.passes.graph.constants import HALF
 from graphopt.passes.graph.naming import Names
 
 __all__ = ["insert_decoder", "insert_encoder"]
-
-_SHORT = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 
 
 def insert_encoder(names: Names, stream: Stream, basis: Basis) -> ir.Value:
@@ -53,7 +52,7 @@ class _Emitter:
         dtype = stream.value.dtype
         assert dtype is not None
         self._dtype = dtype
-        self._wide = ir.DataType.FLOAT if dtype in _SHORT else dtype
+        self._wide = ir.DataType.FLOAT if dtype in HALF else dtype
 
     def __call__(
         self, op: str, inputs: list[ir.Value], size: int, **attributes: int | list[int]
