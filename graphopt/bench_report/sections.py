@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Sections"]
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 from matplotlib.figure import Figure
@@ -31,6 +31,7 @@ from graphopt.bench_report.palette import Colour
 from graphopt.bench_report.svg import inline_svg
 from graphopt.benchmarking.figures import captured_text, milliseconds, ratio_text
 from graphopt.benchmarking.result import Benchmark
+from graphopt.measuring.intervals import Estimate
 
 
 class Sections:
@@ -82,21 +83,15 @@ class Sections:
             for row in point.rows
             if row.model != point.baseline
         ]
-        limits = ratio_limits([interval.estimate for interval in intervals])
-        caption = (
-            f"Left of 1 is faster. Bars are {self._benchmark.method.confidence:.0%} intervals; "
-            "a hollow mark says that one contains 1: no difference."
+        return self._plots(
+            intervals,
+            ratio_plot,
+            ratio_limits([interval.estimate for interval in intervals]),
+            ratio_text,
+            heading="Time relative to the baseline",
+            caption=f"Left of 1 is faster. Bars are {self._benchmark.method.confidence:.0%} "
+            "intervals; a hollow mark says that one contains 1: no difference.",
         )
-        return [
-            self._figure(
-                ratio_plot(part, self._colours, limits),
-                f"Time relative to the baseline, {span(part)}",
-                described(part, ratio_text),
-                heading="Time relative to the baseline",
-                caption="" if number else caption,
-            )
-            for number, part in enumerate(plotfuls(intervals))
-        ]
 
     def _captured(self) -> list[str]:
         intervals = [
@@ -105,17 +100,35 @@ class Sections:
             for row in point.rows
             if row.captured is not None and row.model not in (point.baseline, *self._floors)
         ]
-        limits = share_limits([interval.estimate for interval in intervals])
-        caption = (
-            "Of the cost of normalization: at 0% a model costs what the baseline costs, at 100% "
-            "what the same graph costs without its norms."
+        return self._plots(
+            intervals,
+            captured_plot,
+            share_limits([interval.estimate for interval in intervals]),
+            captured_text,
+            heading="Captured share",
+            title="Captured share of the cost of normalization",
+            caption="Of the cost of normalization: at 0% a model costs what the baseline costs, "
+            "at 100% what the same graph costs without its norms.",
         )
+
+    def _plots(
+        self,
+        intervals: Sequence[Interval],
+        plot: Callable[..., Figure],
+        limits: tuple[float, float],
+        text: Callable[[Estimate], str],
+        *,
+        heading: str,
+        caption: str,
+        title: str = "",
+    ) -> list[str]:
+        """The intervals in as many plots as it takes; the first has the caption."""
         return [
             self._figure(
-                captured_plot(part, self._colours, limits),
-                f"Captured share of the cost of normalization, {span(part)}",
-                described(part, captured_text),
-                heading="Captured share",
+                plot(part, self._colours, limits),
+                f"{title or heading}, {span(part)}",
+                described(part, text),
+                heading=heading,
                 caption="" if number else caption,
             )
             for number, part in enumerate(plotfuls(intervals))

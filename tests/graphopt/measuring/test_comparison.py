@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from graphopt.errors import UsageError
-from graphopt.measuring.comparison import captured, compare
+from graphopt.measuring.comparison import VERDICTS, captured, compare, verdict_on
+from graphopt.measuring.intervals import Estimate
 from graphopt.measuring.rounds import Samples
 
 OPENINGS = 20
@@ -83,6 +84,22 @@ def test_a_difference_of_two_percent_is_found_under_noise(factor: float, verdict
         samples = latencies({"one": 1.0, "other": factor}, seed=seed, rounds=15)
         found += compare(samples, "one", resamples=400)["other"].verdict == verdict
     assert found >= 0.95 * repetitions
+
+
+@pytest.mark.parametrize(
+    ("ratio", "verdict"),
+    [
+        ((0.9, 0.8, 0.999), "faster"),
+        ((0.9, 0.8, 1.0), "no difference"),
+        ((1.1, 1.0, 1.2), "no difference"),
+        ((1.1, 1.001, 1.2), "slower"),
+    ],
+)
+def test_a_verdict_needs_an_interval_without_1(
+    ratio: tuple[float, float, float], verdict: str
+) -> None:
+    assert verdict_on(Estimate(*ratio)) == verdict
+    assert verdict in VERDICTS
 
 
 def test_outliers_do_not_move_the_ratio() -> None:

@@ -63,3 +63,12 @@ def test_the_interval_covers_the_median_at_its_stated_rate(shape: str, units: in
 def test_no_units_are_refused() -> None:
     with pytest.raises(ValueError, match="no samples"):
         bootstrap_medians(np.empty((2, 0)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shared"),
+    [(0.5, 0.89, False), (0.5, 0.9, True), (0.95, 0.96, True), (0.5, 2, True), (1.11, 2, False)],
+)
+def test_intervals_overlap_where_they_share_a_value(low: float, high: float, shared: bool) -> None:
+    one, other = Estimate(1.0, 0.9, 1.1), Estimate((low + high) / 2, low, high)
+    assert one.overlaps(other) == other.overlaps(one) == shared
