@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.benchmarking.grid import Place, build_grid, with_padding
-from graphopt.cli.parameters import to_dim_lists, to_integers, to_shape_lists
+from graphopt.cli.parsing import to_dim_lists, to_integers, to_shape_lists
 from graphopt.errors import UsageError
 
 IMAGE = "float[batch, 3, 32, 32] pixels"
