@@ -36,6 +36,8 @@ def obstacle(
         result: An output of ``node``.
         axis: The feature axis of ``result``.
     """
+    if named is Sizes.FIXED:
+        return f"an operand of {node.op_type} {node.name} keeps the size of its features"
     sizes = _sizes(named, node)
     if sizes is None or not isinstance(named, SizesOperand):
         return ""
