@@ -1,10 +1,10 @@
 """The sizes that Reshape, Expand and Resize are given, where a feature axis loses an entry.
 
 A value that is compressed from d to d - 1 features is written by ops of which some name the d.
-Entry r of the sizes, r the feature axis of the result, is set to d - 1: in a copy of a constant, in
-a copy of the Concat that joins a constant with other sizes, and otherwise by a Where at run time.
-All other entries belong to other axes and stay. A Shape of a compressed value is set back to d, so
-that arithmetic on sizes sees the sizes that it always saw.
+Entry r of the sizes, r the feature axis of the result, is set to d - 1: in a constant where all
+sizes are known, in a copy of the Concat that joins a constant with other sizes, and otherwise by a
+Where at run time. All other entries belong to other axes and stay. A Shape of a compressed value is
+set back to d, so that arithmetic on sizes sees the sizes that it always saw.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def resize_result(
     entry = _entry(named, node, sizes, result, axis)
     if entry is None:
         return False
-    changed = _with_entry(names, node, sizes, entry, size)
+    known = _known_sizes(named, node, sizes, result)
+    changed = _with_entry(names, node, sizes, known, entry, size)
     if changed is sizes:
         return False
     node.replace_input_with(named.position, changed)
@@ -129,9 +130,27 @@ def _entry(
     return named.entry(node, static, axes.rank(result) or 0, axis)
 
 
-def _with_entry(names: Names, node: ir.Node, sizes: ir.Value, entry: int, size: int) -> ir.Value:
-    """``sizes`` with one entry set, as a constant, a Concat with another part, or a Where."""
+def _known_sizes(
+    named: SizesOperand, node: ir.Node, sizes: ir.Value, result: ir.Value
+) -> np.ndarray | None:
+    """Constant sizes, or those of a result of static shape: the graph need not work them out."""
     found = constants.entries(sizes)
+    if found is not None:
+        return found
+    dims = {
+        _entry(named, node, sizes, result, axis): axes.dimension(result, axis)
+        for axis in range(axes.rank(result) or 0)
+    }
+    count = axes.dimension(sizes, 0)
+    known = [dims.get(entry) for entry in range(count if isinstance(count, int) else 0)]
+    static = [dim for dim in known if isinstance(dim, int)]
+    return np.array(static, dtype=np.int64) if static and len(static) == len(known) else None
+
+
+def _with_entry(
+    names: Names, node: ir.Node, sizes: ir.Value, found: np.ndarray | None, entry: int, size: int
+) -> ir.Value:
+    """``sizes`` with one entry set, as a constant, a Concat with another part, or a Where."""
     if found is not None:
         if found[entry] != size + 1:  # -1, 0 and the 1 of an Expand follow the operand
             return sizes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from graphopt.passes.graph import constants
 from tests.passes.compression_cases import BASES, Case, check
 from tests.passes.graphs import cases, graph, optimized
 
@@ -201,3 +202,23 @@ def test_a_result_that_nobody_reads_shrinks_too() -> None:
     assert outcome.summary.compressed == 1
     shapes = {v.name: v.shape for node in outcome.after.graph for v in node.outputs}
     assert [list(shapes[name]) for name in "de"] == [["B", 3, 7]] * 2
+
+
+def test_sizes_that_are_known_become_a_constant() -> None:
+    """As for a table of positions: ONNX Runtime folds such a Resize, and cannot run each other."""
+    body = """x = MatMul(a, w) q = Reshape(p, grid) t = Transpose<perm=[0, 3, 1, 2]>(q)
+        s = Shape(t) nc = Slice(s, zero, two, zero) sizes = Concat<axis = 0>(nc, places)
+        r = Resize<mode = "linear">(t, , , sizes) u = Transpose<perm = [0, 2, 3, 1]>(r)
+        f = Reshape(u, flat) o = Add(x, f) n = LayerNormalization(o, g, c) y = MatMul(n, v)"""
+    numbers = {"grid": [1, 3, 3, 8], "flat": [1, 16, 8], "zero": [0], "two": [2], "places": [4, 4]}
+    model = graph(
+        body,
+        "w[4,8] p[1,9,8] g[8] c[8] v[8,6]",
+        inputs="float[B,16,4] a",
+        outputs="float y",
+        constants={name: np.array(entries) for name, entries in numbers.items()},
+    )
+    outcome = optimized(model, variant="crms")
+    assert all(norm.compressed for norm in outcome.summary.norms)
+    resize = next(node for node in outcome.after.graph if node.op_type == "Resize")
+    assert constants.entries(resize.inputs[3]).tolist() == [1, 7, 4, 4]
