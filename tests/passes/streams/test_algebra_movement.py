@@ -320,3 +320,10 @@ _MOVING = {
 def test_a_mean_that_nobody_reads_may_move(case: Case) -> None:
     """v is not centred, but the norm that stays behind it does not see that its mean changed."""
     assert_outcome(case)
+
+
+def test_every_second_feature_is_not_a_block_of_features() -> None:
+    """8 entries could be two blocks of 4 features, which a step of 2 takes apart."""
+    body = "x = MatMul(a, w) v = Slice(x, i0, i8, i2, i2) y = LayerNormalization(v, g4)"
+    given = {"inputs": "float[B,4,4] a", "outputs": "float y", "constants": CONSTANTS}
+    assert_outcome(Case(body, "w[4,8] g4[4]", keeps={"y": "Slice v writes it"}, given=given))
