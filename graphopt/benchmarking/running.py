@@ -102,7 +102,7 @@ class _Run:
             batches=settings.batches,
             lengths=settings.lengths,
             dims=settings.dims,
-            shapes=settings.input_shapes,
+            input_shapes=settings.input_shapes,
             arrays=settings.inputs,
         )
         self._check_baseline()
@@ -261,7 +261,7 @@ class _Run:
         drawn = generate_inputs(
             model,
             seed=self.settings.seed,
-            shapes=place.shapes,
+            shapes=place.input_shapes,
             dims=place.dims,
             given=fit_precision(self.settings.inputs, model),
         )
