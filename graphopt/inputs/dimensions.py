@@ -80,12 +80,15 @@ def choose_dimensions(
 
 
 def declared_dims(value: ir.Value) -> tuple[int | ir.SymbolicDim, ...] | None:
-    """The declared dimensions, with a name for each unnamed one; None where the rank is unknown."""
+    """The declared dimensions, with a name for each unnamed one; None where the rank is unknown.
+
+    A negative size, which some exporters write for a dynamic dimension, is unnamed; so is "".
+    """
     if value.shape is None:
         return None
     return tuple(
         ir.SymbolicDim(f"{value.name}[{axis}]")
-        if not isinstance(dim, int) and dim.value is None
+        if (dim < 0 if isinstance(dim, int) else not dim.value)
         else dim
         for axis, dim in enumerate(value.shape)
     )

@@ -40,10 +40,12 @@ def _is_false(value: ir.Value) -> bool:
 
 
 def casts(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:
-    """Between float types only: an integer rounds, which is not linear."""
+    """Between float types of 16 bits and more: an integer and 8 bits round, which is not linear."""
     source = node.inputs[0]
     for value in (source, result):
         if value is None or value.dtype is None or not value.dtype.is_floating_point():
+            return None
+        if value.dtype.itemsize < 2:
             return None
     return carries_first(node, axis)
 
