@@ -29,12 +29,12 @@ BROADCAST = frozenset(
 """Ops whose result has the sizes of all operands, broadcast."""
 
 LIBRARY = frozenset(
-    {("", name) for name in """Abs Acos Acosh ArgMax ArgMin Asin Asinh Atan Atanh AveragePool
+    {("", name) for name in """Abs Acos Acosh ArgMax ArgMin Asin Asinh Atan Atanh
     BatchNormalization BitwiseNot Cast CastLike Ceil Celu Clip Compress Concat Constant Conv
     ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Dropout DynamicQuantizeLinear Elu
     Erf Exp Flatten Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool
     GlobalMaxPool GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization
-    IsInf IsNaN LRN LSTM LeakyRelu Log LogSoftmax LpNormalization MatMulInteger MaxPool
+    IsInf IsNaN LRN LSTM LeakyRelu Log LogSoftmax LpNormalization MatMulInteger
     MeanVarianceNormalization Mish Neg NonZero Not OneHot QuantizeLinear RNN Range Reciprocal
     ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
     ReduceSum ReduceSumSquare Relu ReverseSequence Round ScatterElements ScatterND Selu Shape
@@ -47,6 +47,18 @@ LIBRARY = frozenset(
 
 _LIKE = {("com.microsoft", "FusedConv"): "Conv", ("com.microsoft", "FusedGemm"): "Gemm"}
 """ONNX Runtime's ops with the operands of an ONNX op."""
+
+
+def _pool(facts: Facts, node: ir.Node) -> None:
+    """The library does not know that a last window may not begin in the padding."""
+    known = _of_library(facts, "", node.op_type)
+    assert known is not None
+    known(facts, node)
+    if node.attributes.get_int("ceil_mode", 0):
+        for result in node.outputs:
+            if result.shape is not None:
+                spatial = [facts.fresh() for _ in result.shape[2:]]
+                facts.set_shape(result, [*result.shape[:2], *spatial])
 
 
 def _norm(facts: Facts, node: ir.Node) -> None:
@@ -101,6 +113,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "Pad"): movement.pad,
     ("", "Resize"): movement.resize,
     ("", "Upsample"): movement.resize,
+    ("", "AveragePool"): _pool,
+    ("", "MaxPool"): _pool,
     ("", "LayerNormalization"): _norm,
     ("", "RMSNormalization"): _norm,
     ("", "CRMSNormalization"): _norm,
