@@ -19,8 +19,8 @@ class InferShapes(Rewrite):
     """Replaces what the file declares of shapes by what is proved; nothing else decides.
 
     1. The facts are those of ``passes/facts``: from operands, attributes and the graph inputs.
-    2. The shape that the file declares for a value is remembered for ForgetShapes, and believed in
-       nothing: the name of a size in an output, a function or a nested graph is that of nobody else.
+    2. The shape that the file declares for a value is remembered for ForgetShapes, and not
+       believed: in an output, a function or a nested graph a name is no promise.
     3. A declaration that a fact contradicts is forgotten for good: the values that are computed may
        lose the op that the runtime was lenient with. One of a graph output stays, as the
        interface that callers read.

@@ -45,12 +45,12 @@ def matmul(facts: Facts, node: ir.Node) -> None:
 
 def matmul_fused(facts: Facts, node: ir.Node) -> None:
     """com.microsoft.FusedMatMul: the last two axes of each operand may be swapped first."""
-    if any(node.attributes.get_int(name, 0) for name in ("transBatchA", "transBatchB")):
+    if {"transBatchA", "transBatchB"} & {n for n, a in node.attributes.items() if a.value}:
         return
     shapes = [None if value is None else value.shape for value in node.inputs[:2]]
     for index, name in enumerate(("transA", "transB")):
-        shape = shapes[index]
-        if shape is not None and len(shape) > 1 and node.attributes.get_int(name, 0):
+        shape, swapped = shapes[index], node.attributes.get_int(name, 0)
+        if shape is not None and len(shape) > 1 and swapped:
             shapes[index] = ir.Shape([*shape[:-2], shape[-1], shape[-2]])
     _note_product(facts, node, *shapes)
 

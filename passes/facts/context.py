@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import onnx_ir as ir
 from onnx_shape_inference import ShapeInferenceContext
 
@@ -88,8 +89,8 @@ class Facts(ShapeInferenceContext):  # type: ignore[misc]
         found = [self._entry(entry) for entry in data]
         self._entries[value] = found
         if value.const_value is None and all(isinstance(entry, int) for entry in found):
-            numbers = found if len(value.shape) else found[0]
-            value.const_value = ir.tensor(numbers, dtype=value.dtype, name=value.name)
+            numbers = np.array(found if len(value.shape) else found[0], value.dtype.numpy())
+            value.const_value = ir.tensor(numbers, name=value.name)
 
     def get_symbolic_value(self, value: ir.Value | None) -> list[Dim] | None:
         """The entries of a scalar or vector of integers, or None."""
@@ -99,7 +100,7 @@ class Facts(ShapeInferenceContext):  # type: ignore[misc]
         return super().get_symbolic_value(value) if found is None else list(found)
 
     def is_size(self, entry: Dim) -> bool:
-        """True where an entry is proved to be the size of something, or made of such by sums and products.
+        """True where an entry is proved to be a size, or is made of such by sums and products.
 
         Reshape takes any other for what it may be at run time: 0, or -1.
         """

@@ -82,9 +82,9 @@ def _carry(
     for value in body.inputs[:first]:
         value.shape = None
     starts = [None if value is None else value.shape for value in initial]
-    for inner, value in zip(inputs, initial, strict=True):
-        if value is not None:
-            _note_type(inner, value)
+    for inner, given_first in zip(inputs, initial, strict=True):
+        if given_first is not None:
+            _note_type(inner, given_first)
     known = list(starts)
     changed = True
     while changed:

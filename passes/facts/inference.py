@@ -15,7 +15,6 @@ import onnx_ir as ir
 from graphopt.passes.facts import rules
 from graphopt.passes.facts.context import Facts
 from graphopt.passes.graph import constants
-from graphopt.passes.graph.shapes import DECLARED
 
 __all__ = ["infer", "values_of"]
 
@@ -102,7 +101,7 @@ def _walk(facts: Facts, graph: ir.Graph, kept: dict[ir.Value, ir.TensorProtocol 
     for value in graph.initializers.values():
         tensor = constants.constant_tensor(value)
         if tensor is not None:
-            value.shape = ir.Shape(tensor.shape)
+            value.shape = ir.Shape(tensor.shape.numpy())
     for node in graph:
         for value in node.outputs:
             facts.forget(value)

@@ -22,26 +22,34 @@ from graphopt.passes.operators.custom_ops import (
 
 __all__ = ["BROADCAST", "LIBRARY", "RULES", "rule_of", "type_rule_of"]
 
-BROADCAST = frozenset(
+
+def _named(domain: str, names: str) -> frozenset[tuple[str, str]]:
+    return frozenset((domain, name) for name in names.split())
+
+
+BROADCAST = _named(
+    "",
     """Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less
-    LessOrEqual Max Mean Min Mod Mul Or PRelu Pow Sub Sum Where Xor""".split()
+    LessOrEqual Max Mean Min Mod Mul Or PRelu Pow Sub Sum Where Xor""",
 )
 """Ops whose result has the sizes of all operands, broadcast."""
 
-LIBRARY = frozenset(
-    {("", name) for name in """Abs Acos Acosh ArgMax ArgMin Asin Asinh Atan Atanh
-    BatchNormalization BitwiseNot Cast CastLike Ceil Celu Clip Compress Concat Constant Conv
-    ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Dropout DynamicQuantizeLinear Elu
-    Erf Exp Flatten Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool
-    GlobalMaxPool GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization
-    IsInf IsNaN LRN LSTM LeakyRelu Log LogSoftmax LpNormalization MatMulInteger
-    MeanVarianceNormalization Mish Neg NonZero Not OneHot QuantizeLinear RNN Range Reciprocal
-    ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
-    ReduceSum ReduceSumSquare Relu ReverseSequence Round ScatterElements ScatterND Selu Shape
-    Shrink Sigmoid Sign Sin Sinh Size Softmax Softplus Softsign SpaceToDepth Sqrt Tan Tanh
-    ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze""".split()}
-    | {("com.microsoft", name) for name in """Attention BiasGelu EmbedLayerNormalization FastGelu
-    Gelu MultiHeadAttention QuickGelu RotaryEmbedding""".split()}
+LIBRARY = _named(
+    "",
+    """Abs Acos Acosh ArgMax ArgMin Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast
+    CastLike Ceil Celu Clip Compress Concat Constant Conv ConvTranspose Cos Cosh CumSum DepthToSpace
+    DequantizeLinear Dropout DynamicQuantizeLinear Elu Erf Exp Flatten Floor GRU Gather
+    GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool GroupNormalization HardSigmoid
+    HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LSTM LeakyRelu Log LogSoftmax
+    LpNormalization MatMulInteger MeanVarianceNormalization Mish Neg NonZero Not OneHot
+    QuantizeLinear RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax
+    ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu ReverseSequence Round
+    ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Softmax Softplus Softsign
+    SpaceToDepth Sqrt Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze""",
+) | _named(
+    "com.microsoft",
+    """Attention BiasGelu EmbedLayerNormalization FastGelu Gelu MultiHeadAttention QuickGelu
+    RotaryEmbedding""",
 )
 """Ops whose rule is the library's."""
 
@@ -88,7 +96,8 @@ def _like_first(
         return
     sizes = None if gamma is None or gamma.shape is None else list(gamma.shape)
     is_last = node.attributes.get_int("axis", -1) in (-1, len(value.shape or ()) - 1)
-    here = node.graph is (value.graph if value.producer() is None else value.producer().graph)
+    producer = value.producer()
+    here = node.graph is (value.graph if producer is None else producer.graph)
     if here and is_last and sizes and isinstance(sizes[-1], int) and sizes[-1] > 1:
         facts.learn_last(value, sizes[-1])
     for result in results:
@@ -134,7 +143,7 @@ def rule_of(facts: Facts, node: ir.Node) -> Rule | None:
     key = (node.domain, node.op_type)
     if key in RULES:
         return RULES[key]
-    if not node.domain and node.op_type in BROADCAST:
+    if key in BROADCAST:
         return _broadcast
     if any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values()):
         return control_flow.opaque
@@ -159,5 +168,5 @@ def _broadcast(facts: Facts, node: ir.Node) -> None:
     known = _of_library(facts, "", node.op_type)
     if known is not None:
         known(facts, node)
-    shapes = [None if value is None else value.shape for value in node.inputs]
+    shapes = [None if v is None or v.shape is None else list(v.shape) for v in node.inputs]
     facts.set_shape(node.outputs[0], broadcasting.broadcast(facts, shapes))
