@@ -70,7 +70,7 @@ def _check(graph: RandomGraph, options: pipeline.Options) -> None:
     summary, records = pipeline.run(optimized, options)
     assert pipeline.analyse(graph.model(), options) == summary
     if options.ops == "standard":
-        onnx.checker.check_model(ir.to_proto(optimized), full_check=True)
+        onnx.checker.check_model(ir.to_proto(optimized), full_check=graph.is_valid)
     _check_signature(graph.model(), optimized)
     _check_counts(graph.model(), optimized, summary, records)
     for feed in graph.inputs:
