@@ -69,18 +69,28 @@ def _note_product(
 
 
 def einsum(facts: Facts, node: ir.Node) -> None:
-    """A letter has the joint size of the axes that it names; an ellipsis is not read."""
+    """A letter has the joint size of the axes that it names, an ellipsis those that are left."""
     first = node.inputs[0]
     if first is not None and first.dtype is not None:
         facts.set_dtype(node.outputs[0], first.dtype)
-    equation = node.attributes.get_string("equation", "").replace(" ", "")
-    if "->" not in equation or "." in equation:
-        return
-    terms, output = equation.split("->")
+    equation = node.attributes.get_string("equation", "").replace(" ", "").replace("...", ".")
+    left, arrow, output = equation.partition("->")
     named: dict[str, list[Dim]] = {}
-    for value, term in zip(node.inputs, terms.split(","), strict=True):
+    rests: list[list[Dim]] = []
+    for value, term in zip(node.inputs, left.split(","), strict=True):
         if value is None or value.shape is None:
             return
-        for letter, dim in zip(term, value.shape, strict=True):
+        dims = list(value.shape)
+        if "." in term:
+            start, rest = term.index("."), len(dims) - len(term) + 1
+            rests.append(dims[start : start + rest])
+            dims[start : start + rest] = []
+        for letter, dim in zip(term.replace(".", ""), dims, strict=True):
             named.setdefault(letter, []).append(dim)
-    facts.set_shape(node.outputs[0], [joint(facts, named[letter]) for letter in output])
+    if not arrow:
+        output = "." * bool(rests) + "".join(sorted(k for k in named if left.count(k) == 1))
+    sizes: list[Dim] = []
+    for letter in output:
+        known = broadcast(facts, rests) or [] if letter == "." else [joint(facts, named[letter])]
+        sizes.extend(known)
+    facts.set_shape(node.outputs[0], sizes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.facts.broadcasting import broadcast
@@ -217,9 +218,9 @@ def pad(facts: Facts, node: ir.Node) -> None:
 
 
 def resize(facts: Facts, node: ir.Node) -> None:
-    """The sizes asked for, under the policy "stretch"; scales are followed where they are 1.
+    """The sizes asked for, under the policy "stretch", or a number times its scale in float32.
 
-    A scaled size is rounded in float32 by the runtime, and by its other modes from other operands.
+    A symbol is followed where its scale is 1.
     """
     dims = _data(facts, node)
     if dims is None:
@@ -229,11 +230,15 @@ def resize(facts: Facts, node: ir.Node) -> None:
     crops = node.attributes.get_string("coordinate_transformation_mode", "") == _CROPS
     sizes = facts.get_symbolic_value(_operand(node, 3))
     scales = _operand(node, 2 if len(node.inputs) > 2 else 1)
-    factors = None if scales is None else ir.convenience.get_const_tensor(scales)
+    tensor = None if scales is None or crops else ir.convenience.get_const_tensor(scales)
+    factors = None if tensor is None else tensor.numpy()
     for index, axis in enumerate(axes):
+        size = dims[axis]
         if _operand(node, 3) is not None:
             known = sizes is not None and plain
             dims[axis] = sizes[index] if known and sizes is not None else facts.fresh()
-        elif crops or factors is None or float(factors.numpy()[index]) != 1.0:
+        elif factors is None or (not isinstance(size, int) and factors[index] != 1.0):
             dims[axis] = facts.fresh()
+        elif isinstance(size, int):
+            dims[axis] = int(np.float32(factors[index]) * np.float32(size))
     facts.set_shape(node.outputs[0], dims)

@@ -78,6 +78,11 @@ def _norm(facts: Facts, node: ir.Node) -> None:
     _like_first(facts, node, [node.outputs[0]], value, gamma)
 
 
+def _biased(facts: Facts, node: ir.Node) -> None:
+    """com.microsoft.BiasAdd: X plus a vector and a value of its sizes."""
+    _like_first(facts, node, [node.outputs[0]], node.inputs[0], None)
+
+
 def _skip_norm(facts: Facts, node: ir.Node) -> None:
     """A norm of X + skip; the sum has the type and the sizes of X."""
     gamma = node.inputs[2] if len(node.inputs) > 2 else None
@@ -128,6 +133,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "RMSNormalization"): _norm,
     ("", "CRMSNormalization"): _norm,
     ("", "SimplifiedLayerNormalization"): _norm,
+    ("com.microsoft", "BiasAdd"): _biased,
     ("com.microsoft", "SkipLayerNormalization"): _skip_norm,
     ("com.microsoft", "SkipSimplifiedLayerNormalization"): _skip_norm,
     (DOMAIN, RMS_NORM): _norm,

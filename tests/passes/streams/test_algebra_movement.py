@@ -124,7 +124,7 @@ READS_RAW = {
         "Reshape h reads x raw",
         {},
     ),
-    "v = Squeeze(x)": ("Squeeze v writes it", "Squeeze v reads x raw", _LONG),
+    "v = Squeeze(x)": ("static size", "Squeeze v reads x raw", _LONG),
     "left = Slice(x, i4, end, last) right = Slice(x, i0, i4, last) "
     "v = Concat<axis = -1>(left, right)": ("Concat v writes it", "Slice left reads x raw", {}),
     "v = Slice(x, i0, i8, n)": ("Slice v writes it", "Slice v reads x raw", {}),
