@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from graphopt.passes.facts import rules
 
-__all__ = ["GRAPHS", "SIZES", "feeds_of", "model_of"]
+__all__ = ["GRAPHS", "SIZES", "believed", "covered", "feeds_of", "model_from", "model_of"]
 
 _INPUTS = {
     "x": "float[N,S,8] x",
@@ -317,9 +317,13 @@ SIZES: tuple[dict[str, int], ...] = (
 
 
 def model_of(name: str) -> ir.Model:
-    """The graph of this name, with random constants, its nodes in an order that runs."""
+    """The graph of this name."""
     entry = GRAPHS[name]
-    body, opset = (entry, 18) if isinstance(entry, str) else entry
+    return model_from(entry) if isinstance(entry, str) else model_from(*entry)
+
+
+def model_from(body: str, opset: int = 18) -> ir.Model:
+    """A graph of these nodes, with random constants, its nodes in an order that runs."""
     words = set(re.findall(r"\w+", body))
     random = np.random.default_rng(0)
     constants = []
