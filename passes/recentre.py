@@ -85,7 +85,7 @@ class Recentre(PlannedRewrite):
     ) -> None:
         """Zeros of the operand's shape: an expanded zero where the shape matters, else a scalar."""
         self.record["zeroed"] += 1
-        dtype = operand.dtype
+        dtype = operand.dtype or node.outputs[0].dtype  # behind an op of which nothing is known
         assert dtype is not None
         # Tile to the operand's shape, an Expand that opset 7 has, too
         ones = [1] * (rank(operand) or 0) if shaped else []

@@ -237,3 +237,18 @@ def test_names_of_sizes_inside_a_function_are_not_saved() -> None:
     shapes = {v.name: v.shape for node in model.graph for v in node.outputs}
     assert shapes.pop("y") == ir.Shape(["P", 4])
     assert set(shapes.values()) == {None}
+
+
+def test_the_type_behind_an_unknown_op_is_that_of_the_sum() -> None:
+    model = ir.from_onnx_text(
+        """<ir_version: 10, opset_import: ["" : 18, "own" : 1]>
+        g (float[B, 4] a) => (float[B, 3] y)
+        <float[4, 3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 4}, float[3] g = {1, 2, 3},
+         float[3] c = {0, 1, 2}, int64[1] one = {1}>
+        { x = MatMul(a, w) u = own.F(a) r = Reshape(u, one) v = Add(x, r)
+          y = LayerNormalization(v, g, c) }"""
+    )
+    summary, _ = pipeline.run(model, pipeline.Options())
+    assert summary.converted == 1
+    zeros = [v for name, v in model.graph.initializers.items() if "zero" in name]
+    assert [value.dtype for value in zeros] == [ir.DataType.FLOAT]
