@@ -52,6 +52,8 @@ _CONSTANTS = {
     "plain": "float[1,3,8]",
     "loop": "float[1,3,3]",
     "qkv": "float[8,24]",
+    "narrow": "float[8,20]",
+    "twenties": "float[20]",
     "words": "float[16,8]",
     "cache": "float[32,2]",
 }
@@ -295,6 +297,12 @@ GRAPHS: dict[str, str | tuple[str, int]] = {
     'a, d = com.microsoft.Attention<num_heads = 2>(x, qkv, eights, "", o) '
     "l = Unsqueeze(x, zero) r = Reshape(l, shape5) shape5 = Constant<value = int64[5] "
     "{1, 0, 0, 2, 4}>() h = Concat<axis = 0>(r, r) o = Transpose<perm = [0, 1, 3, 2, 4]>(h)",
+    "Attention of fewer values": "y = com.microsoft.Attention<num_heads = 2, "
+    "qkv_hidden_sizes = [8, 8, 4]>(x, narrow, twenties)",
+    "MultiHeadAttention: fewer values": "r = MatMul(t, m) "
+    "y = com.microsoft.MultiHeadAttention<num_heads = 2>(x, t, r)",
+    "MultiHeadAttention: four axes": "r = Reshape(t, heads) l = Transpose<perm = [0, 2, 1, 3]>(r) "
+    "y = com.microsoft.MultiHeadAttention<num_heads = 2>(x, l, l)",
     "MultiHeadAttention": "y = com.microsoft.MultiHeadAttention<num_heads = 2>(x, t, t) "
     'a, d, o = com.microsoft.MultiHeadAttention<num_heads = 2>(x, t, t, "", "", "", l, l) '
     "r = Reshape(t, heads) l = Transpose<perm = [0, 2, 1, 3]>(r)",
