@@ -25,8 +25,12 @@ def broadcast(facts: Facts, shapes: Sequence[Sequence[Dim] | None]) -> list[Dim]
 
 
 def joint(facts: Facts, dims: Sequence[Dim]) -> Dim:
-    """The one size of dimensions that are broadcast: that which is not 1, where it is proved."""
+    """The one size of dimensions that are broadcast: that which is not 1, where it is proved.
+
+    Beside n, a size that is clipped to n is n, or 1, or refused.
+    """
     distinct = {dim for dim in dims if dim != 1}
+    distinct -= {dim for dim in distinct if facts.bound(dim) in distinct}
     numbers = {dim for dim in distinct if isinstance(dim, int)}
     if len(numbers) > 1:
         raise ValueError(f"sizes {sorted(numbers)} cannot be broadcast")

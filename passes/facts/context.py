@@ -43,6 +43,7 @@ class Facts(ShapeInferenceContext):  # type: ignore[misc]
         self.reserve_symbol_names(names)
         self._walk = walk
         self.nested = False
+        self._clipped: dict[Dim, Dim] = {}
         self.learned: dict[ir.Value, tuple[int, int]] = {}
         self._entries: dict[ir.Value, list[Dim]] = {}
         self._sizes = set(names)
@@ -55,6 +56,16 @@ class Facts(ShapeInferenceContext):  # type: ignore[misc]
         """A size that is unknown, and proved equal to no other."""
         symbol: ir.SymbolicDim = self.new_symbolic_dim()
         return symbol
+
+    def clipped(self, bound: Dim) -> ir.SymbolicDim:
+        """A size that is ``bound``, or less where there are not as many entries."""
+        symbol = self.fresh()
+        self._clipped[symbol] = bound
+        return symbol
+
+    def bound(self, dim: Dim) -> Dim | None:
+        """The size that ``dim`` is clipped to, or None."""
+        return self._clipped.get(dim)
 
     def forget(self, value: ir.Value) -> None:
         """Drop what is known of ``value``."""

@@ -144,7 +144,11 @@ def slice_(facts: Facts, node: ir.Node) -> None:
         size = dims[axis]
         if isinstance(taken, slice):
             size = len(range(*taken.indices(size))) if isinstance(size, int) else size
-        dims[axis] = facts.fresh() if taken is None else size
+        elif bounds[::2] == [0, 1] and isinstance(bounds[1], ir.SymbolicDim):
+            size = facts.clipped(bounds[1]) if facts.is_size(bounds[1]) else facts.fresh()
+        else:
+            size = facts.fresh()
+        dims[axis] = size
     facts.set_shape(node.outputs[0], dims)
 
 

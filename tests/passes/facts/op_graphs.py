@@ -190,6 +190,9 @@ GRAPHS: dict[str, str | tuple[str, int]] = {
     "Slice by run-time steps": "y = Slice(x, zero, last, first, n1)",
     "Slice to the size of another": "h = Shape(x) a = Gather(h, first) y = Slice(z, zero, a, first)"
     " d = Slice(x, zero, a, first)",
+    "Slice to a size that is added": "h = Shape(x) a = Gather(h, first) "
+    "d = Slice(z, zero, a, first) y = Add(x, d) o = Slice(words, zero, a, zero) "
+    "r = Add(x, o) l = Add(z, o)",
     "Split": "y, a = Split<axis = 2>(x, parts) d, o = Split<axis = -1, num_outputs = 2>(x) "
     "r, l = Split<axis = 1, num_outputs = 2>(x)",
     "Split unevenly": "y, a, d = Split<axis = 2, num_outputs = 3>(x)",

@@ -37,6 +37,10 @@ PROVED = {
     "an axis that a Slice leaves alone": ("y = Slice(x, n0, last, first)", "N ? 8"),
     "an axis that a Slice takes whole": ("y = Slice(x, zero, last, first)", "N S 8"),
     "a cut of a number": ("y = Slice(x, minus, last, two)", "N S 1"),
+    "a table that is cut to the length of what it is added to": (
+        "h = Shape(x) a = Gather(h, first) d = Slice(words, zero, a, zero) y = Add(x, d)",
+        "N S 8",
+    ),
     "a symbol and 1": ("a = Slice(row, zero, first) y = Add(x, a)", "N S 8"),
     "a symbol and a number": ("y = Add(f, x)", "N S 8"),
     "two symbols": ("y = Add(x, z)", "? S 8"),
