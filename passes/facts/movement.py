@@ -146,6 +146,8 @@ def slice_(facts: Facts, node: ir.Node) -> None:
             size = len(range(*taken.indices(size))) if isinstance(size, int) else size
         elif bounds[::2] == [0, 1] and isinstance(bounds[1], ir.SymbolicDim):
             size = facts.clipped(bounds[1]) if facts.is_size(bounds[1]) else facts.fresh()
+        elif bounds == [0, -1, 1]:
+            size = size - 1
         else:
             size = facts.fresh()
         dims[axis] = size

@@ -176,3 +176,19 @@ def _broadcast(facts: Facts, node: ir.Node) -> None:
         known(facts, node)
     shapes = [None if v is None or v.shape is None else list(v.shape) for v in node.inputs]
     facts.set_shape(node.outputs[0], broadcasting.broadcast(facts, shapes))
+    if node.op_type == "Where":
+        _choose(facts, node)
+
+
+def _choose(facts: Facts, node: ir.Node) -> None:
+    """Where(sizes == -1, ones, sizes), as exporters guard an Expand: a size is not -1."""
+    condition, chosen = node.inputs[0], facts.get_symbolic_value(node.inputs[2])
+    equal = None if condition is None else condition.producer()
+    if equal is None or equal.op_type != "Equal" or equal.domain or chosen is None:
+        return
+    sides = [facts.get_symbolic_value(value) or [] for value in equal.inputs]
+    if len(sides[0]) != len(sides[1]):
+        return
+    negative = [isinstance(b, int) and b < 0 for b in sides[1]]
+    if all(negative) and all(facts.is_size(a) for a in sides[0]):
+        facts.set_symbolic_value(node.outputs[0], chosen)

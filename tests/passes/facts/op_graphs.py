@@ -167,6 +167,9 @@ GRAPHS: dict[str, str | tuple[str, int]] = {
     "extremes of sizes": f"{_ARITHMETIC} a = Max(h, l) o = Min(h, l) d = Sub(a, o) "
     "y = ConstantOfShape(d) r = ConstantOfShape(a)",
     "chosen sizes": f"{_ARITHMETIC} a = Equal(h, l) r = Where(a, h, l)" + _SINK,
+    "sizes that are not -1": f"{_ARITHMETIC} d = Sub(ones, two) o = Sub(h, l) a = Equal(h, d) "
+    "r = Where(a, ones, h) n = Equal(o, d) q1 = Where(n, ones, h)" + _SINK + " r1 = Expand(u, q1)",
+    "all but the last": "y = Slice(x, zero, minus, first)",
     "negated sizes": "h = Shape(x) d = Neg(h) r = Neg(d)" + _SINK,
     "squared sizes": "h = Shape(x) l = Unsqueeze(h, zero) o = Unsqueeze(h, first) d = Mul(l, o) "
     "a = Add(d, d) r = ReduceMax<keepdims = 0>(a, zero)" + _SINK,
