@@ -15,6 +15,7 @@ from graphopt.passes.graph.axes import Dim
 __all__ = ["constant_of_shape", "expand", "pad", "reshape", "resize", "slice_", "split", "squeeze"]
 
 _TO_THE_END = (1 << 31) - 1
+_FEW = 16
 _CROPS = "tf_crop_and_resize"
 
 
@@ -114,6 +115,9 @@ def constant_of_shape(facts: Facts, node: ir.Node) -> None:
     if asked is None and count is not None:
         asked = [facts.fresh() for _ in range(count)]
     facts.set_shape(node.outputs[0], asked)
+    if asked is not None and len(asked) == 1 and isinstance(asked[0], int) and asked[0] <= _FEW:
+        fill = 0 if value is None else value.as_tensor().numpy().reshape(-1)[0]
+        facts.set_symbolic_value(node.outputs[0], [int(fill)] * asked[0])
 
 
 def slice_(facts: Facts, node: ir.Node) -> None:
