@@ -182,13 +182,19 @@ def _broadcast(facts: Facts, node: ir.Node) -> None:
 
 def _choose(facts: Facts, node: ir.Node) -> None:
     """Where(sizes == -1, ones, sizes), as exporters guard an Expand: a size is not -1."""
-    condition, chosen = node.inputs[0], facts.get_symbolic_value(node.inputs[2])
+    condition = node.inputs[0]
     equal = None if condition is None else condition.producer()
-    if equal is None or equal.op_type != "Equal" or equal.domain or chosen is None:
+    if equal is None or equal.op_type != "Equal" or equal.domain:
         return
-    sides = [facts.get_symbolic_value(value) or [] for value in equal.inputs]
-    if len(sides[0]) != len(sides[1]):
+    values = (*equal.inputs, *node.inputs[1:])
+    left, right, same, other = [facts.get_symbolic_value(value) or [] for value in values]
+    if not len(left) == len(right) == len(same) == len(other):
         return
-    negative = [isinstance(b, int) and b < 0 for b in sides[1]]
-    if all(negative) and all(facts.is_size(a) for a in sides[0]):
-        facts.set_symbolic_value(node.outputs[0], chosen)
+    chosen = []
+    for a, b, x, y in zip(left, right, same, other, strict=True):
+        if isinstance(a, int) and isinstance(b, int):
+            chosen.append(x if a == b else y)
+        else:
+            unequal = isinstance(b, int) and b < 0 and facts.is_size(a)
+            chosen.append(y if unequal else facts.fresh())
+    facts.set_symbolic_value(node.outputs[0], chosen)
