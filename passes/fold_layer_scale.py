@@ -24,7 +24,8 @@ class FoldLayerScale(Rewrite):
 
     A per-feature scale does not commute with centring, so it goes before anything is recentred.
 
-    1. The factor is a constant vector over the features, the same for all other axes.
+    1. The factor is a constant vector over the features, the same for all other axes. A product of
+       two constants is no LayerScale, and stays.
     2. Between the factor and the weights stand only ops of the algebra, and nobody else reads what
        lies between.
     3. The weights are read by nobody else. A float16 weight is left alone where the scaled entries
@@ -77,6 +78,8 @@ def _factor_stream(result: ir.Value, scaled: ir.Value, factor: ir.Value) -> Stre
     """The scaled value and the axis along which the constant factor varies."""
     tensor = constants.constant_tensor(factor)
     if tensor is None or not tensor.dtype.is_floating_point() or tensor.size < 2:
+        return None
+    if constants.constant_tensor(scaled) is not None:
         return None
     count = axes.rank(result)
     if count is None or axes.rank(scaled) != count or not constants.is_finite(tensor):

@@ -7,8 +7,9 @@ import dataclasses
 import onnx_ir as ir
 
 from graphopt.passes.graph.constants import constant_tensor
-from graphopt.passes.norms.moments import orders
 from graphopt.passes.norms.normalization import Normalization, normalization
+from graphopt.passes.norms.operator_norms import batch_normalized, rms_of_centred
+from graphopt.passes.norms.walking import orders
 
 __all__ = ["SpelledNorm", "is_per_feature", "spelled_norms"]
 
@@ -49,7 +50,7 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
     4. Whatever lies between x and the result reads nothing but x, gamma, beta, constants and
        integers (sizes).
     """
-    core = normalization(node)
+    core = normalization(node) or rms_of_centred(node) or batch_normalized(node)
     if core is None or not core.centred or not core.is_over_last_axis:
         return ()
     size = None if core.root.shape is None else core.root.shape[-1]
