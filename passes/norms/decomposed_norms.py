@@ -9,7 +9,7 @@ import onnx_ir as ir
 from graphopt.passes.graph.constants import constant_tensor
 from graphopt.passes.norms.normalization import Normalization, normalization
 from graphopt.passes.norms.operator_norms import batch_normalized, rms_of_centred
-from graphopt.passes.norms.walking import orders
+from graphopt.passes.norms.walking import orders, produced_by
 
 __all__ = ["SpelledNorm", "is_per_feature", "spelled_norms"]
 
@@ -117,9 +117,19 @@ def _affine_reader(
     if node.graph is not (producer.graph if (producer := value.producer()) else None):
         return None
     for operand, parameter in orders(node):
+        parameter = _unflattened(parameter)
         if operand is value is not parameter and is_per_feature(parameter, value, size):
             return node.outputs[0], parameter
     return None
+
+
+def _unflattened(parameter: ir.Value) -> ir.Value:
+    """``parameter`` before a Flatten of a vector to [1, d]."""
+    node = produced_by(parameter, "Flatten")
+    source = None if node is None else node.inputs[0]
+    if node is None or source is None or source.shape is None or len(source.shape) != 1:
+        return parameter
+    return source if node.attributes.get_int("axis", 1) == 0 else parameter
 
 
 def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:

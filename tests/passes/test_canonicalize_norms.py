@@ -13,7 +13,9 @@ from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.infer_shapes import InferShapes
 from graphopt.passes.norms.original_spelling import NAME, SPELLING
 from graphopt.passes.norms.recognition import unsupported_reason
-from tests.passes.norms.norm_spellings import EPSILON, NEAR_MISSES, SPELLINGS, arrays, spelled
+from tests.passes.norms.norm_fragments import EPSILON, arrays, spelled
+from tests.passes.norms.norm_near_misses import NEAR_MISSES
+from tests.passes.norms.norm_spellings import SPELLINGS
 
 
 def _canonicalize(model: ir.Model) -> dict[str, int]:
