@@ -28,8 +28,8 @@ class FoldLayerScale(Rewrite):
        two constants is no LayerScale, and stays.
     2. Between the factor and the weights stand only ops of the algebra, and nobody else reads what
        lies between.
-    3. The weights are read by nobody else. A float16 weight is left alone where the scaled entries
-       would fall below the smallest normal number.
+    3. The weights are read by nobody else, and held in the type that computes. A float16 weight is
+       left alone where the scaled entries would fall below the smallest normal number.
     """
 
     needs_shapes = True
@@ -107,7 +107,7 @@ def _weights_behind(stream: Stream) -> list[Stream] | None:
             return None
         tensor = constants.constant_tensor(value)
         if tensor is not None:
-            if not tensor.dtype.is_floating_point():
+            if not tensor.dtype.is_floating_point() or constants.stored_tensor(value) is not None:
                 return None
             found.append(current)
             continue

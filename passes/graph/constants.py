@@ -24,15 +24,29 @@ __all__ = [
     "entries",
     "exact",
     "is_finite",
+    "is_wider",
     "release",
+    "stored_tensor",
     "uniform_value",
     "vector",
+    "widening",
 ]
 
 HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 """The floating-point types of 16 bits: what sums over the features is computed in float32."""
 
 _CHUNK_ENTRIES = 1 << 21
+
+_WIDTHS = {
+    ir.DataType.FLOAT8E4M3FN: 1,
+    ir.DataType.FLOAT8E4M3FNUZ: 1,
+    ir.DataType.FLOAT8E5M2: 1,
+    ir.DataType.FLOAT8E5M2FNUZ: 1,
+    ir.DataType.FLOAT16: 2,
+    ir.DataType.BFLOAT16: 2,
+    ir.DataType.FLOAT: 3,
+    ir.DataType.DOUBLE: 4,
+}
 
 
 class Edit(Protocol):
@@ -106,13 +120,20 @@ class FoldedTensor(ir.LazyTensor):
         base: The tensor before the edits.
         edits: Applied in order.
         name: Name of the tensor.
+        dtype: What the result is rounded to; None for the type of ``base``.
     """
 
-    def __init__(self, base: ir.TensorProtocol, edits: Sequence[Edit], name: str | None) -> None:
+    def __init__(
+        self,
+        base: ir.TensorProtocol,
+        edits: Sequence[Edit],
+        name: str | None,
+        dtype: ir.DataType | None = None,
+    ) -> None:
         shape = tuple(base.shape.numpy())
         for edit in edits:
             shape = edit.resized(shape)
-        super().__init__(self._round, base.dtype, ir.Shape(shape), name=name)
+        super().__init__(self._round, dtype or base.dtype, ir.Shape(shape), name=name)
         self.base, self.edits = base, tuple(edits)
 
     def _round(self) -> ir.TensorProtocol:
@@ -149,12 +170,17 @@ class FoldedTensor(ir.LazyTensor):
 def constant_tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
     """The tensor of a constant value, or None where the value is not constant.
 
-    Initializers that are also graph inputs are not constants: a caller may replace them.
+    Initializers that are also graph inputs are not constants: a caller may replace them. A constant
+    that a Cast widens is one in the wide type, in which what is computed of it is rounded; see
+    :func:`stored_tensor`.
     """
     if value is None or value.is_graph_input():
         return None
     if value.is_initializer():
         return value.const_value
+    stored = stored_tensor(value)
+    if stored is not None and value.dtype is not None:
+        return FoldedTensor(stored, (), value.name, value.dtype)
     node = value.producer()
     if node is None or node.op_type != "Constant" or node.domain:
         return None
@@ -170,6 +196,34 @@ def constant_tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
     if attribute.name in ("value_int", "value_ints"):
         return ir.tensor(np.asarray(attribute.value, dtype=np.int64))
     return None
+
+
+def stored_tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
+    """The shorter tensor of which a Cast makes the constant ``value``, or None where none does."""
+    node = None if value is None else value.producer()
+    if value is None or node is None or node.op_type != "Cast" or node.domain:
+        return None
+    target = ir.DataType(node.attributes.get_int("to", ir.DataType.UNDEFINED))
+    source = constant_tensor(node.inputs[0])
+    if source is None or value.dtype != target or not is_wider(target, source.dtype):
+        return None
+    return source
+
+
+def is_wider(dtype: ir.DataType, other: ir.DataType) -> bool:
+    """True for two floating-point types, of which ``dtype`` holds all numbers of the ``other``."""
+    return _WIDTHS.get(dtype, 0) > _WIDTHS.get(other, 9)
+
+
+def widening(value: ir.Value) -> int:
+    """Bytes by which a file grows when a constant is held in the type to which a Cast widens it."""
+    stored, tensor = stored_tensor(value), constant_tensor(value)
+    if stored is None or tensor is None:
+        return 0
+    node = value.producer()
+    assert node is not None and node.inputs[0] is not None
+    is_read_once = len(node.inputs[0].uses()) == 1 and not node.inputs[0].is_graph_output()
+    return tensor.nbytes - (stored.nbytes if is_read_once else 0)
 
 
 def entries(value: ir.Value | None) -> np.ndarray | None:
@@ -237,5 +291,5 @@ def release(tensor: ir.TensorProtocol) -> None:
 def edited(tensor: ir.TensorProtocol, edits: Sequence[Edit], name: str | None) -> FoldedTensor:
     """``tensor`` with ``edits``, on top of those that it has."""
     if isinstance(tensor, FoldedTensor):
-        return FoldedTensor(tensor.base, (*tensor.edits, *edits), name)
+        return FoldedTensor(tensor.base, (*tensor.edits, *edits), name, tensor.dtype)
     return FoldedTensor(tensor, edits, name)

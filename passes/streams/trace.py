@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
-from graphopt.passes.streams import algebra, readers
+from graphopt.passes.streams import algebra, readers, storage
 from graphopt.passes.streams.algebra import Raw
 from graphopt.passes.streams.roles import Carries, OperandRoles, Vanishes
 
@@ -138,6 +138,9 @@ def _look_up(facts: StreamFacts) -> list[Stream]:
     node = value.producer()
     if node is None:
         facts.source = f"graph input {value.name}"
+        return []
+    if storage.widens_stored(node):
+        facts.source = f"{node.op_type} {node.name} widens what is stored in a shorter type"
         return []
     roles = algebra.producers_roles(node, value, facts.stream.axis)
     if isinstance(roles, Raw):
