@@ -100,12 +100,18 @@ def _check_acyclic(nodes: list[onnx.NodeProto], producer: dict[str, int], where:
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """Names that a node reads, with those that its subgraphs may capture."""
+    """Names that a node reads, with those that its subgraphs capture.
+
+    A name that a subgraph gives to a value of its own is that value there, whatever has the name
+    outside.
+    """
     yield from node.input
     for subgraph in subgraphs([node]):
-        for inner in subgraph.node:
-            yield from _reads(inner)
-        yield from (value.name for value in subgraph.output)
+        own = {value.name for value in (*subgraph.input, *subgraph.initializer)}
+        own.update(name for inner in subgraph.node for name in inner.output)
+        captured = [name for inner in subgraph.node for name in _reads(inner)]
+        captured += [value.name for value in subgraph.output]
+        yield from (name for name in captured if name not in own)
 
 
 def subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:

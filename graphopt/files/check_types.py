@@ -49,6 +49,9 @@ def check_types(model: ir.Model) -> None:
 def _without_weights(model: ir.Model) -> onnx.ModelProto:
     """The model with its mapped weights as inputs: a check needs their types and shapes alone."""
     proto = ir.to_proto(model)
+    for infos in (proto.graph.output, proto.graph.value_info):
+        for info in [info for info in infos if not info.HasField("type")]:
+            infos.remove(info)  # the runtime infers its type
     given = {info.name for info in proto.graph.input}
     for graph in _graphs(proto.graph):
         tensors = list(graph.initializer)

@@ -19,6 +19,9 @@ from graphopt.files.mapped_tensor import MappedTensor
 _META_KEY = "graphopt.source"
 _OLDEST_OPSET = 7
 """Below it Add and Mul broadcast by an attribute, and ONNX Runtime does not run the model."""
+_UNNAMED_OPSET = 21
+"""The opset of a file that imports none of ONNX: all supported releases of ONNX Runtime have it."""
+_RUNTIME_DOMAIN = "com.microsoft"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,9 +157,10 @@ def _check_versions(proto: onnx.ModelProto) -> None:
     for entry in proto.opset_import:
         if entry.domain == "ai.onnx":
             entry.domain = ""  # the same domain by its short name, as the IR has it
-    imports = {entry.domain: entry.version for entry in proto.opset_import}
-    if "" not in imports:
+    if not proto.opset_import:
         raise ModelError("imports no ONNX opset (truncated?): export the model again")
+    _import_what_is_used(proto)
+    imports = {entry.domain: entry.version for entry in proto.opset_import}
     newest = onnx.defs.onnx_opset_version()
     if imports[""] > newest:
         raise ModelError(
@@ -167,6 +171,26 @@ def _check_versions(proto: onnx.ModelProto) -> None:
         raise ModelError(
             f"opset {imports['']} is older than {_OLDEST_OPSET}: export with a newer opset"
         )
+
+
+def _import_what_is_used(proto: onnx.ModelProto) -> None:
+    """Import ONNX's own operators and ONNX Runtime's, where a file has them without an import.
+
+    ONNX Runtime takes such a file, each domain at the newest version that it knows. What is
+    optimized may need operators of ONNX that the file has none of.
+    """
+    imported = {entry.domain for entry in proto.opset_import}
+    used = {node.domain for graph in _graphs(proto.graph) for node in graph.node}
+    if "" not in imported:
+        proto.opset_import.add(domain="", version=_UNNAMED_OPSET)
+    if _RUNTIME_DOMAIN in used - imported:
+        proto.opset_import.add(domain=_RUNTIME_DOMAIN, version=1)
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    for subgraph in check_names.subgraphs(graph.node):
+        yield from _graphs(subgraph)
 
 
 def _root_cause(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from graphopt.options import Check
 from graphopt.passes import pipeline
 from graphopt.passes.operators.custom_ops import has_custom_operators
 from graphopt.passes.pipeline import Options
-from graphopt.passes.report import PlanSummary, Progress
+from graphopt.passes.report import PlanSummary, Progress, is_left_as_it_was, undone
 from graphopt.reporting import Report
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
@@ -70,13 +70,13 @@ def optimize_for(
         if output is not None:
             saving.check_target(original, output, force=force)
         given = reporting.describe(original, loading.source_of(original))
-        optimized = original.clone() if path is None else original
     with clock.stage("optimize"):
+        optimized = original.clone()
         plan, records = pipeline.run(optimized, options, advance)
-        optimized.metadata_props["graphopt.version"] = importlib.metadata.version("graphopt")
-        optimized.metadata_props["graphopt.variant"] = options.variant
-        if options.basis is not None:
-            optimized.metadata_props["graphopt.basis"] = options.basis
+        if is_left_as_it_was(plan, records):
+            optimized, records = original.clone(), undone(records)
+        else:
+            _sign(optimized, options)
     report = Report(
         input=given,
         output=reporting.describe(optimized, None),
@@ -117,6 +117,14 @@ def inspect_for(model: ModelOrPath, options: Options) -> PlanSummary:
     if planned is model:
         planned = planned.clone()
     return pipeline.analyse(planned, options)
+
+
+def _sign(model: ir.Model, options: Options) -> None:
+    """Say in a model what it was made with."""
+    model.metadata_props["graphopt.version"] = importlib.metadata.version("graphopt")
+    model.metadata_props["graphopt.variant"] = options.variant
+    if options.basis is not None:
+        model.metadata_props["graphopt.basis"] = options.basis
 
 
 def _loaded(model: ModelOrPath) -> ir.Model:
