@@ -21,6 +21,7 @@ from graphopt.passes.operators.custom_ops import (
     SKIP_CRMS_NORM,
     SKIP_RMS_NORM,
     define_operators,
+    has_foreign_operators,
 )
 from graphopt.passes.rewrite import Rewrite
 
@@ -50,6 +51,8 @@ class FuseCustomNorms(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Fuse in place; ``record`` counts the fused norms by operator."""
         self.record = {}
+        if has_foreign_operators(model):
+            return ir.passes.PassResult(model, modified=False)
         for operator, fused in _FUSED.items():
             norms = list(_norms(model, operator))
             spared = {

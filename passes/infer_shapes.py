@@ -91,9 +91,11 @@ def _infer_norm(ctx: ShapeInferenceContext, node: ir.Node) -> None:
     results are not needed. RMSNormalization and CRMSNormalization are internal at any opset.
     """
     value = node.inputs[0]
+    typed = node.inputs[1] if len(node.inputs) > 1 else value  # ONNX Runtime: that of the scale
+    dtype = None if typed is None else typed.dtype
     for result in node.outputs if node.domain else node.outputs[:1]:
-        if value is not None and value.dtype is not None:
-            ctx.set_dtype(result, value.dtype)
+        if dtype is not None:
+            ctx.set_dtype(result, dtype)
         if value is not None and value.shape is not None:
             ctx.set_shape(result, value.shape)
 
