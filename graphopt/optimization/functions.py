@@ -38,6 +38,9 @@ def optimize(
 ) -> Result:
     """Convert the LayerNorms of a model whose mean can be removed ahead of time.
 
+    A model in which no norm converts is left as it was: its skip-norms, functions and Transposes
+    are in the result. One that holds operators of the domain graphopt is written in ``ops``.
+
     What to make is said by ``variant``, ``basis``, ``ops``, ``provider``, ``max_growth`` and
     ``skip``: :mod:`graphopt.passes.choices` has what each may be, and what it means.
 

@@ -514,3 +514,43 @@ def test_large_weights_are_not_held_in_memory(model: Path) -> None:
     large = [tensor for tensor in tensors if tensor.nbytes > 1024]
     assert len(large) == 4
     assert all(isinstance(tensor, ir.LazyTensor | ir.ExternalTensor) for tensor in large)
+
+
+def _described(node: onnx.NodeProto) -> tuple[object, ...]:
+    return node.domain, node.op_type, list(node.input), list(node.output), list(node.attribute)
+
+
+_UNTOUCHED = """<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1, "local" : 1]>
+    g (float[B, 4] a, float[B, 4] b) => (float[B, 4] y)
+    <float[4] g = {1, 2, 3, 4}, float[4] c = {1, 0, 1, 0}, float[4, 4] w = {1, 2, 3, 4, 2, 3, 4, 5,
+     3, 4, 5, 6, 1, 1, 2, 2}, float[4] dead = {1, 2, 3, 4}> {
+        s, "", "", u = com.microsoft.SkipLayerNormalization<epsilon = 0.001>(a, b, g, c)
+        t = Transpose(w) m = MatMul(s, t) k = Mul(m, g) r = local.Half(k)
+        y = com.microsoft.SkipLayerNormalization<epsilon = 0.001>(u, r, g, c) }
+    <domain: "local", opset_import: ["" : 17]> Half (X) => (Y) {
+        h = Constant<value_float = 0.5>() Y = Mul(X, h) }"""
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_model_in_which_nothing_converts_is_left_as_it_was(
+    tmp_path: Path, in_memory: bool
+) -> None:
+    path, target = tmp_path / "model.onnx", tmp_path / "out.onnx"
+    proto = onnx.parser.parse_model(_UNTOUCHED)
+    onnx.save(proto, path)
+    model = ir.from_proto(proto) if in_memory else path
+    report = graphopt.optimize(model, output=target).report
+    assert [norm.converted for norm in report.plan.norms] == [False, False]
+    assert all(norm.reason for norm in report.plan.norms)
+    assert report.passes[-1].name == "leave-as-it-was"
+    assert {r.changed for r in report.passes if r.name != "plan"} == {0}
+    made = onnx.load(target)
+    assert [_described(node) for node in made.graph.node] == [
+        _described(node) for node in proto.graph.node
+    ]
+    kept, given = made.graph.initializer, proto.graph.initializer
+    assert [tensor.name for tensor in kept] == [tensor.name for tensor in given]
+    ((written,), (read,)) = made.functions, proto.functions
+    assert [_described(node) for node in written.node] == [_described(node) for node in read.node]
+    assert made.opset_import == proto.opset_import
+    assert not made.metadata_props
