@@ -38,8 +38,8 @@ class CanonicalizeNorms(Rewrite):
        the affine part before, inside or after, or folded to x * f + (beta - mean * f).
     3. Intermediate values that are read elsewhere stay alive with what computes them; the norm is
        rewritten nonetheless. Several affine parts of one normalization become one norm each.
-    4. A constant gamma or beta that is not of shape [d] becomes a new [d] initializer; an absent
-       gamma becomes ones.
+    4. A constant gamma or beta that is not of shape [d] becomes a new [d] initializer, one that
+       repeats a row for each token too; an absent gamma becomes ones.
     5. The main graph and every nested graph. Shapes must have been inferred: the last axis is told
        by the rank, and d must be static.
     """
@@ -145,5 +145,5 @@ def _per_feature(value: ir.Value, size: int, names: Names) -> ir.Value:
     tensor = constant_tensor(value)
     if tensor is None or list(tensor.shape) == [size]:
         return value
-    spread = np.broadcast_to(tensor.numpy().reshape(-1), (size,)).copy()
+    spread = np.broadcast_to(tensor.numpy().reshape(-1)[:size], (size,)).copy()
     return names.initializer(f"{value.name}_per_feature", ir.tensor(spread, dtype=tensor.dtype))

@@ -77,8 +77,9 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
 def is_per_feature(value: ir.Value, x: ir.Value, size: int) -> bool:
     """True where ``value`` has an entry for each of the last axis' features, or one for all.
 
-    A constant may have leading axes of size 1 (no more axes than ``x``) or a single entry; a
-    computed value must have the shape [d].
+    A constant may have leading axes of size 1 (no more axes than ``x``) or a single entry, or hold
+    the same row for each token of ``x``, as folding an Expand leaves it; a computed value must have
+    the shape [d].
     """
     tensor = constant_tensor(value)
     if tensor is None:
@@ -86,7 +87,21 @@ def is_per_feature(value: ir.Value, x: ir.Value, size: int) -> bool:
     rank = len(tensor.shape)
     if rank > 1 and (x.shape is None or rank > len(x.shape)):
         return False
-    return tensor.size == 1 or (tensor.size == size and tensor.shape[-1] == size)
+    if tensor.size == 1 or (tensor.size == size and tensor.shape[-1] == size):
+        return True
+    return _repeats_one_row(tensor, x, size)
+
+
+def _repeats_one_row(tensor: ir.TensorProtocol, x: ir.Value, size: int) -> bool:
+    """True for one row of d entries, repeated over axes that ``x`` is proved to have as long."""
+    dims = list(tensor.shape.numpy())
+    if x.shape is None or len(dims) < 2 or dims[-1] != size or tensor.size == 0:
+        return False
+    lengths = list(x.shape)[-len(dims) : -1]
+    if any(dim not in (1, length) for dim, length in zip(dims[:-1], lengths, strict=True)):
+        return False
+    rows = tensor.numpy().reshape(-1, size)
+    return bool((rows == rows[0]).all())
 
 
 def _affine_parts(

@@ -9,6 +9,7 @@ from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.norms.decomposed_norms import spelled_norms
 from graphopt.passes.norms.normalization import normalization
 from tests.passes.norms.norm_fragments import BETA, EPSILON, GAMMA, ONNX_BODY, arrays, spelled
@@ -222,6 +223,33 @@ def test_gamma_that_differs_by_token_stays_outside() -> None:
     body = SPELLINGS["gamma alone"][0].replace("Mul(n, gamma)", "Mul(n, other)")
     (norm,) = _found(body)
     assert (norm.output.name, norm.scale) == ("n", None)
+
+
+_TOKENS = """<ir_version: 8, opset_import: ["" : 17]> g (float[B, {s}, 4] x) => (float[B, {s}, 4] y)
+    <float[1, 2, 4] gamma = {{1, 2, 3, 4, {row}}}, float[2, 4] beta = {{1, 0, 1, 0, 1, 0, 1, 0}}> {{
+        y = LayerNormalization(x, gamma, beta) }}"""
+
+
+@pytest.mark.parametrize(
+    ("length", "row", "takes"),
+    [("2", "1, 2, 3, 4", True), ("2", "1, 2, 3, 5", False), ("S", "1, 2, 3, 4", False)],
+)
+def test_a_gamma_that_repeats_a_row_for_each_token_is_that_row(
+    length: str, row: str, takes: bool
+) -> None:
+    model = ir.from_onnx_text(_TOKENS.format(s=length, row=row))
+    infer_symbolic_shapes(model)
+    canonicalize = CanonicalizeNorms()
+    canonicalize(model)
+    assert canonicalize.record["LayerNormalization"] == takes
+    (norm,) = list(model.graph)
+    shapes = [list(value.shape) for value in norm.inputs[1:]]
+    assert shapes == ([[4], [4]] if takes else [[1, 2, 4], [2, 4]])
+    x = np.random.default_rng(0).normal(1, 1, (3, 2, 4))
+    result = evaluate(cast_to_float64(model), {"x": x})["y"]
+    original = ir.from_onnx_text(_TOKENS.format(s=length, row=row))
+    expected = evaluate(cast_to_float64(original), {"x": x})["y"]
+    np.testing.assert_allclose(result, expected, rtol=1e-9)
 
 
 def test_gamma_that_raises_the_rank_stays_outside() -> None:
