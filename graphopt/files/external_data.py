@@ -8,20 +8,62 @@ whoever wrote the model.
 
 from __future__ import annotations
 
-__all__ = ["is_external", "locate"]
+__all__ = ["all_tensors", "files_of", "is_external", "locate"]
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
 import onnx_ir as ir
 
 from graphopt.errors import ModelError
-from graphopt.files import parsing
+from graphopt.files import check_names, parsing
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:
     """Whether the tensor's bytes are outside the message."""
     return tensor.data_location == onnx.TensorProto.EXTERNAL
+
+
+def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every dense tensor of a model: initializers and attributes, in branches and functions too."""
+    yield from _tensors_of_graph(model.graph)
+    for function in model.functions:
+        yield from _tensors_of_nodes(function.node)
+
+
+def _tensors_of_graph(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    yield from _tensors_of_nodes(graph.node)
+
+
+def _tensors_of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+        for subgraph in check_names.subgraphs([node]):
+            yield from _tensors_of_graph(subgraph)
+
+
+def files_of(model: Path) -> tuple[Path, ...]:
+    """The model's file and those beside it that its weights name, also where it is damaged.
+
+    It tells what must not be written to; whether the model is any good is said when it is loaded.
+    """
+    try:
+        proto = parsing.read(model)
+        locations = {
+            entry.value
+            for tensor in all_tensors(proto)
+            for entry in tensor.external_data
+            if entry.key == "location" and "\0" not in entry.value
+        }
+    except (ModelError, OSError, UnicodeDecodeError):
+        return (model,)
+    directories = (model.parent, model.resolve().parent)
+    return (model, *(folder / name for name in sorted(locations) for folder in directories))
 
 
 def locate(tensor: onnx.TensorProto, model: Path) -> tuple[Path, int, int]:
