@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_names", "subgraphs"]
+__all__ = ["check_names", "describe", "subgraphs"]
 
 import graphlib
 from collections.abc import Iterable, Iterator
@@ -64,7 +64,7 @@ def _check_body(
             if name in producer:
                 raise ModelError(
                     f"value {name!r} of {where} is produced twice, the second time by "
-                    f"{_describe(node)}: export the model again"
+                    f"{describe(node)}: export the model again"
                 )
             producer[name] = index
     visible = outer | producer.keys()
@@ -72,7 +72,7 @@ def _check_body(
         for name in filter(None, node.input):
             if name not in visible:
                 raise ModelError(
-                    f"{_describe(node)} of {where} reads {name!r}, which nothing produces: "
+                    f"{describe(node)} of {where} reads {name!r}, which nothing produces: "
                     "export the model again"
                 )
         for subgraph in subgraphs([node]):
@@ -95,7 +95,7 @@ def _check_acyclic(nodes: list[onnx.NodeProto], producer: dict[str, int], where:
     try:
         graphlib.TopologicalSorter(reads).prepare()
     except graphlib.CycleError as error:
-        cycle = " -> ".join(_describe(nodes[index]) for index in error.args[1])
+        cycle = " -> ".join(describe(nodes[index]) for index in error.args[1])
         raise ModelError(f"{where} is cyclic: {cycle}: export the model again") from error
 
 
@@ -117,6 +117,6 @@ def subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
             yield from attribute.graphs
 
 
-def _describe(node: onnx.NodeProto) -> str:
+def describe(node: onnx.NodeProto) -> str:
     """Name a node by operator and name (or first output, where it has no name)."""
     return f"{node.op_type} {node.name or next(iter(node.output), '')!r}"

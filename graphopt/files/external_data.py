@@ -8,43 +8,19 @@ whoever wrote the model.
 
 from __future__ import annotations
 
-__all__ = ["all_tensors", "files_of", "is_external", "locate"]
+__all__ = ["files_of", "is_external", "locate"]
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
-import onnx_ir as ir
 
 from graphopt.errors import ModelError
-from graphopt.files import check_names, parsing
+from graphopt.files import parsing, tensor_messages
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:
     """Whether the tensor's bytes are outside the message."""
     return tensor.data_location == onnx.TensorProto.EXTERNAL
-
-
-def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every dense tensor of a model: initializers and attributes, in branches and functions too."""
-    yield from _tensors_of_graph(model.graph)
-    for function in model.functions:
-        yield from _tensors_of_nodes(function.node)
-
-
-def _tensors_of_graph(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    yield from graph.initializer
-    yield from _tensors_of_nodes(graph.node)
-
-
-def _tensors_of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-        for subgraph in check_names.subgraphs([node]):
-            yield from _tensors_of_graph(subgraph)
 
 
 def files_of(model: Path) -> tuple[Path, ...]:
@@ -56,11 +32,11 @@ def files_of(model: Path) -> tuple[Path, ...]:
         proto = parsing.read(model)
         locations = {
             entry.value
-            for tensor in all_tensors(proto)
+            for _, tensor in tensor_messages.all_tensors(proto)
             for entry in tensor.external_data
             if entry.key == "location" and "\0" not in entry.value
         }
-    except (ModelError, OSError, UnicodeDecodeError):
+    except (ModelError, OSError):
         return (model,)
     directories = (model.parent, model.resolve().parent)
     return (model, *(folder / name for name in sorted(locations) for folder in directories))
@@ -77,7 +53,7 @@ def locate(tensor: onnx.TensorProto, model: Path) -> tuple[Path, int, int]:
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
-    expected = _byte_count(tensor)
+    expected = tensor_messages.byte_count(tensor)
     where = f"{model}: weight {tensor.name!r}"
     try:
         offset = int(entries.get("offset", 0))
@@ -118,9 +94,3 @@ def _resolve(location: str, model: Path, where: str) -> Path:
         "copy it beside the model"
     )
 
-
-def _byte_count(tensor: onnx.TensorProto) -> int:
-    elements = 1
-    for dimension in tensor.dims:
-        elements *= dimension
-    return (elements * ir.DataType(tensor.data_type).bitwidth + 7) // 8

@@ -13,7 +13,15 @@ import onnx
 import onnx_ir as ir
 
 from graphopt.errors import EnvironmentFailure, ModelError
-from graphopt.files import check_names, check_quantized, check_types, external_data, parsing
+from graphopt.files import (
+    check_names,
+    check_quantized,
+    check_tensors,
+    check_types,
+    external_data,
+    parsing,
+)
+from graphopt.files.check_functions import check_calls
 from graphopt.files.mapped_tensor import MappedTensor
 
 _META_KEY = "graphopt.source"
@@ -56,6 +64,7 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
     path = Path(path)
     try:
         proto = parsing.read(path)
+        _check_tensors(proto, path)
         data_files = _place_weights(proto, path)
     except OSError as error:
         raise EnvironmentFailure(
@@ -67,6 +76,13 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
         raise ModelError(f"{path}: {error}") from error
     model.graph.meta[_META_KEY] = Source(path, data_files)
     return model
+
+
+def _check_tensors(proto: onnx.ModelProto, path: Path) -> None:
+    try:
+        check_tensors.check_tensors(proto)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def _place_weights(proto: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
@@ -127,6 +143,7 @@ def _checked(proto: onnx.ModelProto) -> ir.Model:
             tensor = value.const_value
             if isinstance(tensor, ir.ExternalTensor):
                 value.const_value = _mapped(tensor)
+    check_calls(model)
     check_quantized.refuse_quantized(model)
     check_types.check_types(model)
     return model

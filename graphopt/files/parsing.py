@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 
 from graphopt.errors import ModelError
 from graphopt.files import file_kinds, wire_format
+from graphopt.files.check_messages import check_messages
 
 MAPPED_FROM_BYTES = 4096
 """Inline weights from this size on are left in the file."""
@@ -33,7 +34,7 @@ def read(path: Path) -> onnx.ModelProto:
     external already are untouched.
 
     Raises:
-        ModelError: The file is not a whole ONNX file.
+        ModelError: The file is not a whole ONNX file, or its text is no text.
         OSError: It cannot be read.
     """
     file_kinds.refuse_other_kinds(path)
@@ -47,6 +48,10 @@ def read(path: Path) -> onnx.ModelProto:
             raise ModelError(f"{path}: not an ONNX file: give an exported .onnx model") from error
     if not model.HasField("graph"):
         raise ModelError(f"{path}: holds no graph, so it is not an ONNX model, or is truncated")
+    try:
+        check_messages(model)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
     return model
 
 

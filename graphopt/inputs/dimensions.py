@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import onnx_ir as ir
 
 from graphopt.errors import UsageError
+from graphopt.inputs.size_expressions import evaluate, symbols
 
 _BATCH, _PAST, _SEQUENCE = 2, 8, 16
 # The first row with a word of the symbol's name applies. A total is derived, see below.
@@ -155,7 +156,7 @@ class _Symbols:
     def _evaluate(self, name: str, dim: int | ir.SymbolicDim) -> int:
         if isinstance(dim, int):
             return dim
-        size = self.sizes[str(dim)] if str(dim) in self.sizes else dim.evaluate(self.sizes)
+        size = self.sizes[str(dim)] if str(dim) in self.sizes else evaluate(str(dim), self.sizes)
         if not isinstance(size, int) or size < 0:
             raise UsageError(f"input {name!r}: dimension {dim} comes out as {size}; give its size")
         return size
@@ -163,10 +164,7 @@ class _Symbols:
 
 def free_symbols(dim: ir.SymbolicDim) -> list[str]:
     """The symbols of a dimension; text that is no expression is one symbol."""
-    try:
-        return sorted(dim.free_symbols())
-    except (ValueError, TypeError, SyntaxError):
-        return [str(dim)]
+    return symbols(str(dim))
 
 
 def _default(name: str) -> int:
