@@ -67,8 +67,10 @@ def main() -> None:
             print(f"{ended.end}: {ended.case}\n    " + "\n    ".join(lines[-12:]), flush=True)
     print(table(ends))
     slowest, largest = max(e.seconds for e in ends), max(e.bytes for e in ends)
-    print(f"\n{time.monotonic() - began:.0f} s; the slowest took {slowest:.1f} s, the largest "
-          f"{largest / 1e6:.0f} MB")
+    print(
+        f"\n{time.monotonic() - began:.0f} s; the slowest took {slowest:.1f} s, the largest "
+        f"{largest / 1e6:.0f} MB"
+    )
     sys.exit(any(ended.is_defect for ended in ends))
 
 

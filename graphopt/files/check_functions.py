@@ -12,7 +12,6 @@ import onnx_ir as ir
 
 from graphopt.errors import ModelError
 
-
 _MOST_NODES = 100_000
 _MOST_STEPS = 10_000_000
 _LONGEST_CHAIN = 100
@@ -97,9 +96,10 @@ def check_functions(model: ir.Model) -> None:
                     "(onnx.version_converter), or export with one opset"
                 )
     for body in bodies:
-        for node in body.all_nodes():
-            if (function := model.functions.get(node.op_identifier())) is not None:
-                _check_call(node, function)
+        for node in body:
+            called_function = model.functions.get(node.op_identifier())
+            if called_function is not None:
+                _check_call(node, called_function)
 
 
 def _check_call(node: ir.Node, function: ir.Function) -> None:

@@ -38,6 +38,6 @@ def _check(message: Message, depth: int) -> None:
                 # Old fields of ONNX are not checked as they are read; such a text comes as bytes.
                 if isinstance(item, bytes):
                     raise ModelError(
-                        f"{field.containing_type.name}.{field.name} {item[:40]!r} is no UTF-8 text: "
+                        f"{field.containing_type.name}.{field.name} {item[:40]!r} is no UTF-8: "
                         "the file is damaged, copy or export it again"
                     )

@@ -14,8 +14,8 @@ from graphopt.errors import ModelError
 from graphopt.files.external_data import is_external
 from graphopt.files.tensor_messages import all_tensors, byte_count
 
-# The field that holds a type's entries where raw_data does not, and the fields that one entry takes.
-_FIELDS = {
+# The field that holds a type's entries where raw_data does not, and how many one entry takes.
+_FIELDS: dict[int, tuple[str, int]] = {
     TensorProto.FLOAT: ("float_data", 1),
     TensorProto.COMPLEX64: ("float_data", 2),
     TensorProto.DOUBLE: ("double_data", 1),
@@ -49,7 +49,9 @@ def _check(where: str, tensor: TensorProto) -> None:
             f"{where} has data type {tensor.data_type}, which ONNX has not: export the model again"
         )
     if any(size < 0 for size in tensor.dims):
-        raise ModelError(f"{where} has a negative size, {list(tensor.dims)}: export the model again")
+        raise ModelError(
+            f"{where} has a negative size, {list(tensor.dims)}: export the model again"
+        )
     if tensor.HasField("segment"):
         raise ModelError(f"{where} is a segment of a tensor, which is not supported")
     if is_external(tensor):

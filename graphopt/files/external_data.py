@@ -93,4 +93,3 @@ def _resolve(location: str, model: Path, where: str) -> Path:
         f"{where} is in external data {location!r}, which is missing from {model.parent}: "
         "copy it beside the model"
     )
-

@@ -22,7 +22,8 @@ from graphopt.files import (
     parsing,
 )
 from graphopt.files.check_functions import check_calls
-from graphopt.files.mapped_tensor import MappedTensor
+from graphopt.files.file_tensor import FileTensor
+from graphopt.files.root_cause import root_cause
 
 _META_KEY = "graphopt.source"
 _OLDEST_OPSET = 7
@@ -54,7 +55,7 @@ def source_of(model: ir.Model) -> Source | None:
 
 
 def load(path: str | os.PathLike[str]) -> ir.Model:
-    """Load and check a model; its weights stay in their files and are mapped when read.
+    """Load and check a model; its weights stay in their files until they are read.
 
     Raises:
         ModelError: The file is no ONNX file, is damaged or incomplete, or holds a model that is
@@ -136,21 +137,21 @@ def _checked(proto: onnx.ModelProto) -> ir.Model:
     try:
         model = ir.from_proto(proto)
     except (ir.serde.SerdeError, NotImplementedError, ValueError, TypeError) as error:
-        raise ModelError(f"the model cannot be represented: {_root_cause(error)}") from error
+        raise ModelError(f"the model cannot be represented: {root_cause(error)}") from error
     for graph in model.graphs():
         graph.sort()
         for value in graph.initializers.values():
             tensor = value.const_value
             if isinstance(tensor, ir.ExternalTensor):
-                value.const_value = _mapped(tensor)
+                value.const_value = _in_file(tensor)
     check_calls(model)
     check_quantized.refuse_quantized(model)
     check_types.check_types(model)
     return model
 
 
-def _mapped(tensor: ir.ExternalTensor) -> MappedTensor:
-    return MappedTensor(
+def _in_file(tensor: ir.ExternalTensor) -> FileTensor:
+    return FileTensor(
         tensor.location,
         tensor.offset,
         tensor.length,
@@ -184,9 +185,3 @@ def _check_versions(proto: onnx.ModelProto) -> None:
         raise ModelError(
             f"opset {imports['']} is older than {_OLDEST_OPSET}: export with a newer opset"
         )
-
-
-def _root_cause(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__

@@ -40,4 +40,5 @@ def _tensors_of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[tuple[str, on
 
 def byte_count(tensor: onnx.TensorProto) -> int:
     """The bytes that the shape and type of a tensor need."""
-    return (math.prod(tensor.dims) * ir.DataType(tensor.data_type).bitwidth + 7) // 8
+    bits: int = math.prod(tensor.dims) * ir.DataType(tensor.data_type).bitwidth
+    return (bits + 7) // 8

@@ -11,7 +11,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 __all__ = ["mutate_graph"]
 
-_DIMS = ("0", "2**10**9", "N/0", "N - N", "", "batch size", " + ".join(f"n{i}" for i in range(2000)))
+_DIMS = (
+    "0",
+    "2**10**9",
+    "N/0",
+    "N - N",
+    "",
+    "batch size",
+    " + ".join(f"n{i}" for i in range(2000)),
+)
 
 
 def mutate_graph(content: bytes, draw: random.Random) -> tuple[str, bytes]:
@@ -109,7 +117,9 @@ def _weight(model: onnx.ModelProto, draw: random.Random) -> str:
 
 def _integers(model: onnx.ModelProto, draw: random.Random) -> str:
     """Another entry of a constant that says a shape, an axis or an index."""
-    tensors = [tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT64]
+    tensors = [
+        tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.INT64
+    ]
     tensors += [
         attribute.t
         for node in model.graph.node
@@ -138,7 +148,9 @@ def _attribute(model: onnx.ModelProto, draw: random.Random) -> str:
     elif attribute.HasField("f"):
         attribute.f = draw.choice((0.0, -1.0, 1e-12, 1e30, float("nan"), float("inf")))
     elif len(attribute.ints):
-        attribute.ints[draw.randrange(len(attribute.ints))] = draw.choice((-(2**40), -1, 0, 1, 2, 9))
+        attribute.ints[draw.randrange(len(attribute.ints))] = draw.choice(
+            (-(2**40), -1, 0, 1, 2, 9)
+        )
     else:
         node.attribute.remove(attribute)
     return f"{node.op_type}.{attribute.name}"
@@ -220,7 +232,9 @@ def _branch(model: onnx.ModelProto, draw: random.Random) -> str:
     inner.CopyFrom(node)
     inner.output[:] = [f"{name}_inner" if name else "" for name in node.output]
     results = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner.output if name
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        for name in inner.output
+        if name
     ]
     branch = helper.make_graph([inner], "branch", [], results)
     outputs = [name for name in node.output if name]

@@ -57,6 +57,8 @@ def test_any_other_text_is_one_name(text: str) -> None:
     assert evaluate(text, {text: 3, "N": 3}) == 3
 
 
-@pytest.mark.parametrize("text", ["N/5", "N/0", "N//0", "N % (past - 8)", "absent + 1", "floor(N, 2)"])
+@pytest.mark.parametrize(
+    "text", ["N/5", "N/0", "N//0", "N % (past - 8)", "absent + 1", "floor(N, 2)"]
+)
 def test_what_is_no_size_is_none(text: str) -> None:
     assert evaluate(text, SIZES) is None

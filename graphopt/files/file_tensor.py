@@ -1,0 +1,71 @@
+"""Tensors that stay in their file until somebody reads them."""
+
+from __future__ import annotations
+
+__all__ = ["FileTensor"]
+
+import os
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from graphopt.errors import EnvironmentFailure
+
+_BYTE = 8
+
+
+class FileTensor(ir.ExternalTensor):
+    """Bytes ``offset`` to ``offset + length`` of a file, read anew by each :meth:`numpy` call.
+
+    A plain ``ir.ExternalTensor`` maps its file, keeps the mapping until ``release()``, and ends the
+    process with SIGBUS where the file has been cut since. Here a tensor is an array of its own,
+    which goes with whoever holds it: a model of any size can be walked tensor by tensor in the
+    memory of one, and a file that was cut or removed meanwhile is an error like any other.
+
+    The location is the real path of the file, absolute, so that a link in a download cache reads as
+    the file behind it. Where the file may lie is decided by :mod:`graphopt.files.external_data`.
+    """
+
+    __slots__ = ()
+
+    def numpy(self) -> np.ndarray:
+        """Read the tensor into a read-only array."""
+        kind, shape = self.dtype.numpy(), tuple(self.shape.numpy())
+        if self.dtype.bitwidth < _BYTE:  # two or more entries in a byte: ONNX knows how
+            proto = onnx.TensorProto(data_type=int(self.dtype), dims=shape, raw_data=self.tobytes())
+            return ir.TensorProtoTensor(proto).numpy()
+        array = np.empty(shape, dtype=np.dtype(kind).newbyteorder("<"))
+        self._read_into(array.reshape(-1).view(np.uint8).data)
+        array.flags.writeable = False
+        return array
+
+    def tobytes(self) -> bytes:
+        """Read the tensor's bytes, little-endian."""
+        buffer = bytearray(self.nbytes)
+        self._read_into(memoryview(buffer))
+        return bytes(buffer)
+
+    def __array__(self, dtype: Any = None) -> np.ndarray:
+        return self.numpy().__array__(dtype)
+
+    def _read_into(self, buffer: memoryview) -> None:
+        """Fill ``buffer``.
+
+        Raises:
+            EnvironmentFailure: The file ends before the tensor does.
+            OSError: It cannot be read any more.
+        """
+        done = 0
+        with open(self.location, "rb", buffering=0) as file:  # noqa: PTH123  (a path or its text)
+            file.seek(self.offset or 0)
+            while done < len(buffer):
+                count = file.readinto(buffer[done:])
+                if not count:
+                    raise EnvironmentFailure(
+                        f"{os.fspath(self.location)}: weight {self.name!r} cannot be read: the "
+                        "file has become shorter since it was loaded: copy it again, and leave it "
+                        "alone while graphopt runs"
+                    )
+                done += count
