@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["FileTensor"]
 
+import math
 import os
 from typing import Any
 
@@ -32,26 +33,38 @@ class FileTensor(ir.ExternalTensor):
 
     def numpy(self) -> np.ndarray:
         """Read the tensor into a read-only array."""
-        kind, shape = self.dtype.numpy(), tuple(self.shape.numpy())
+        shape = tuple(self.shape.numpy())
         if self.dtype.bitwidth < _BYTE:  # two or more entries in a byte: ONNX knows how
             proto = onnx.TensorProto(data_type=int(self.dtype), dims=shape, raw_data=self.tobytes())
             return ir.TensorProtoTensor(proto).numpy()
-        array = np.empty(shape, dtype=np.dtype(kind).newbyteorder("<"))
-        self._read_into(array.reshape(-1).view(np.uint8).data)
-        array.flags.writeable = False
-        return array
+        return self._part(shape, 0)
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Entries ``start`` to ``stop`` of the first axis, without reading the others."""
+        shape = tuple(self.shape.numpy())
+        if self.dtype.bitwidth < _BYTE:
+            return self.numpy()[start:stop]
+        stop = min(stop, shape[0])
+        row = math.prod(shape[1:]) * self.dtype.numpy().itemsize
+        return self._part((stop - start, *shape[1:]), start * row)
 
     def tobytes(self) -> bytes:
         """Read the tensor's bytes, little-endian."""
         buffer = bytearray(self.nbytes)
-        self._read_into(memoryview(buffer))
+        self._read_into(memoryview(buffer), 0)
         return bytes(buffer)
 
     def __array__(self, dtype: Any = None) -> np.ndarray:
         return self.numpy().__array__(dtype)
 
-    def _read_into(self, buffer: memoryview) -> None:
-        """Fill ``buffer``.
+    def _part(self, shape: tuple[int, ...], skipped: int) -> np.ndarray:
+        array = np.empty(shape, dtype=np.dtype(self.dtype.numpy()).newbyteorder("<"))
+        self._read_into(array.reshape(-1).view(np.uint8).data, skipped)
+        array.flags.writeable = False
+        return array
+
+    def _read_into(self, buffer: memoryview, skipped: int) -> None:
+        """Fill ``buffer`` from behind the first ``skipped`` bytes of the tensor.
 
         Raises:
             EnvironmentFailure: The file ends before the tensor does.
@@ -59,7 +72,7 @@ class FileTensor(ir.ExternalTensor):
         """
         done = 0
         with open(self.location, "rb", buffering=0) as file:  # noqa: PTH123  (a path or its text)
-            file.seek(self.offset or 0)
+            file.seek((self.offset or 0) + skipped)
             while done < len(buffer):
                 count = file.readinto(buffer[done:])
                 if not count:

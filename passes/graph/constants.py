@@ -6,8 +6,8 @@ computed before the model is saved, and nothing stays in memory after.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, cast
 
 import numpy as np
 import onnx_ir as ir
@@ -123,27 +123,23 @@ class FoldedTensor(ir.LazyTensor):
 
     def blocks(self) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
         """The edited entries in float64, block by block, each with its place."""
-        source = self.base.numpy()
-        try:
-            yield from self._edited_blocks(source)
-        finally:
-            del source
-            release(self.base)
-
-    def _edited_blocks(self, source: np.ndarray) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-        free = [a for a in range(source.ndim) if not any(edit.couples(a) for edit in self.edits)]
-        axis = max(free, key=lambda a: (source.shape[a] > 1, -a), default=0)
-        length = source.shape[axis] if source.ndim and free else 1
-        step = max(1, _CHUNK_ENTRIES * length // max(1, source.size)) if free else 1
+        shape = tuple(self.base.shape.numpy())
+        free = [a for a in range(len(shape)) if not any(edit.couples(a) for edit in self.edits)]
+        axis = max(free, key=lambda a: (shape[a] > 1, -a), default=0)
+        length = shape[axis] if free else 1
+        step = max(1, _CHUNK_ENTRIES * length // max(1, self.base.size)) if free else 1
+        part_at = _parts_of(self.base, by_rows=bool(free) and axis == 0)
         for start in range(0, length, step):
             index = tuple(
                 slice(start, start + step) if free and a == axis else slice(None)
-                for a in range(source.ndim)
+                for a in range(len(shape))
             )
-            block = source[index].astype(np.float64)
+            block = part_at(index).astype(np.float64)
             for edit in self.edits:
                 block = edit.apply(block, axis, start)
             yield index, block
+        del part_at
+        release(self.base)
 
 
 def constant_tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
@@ -189,16 +185,35 @@ def uniform_value(value: ir.Value | None, limit: int = 65536) -> float | None:
 
 def is_finite(tensor: ir.TensorProtocol) -> bool:
     """True where no entry is infinite or NaN. Reads the tensor and lets go of it."""
-    source = tensor.numpy()
-    flat = source.reshape(-1)
+    length = tensor.shape.numpy()[0] if len(tensor.shape) else 1
+    step = max(1, _CHUNK_ENTRIES * length // max(1, tensor.size))
+    part_at = _parts_of(tensor, by_rows=True)
     with np.errstate(invalid="ignore"):  # inf - inf is one way to find out
         finite = all(
-            bool(np.isfinite(np.sum(flat[i : i + _CHUNK_ENTRIES], dtype=np.float64)))
-            for i in range(0, flat.size, _CHUNK_ENTRIES)
+            bool(np.isfinite(np.sum(part_at((slice(start, start + step),)), dtype=np.float64)))
+            for start in range(0, length, step)
         )
-    del source, flat
+    del part_at
     release(tensor)
     return finite
+
+
+class _InRows(Protocol):
+    """A tensor in a file, of which a part can be read alone."""
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """Entries ``start`` to ``stop`` of the first axis."""
+
+
+def _parts_of(
+    tensor: ir.TensorProtocol, *, by_rows: bool
+) -> Callable[[tuple[slice, ...]], np.ndarray]:
+    """What gives a part of a tensor; by rows, cut by the first slice alone, it reads no more."""
+    if by_rows and len(tensor.shape) and hasattr(tensor, "rows"):
+        in_rows = cast(_InRows, tensor)
+        return lambda index: in_rows.rows(index[0].start, index[0].stop)
+    whole = tensor.numpy()
+    return lambda index: whole[index[: whole.ndim]]
 
 
 def blocks(tensor: ir.TensorProtocol) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
