@@ -64,7 +64,7 @@ def _check(where: str, tensor: TensorProto) -> None:
         field, parts = _FIELDS.get(tensor.data_type, (_OTHERS, 1))
         found, unit = len(getattr(tensor, field)), f"entries of {field}"
         needed = math.prod(tensor.dims) * parts
-        if kind.bitwidth < _BITS_OF_A_BYTE and kind != ir.DataType.STRING:
+        if kind != ir.DataType.STRING and kind.bitwidth < _BITS_OF_A_BYTE:
             needed = byte_count(tensor)
     if found != needed:
         raise ModelError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["FileTensor"]
+__all__ = ["FileTensor", "location_of"]
 
 import math
 import os
+import urllib.parse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,11 @@ from graphopt.errors import EnvironmentFailure
 _BYTE = 8
 
 
+def location_of(file: Path) -> str:
+    """A path as text of ASCII letters."""
+    return urllib.parse.quote(os.fsencode(file))
+
+
 class FileTensor(ir.ExternalTensor):
     """Bytes ``offset`` to ``offset + length`` of a file, read anew by each :meth:`numpy` call.
 
@@ -25,11 +32,17 @@ class FileTensor(ir.ExternalTensor):
     which goes with whoever holds it: a model of any size can be walked tensor by tensor in the
     memory of one, and a file that was cut or removed meanwhile is an error like any other.
 
-    The location is the real path of the file, absolute, so that a link in a download cache reads as
-    the file behind it. Where the file may lie is decided by :mod:`graphopt.files.external_data`.
+    The file is the real one, so that a link in a download cache reads as the file behind it. Where
+    it may lie is decided by :mod:`graphopt.files.external_data`. The location is its absolute path
+    as :func:`location_of` writes it: messages hold text, and a path need not be any.
     """
 
     __slots__ = ()
+
+    @property
+    def path(self) -> str:
+        """The absolute path of the file."""
+        return os.fsdecode(urllib.parse.unquote_to_bytes(os.fspath(self.location)))
 
     def numpy(self) -> np.ndarray:
         """Read the tensor into a read-only array."""
@@ -71,13 +84,13 @@ class FileTensor(ir.ExternalTensor):
             OSError: It cannot be read any more.
         """
         done = 0
-        with open(self.location, "rb", buffering=0) as file:  # noqa: PTH123  (a path or its text)
+        with Path(self.path).open("rb", buffering=0) as file:
             file.seek((self.offset or 0) + skipped)
             while done < len(buffer):
                 count = file.readinto(buffer[done:])
                 if not count:
                     raise EnvironmentFailure(
-                        f"{os.fspath(self.location)}: weight {self.name!r} cannot be read: the "
+                        f"{self.path}: weight {self.name!r} cannot be read: the "
                         "file has become shorter since it was loaded: copy it again, and leave it "
                         "alone while graphopt runs"
                     )

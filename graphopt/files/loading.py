@@ -22,7 +22,7 @@ from graphopt.files import (
     parsing,
 )
 from graphopt.files.check_functions import check_calls
-from graphopt.files.file_tensor import FileTensor
+from graphopt.files.file_tensor import FileTensor, location_of
 from graphopt.files.root_cause import root_cause
 
 _META_KEY = "graphopt.source"
@@ -117,7 +117,7 @@ def _attributes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
 
 def _refer(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> None:
     del tensor.external_data[:]
-    for key, value in (("location", file), ("offset", offset), ("length", length)):
+    for key, value in (("location", location_of(file)), ("offset", offset), ("length", length)):
         tensor.external_data.add(key=key, value=str(value))
 
 

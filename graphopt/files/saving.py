@@ -60,6 +60,11 @@ def check_target(model: ir.Model, path: str | os.PathLike[str], *, force: bool =
                 )
     for target in written:
         refuse_other_than_files(target)
+    for data in written[1:]:
+        if _is_no_text(data.name):
+            raise UsageError(
+                f"{data}: a model names its data in UTF-8, and this is none: choose another output"
+            )
     remove_leftovers(path)
     for target in written:
         if os.path.lexists(target) and not force:
@@ -150,6 +155,10 @@ def _disk_errors(path: Path) -> Iterator[None]:
         raise EnvironmentFailure(
             f"{path}: cannot be written: {error.strerror or error}: {advice}"
         ) from error
+
+
+def _is_no_text(name: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _is_external(model: ir.Model) -> bool:

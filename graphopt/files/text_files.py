@@ -59,7 +59,7 @@ def write_text(path: Path, text: str) -> None:
             raise EnvironmentFailure(f"{path}: cannot be written: it is no regular file")
         with scratch_directory(path) as directory:
             draft = directory / path.name
-            draft.write_text(text, encoding="utf-8", newline="\n", errors="backslashreplace")
+            draft.write_text(text, encoding="utf-8", newline="\n")
             draft.replace(path)
     except OSError as error:
         raise EnvironmentFailure(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphopt.benchmarking.figures import milliseconds, ratio_text
-from graphopt.errors import EnvironmentFailure
+from graphopt.errors import EnvironmentFailure, shortened
 from graphopt.passes.choices import PROVIDER
 from graphopt.printing.console import console, size_text, table
 from graphopt.printing.plans import print_plan
@@ -117,7 +117,7 @@ def print_verification(out: Console, checked: Verification, *, brief: bool = Fal
     verdict, style = {
         "passed": (f"verification: PASSED{where}", "bold green"),
         "failed": (f"verification: FAILED{where}", "bold red"),
-        "unverified": (f"COULD NOT BE VERIFIED{where}: {checked.reason}", "bold yellow"),
+        "unverified": (f"COULD NOT BE VERIFIED{where}: {shortened(checked.reason)}", "bold yellow"),
     }[checked.status]
     out.print(verdict, style=style)
 

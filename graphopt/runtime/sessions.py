@@ -132,6 +132,8 @@ def create_session(
         options.add_session_config_entry(f"{prefix}min_size_in_bytes", _SMALL_BYTES)
     if library is not None:
         _register(runtime, options, library)
+    if not _is_text(model):
+        raise RuntimeRefused("ONNX Runtime takes no path that is not UTF-8: rename the file")
     providers: list[Any] = [(name, dict(provider_options or {}))]
     if name != CPU.runtime:
         providers.append(CPU.runtime)
@@ -185,6 +187,14 @@ def import_onnxruntime(provider: str) -> Any:
         with contextlib.redirect_stdout(io.StringIO()):
             onnxruntime.preload_dlls()
     return onnxruntime
+
+
+def _is_text(path: str | os.PathLike[str]) -> bool:
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _register(runtime: Any, options: Any, library: str | os.PathLike[str]) -> None:

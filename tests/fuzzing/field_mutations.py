@@ -110,7 +110,8 @@ def _value(field: FieldDescriptor, draw: random.Random, names: list[str]) -> Any
     if field.cpp_type in _WHOLE:
         bits = _WHOLE[field.cpp_type]
         value = draw.choice(_INTEGERS)
-        low = 0 if "UINT" in str(field.type) else -(1 << bits)
+        unsigned = (FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64)
+        low = 0 if field.cpp_type in unsigned else -(1 << bits)
         return max(low, min(value, (1 << bits) - 1))
     if field.cpp_type in _REAL:
         return draw.choice(_FLOATS)
