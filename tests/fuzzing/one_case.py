@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from graphopt import optimization, verification  # noqa: F401  (before the process splits)
-from graphopt.cli import cli, exit_codes
+from graphopt.cli import cli, commands, exit_codes  # noqa: F401  (likewise)
 from graphopt.errors import GraphoptError
 from graphopt.evaluation import EvaluationFailed
 from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.files import loading
 from graphopt.inputs import generate_inputs
-from graphopt.options import pipeline_options
 from graphopt.passes import pipeline
 from tests.fuzzing.cases import Case, draw_case
 
@@ -92,7 +91,7 @@ def _done(case: Case, path: Path, folder: Path, verify: bool) -> str:
 def _is_same_function(path: Path, case: Case) -> bool:
     """False where a proof in float64 refutes the conversion; rounding is no wrong result."""
     words = dict(zip(case.options[::2], case.options[1::2], strict=True))
-    options = pipeline_options(**{name.removeprefix("--"): word for name, word in words.items()})
+    options = pipeline.Options(**{name.removeprefix("--"): word for name, word in words.items()})
     model = loading.load(path)
     drawn = generate_inputs(model, seed=case.seed)
     wide = {name: _wide(array) for name, array in drawn.arrays.items()}
