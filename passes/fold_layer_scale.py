@@ -8,6 +8,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.graph.overflow import scaling_overflows
 from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.algebra import Raw
@@ -28,7 +29,7 @@ class FoldLayerScale(Rewrite):
     2. Between the factor and the weights stand only ops of the algebra, and nobody else reads what
        lies between.
     3. The weights are read by nobody else. A float16 weight is left alone where the scaled entries
-       would fall below the smallest normal number.
+       would fall below the smallest normal number, one of 16 bits where they could overflow.
     """
 
     needs_shapes = True
@@ -127,6 +128,8 @@ def _weights_behind(stream: Stream) -> list[Stream] | None:
 def _keeps_digits(weight: Stream, factors: np.ndarray) -> bool:
     tensor = constants.constant_tensor(weight.value)
     assert tensor is not None
+    if scaling_overflows(tensor, factors):
+        return False
     if tensor.dtype != ir.DataType.FLOAT16:
         return True
     scaled = constants.Scale(weight.axis.axis, factors).apply(constants.exact(tensor), 0, 0)

@@ -1,6 +1,6 @@
 """However a file is damaged, optimizing it ends well: with a result that is right, or a message.
 
-Each case runs in a process of its own, within 30 s and 2 GB; ``python benchmarks/reliability.py
+Each case runs in a process of its own, within 30 s and 2 GB; ``python benchmarks/damaged_files.py
 --case N`` shows one again.
 """
 
@@ -26,7 +26,7 @@ def run(zoo_model: ZooModel, tmp_path: Path, first: int, cases: int, seed: int) 
     for name, exporter, dtype in SOURCES:
         export = zoo_model(name, exporter=exporter, dtype=dtype)
         (folder / f"{name}.{exporter}.{dtype}.onnx").symlink_to(export)
-    command = [sys.executable, str(ROOT / "benchmarks" / "reliability.py"), "--jobs", "1"]
+    command = [sys.executable, str(ROOT / "benchmarks" / "damaged_files.py"), "--jobs", "1"]
     command += ["--seed", str(seed), "--first", str(first), "--cases", str(cases)]
     done = subprocess.run(
         [*command, *map(str, sorted(folder.iterdir()))],

@@ -6,6 +6,7 @@ computed before the model is saved, and nothing stays in memory after.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast
 
@@ -24,6 +25,7 @@ __all__ = [
     "entries",
     "exact",
     "is_finite",
+    "largest",
     "release",
     "uniform_value",
     "vector",
@@ -183,19 +185,26 @@ def uniform_value(value: ir.Value | None, limit: int = 65536) -> float | None:
     return float(flat[0]) if bool((flat == flat[0]).all()) else None
 
 
-def is_finite(tensor: ir.TensorProtocol) -> bool:
-    """True where no entry is infinite or NaN. Reads the tensor and lets go of it."""
+def largest(tensor: ir.TensorProtocol) -> float:
+    """The largest magnitude of an entry; NaN or infinity where one is. Lets go of the tensor."""
     length = tensor.shape.numpy()[0] if len(tensor.shape) else 1
     step = max(1, _CHUNK_ENTRIES * length // max(1, tensor.size))
     part_at = _parts_of(tensor, by_rows=True)
-    with np.errstate(invalid="ignore"):  # inf - inf is one way to find out
-        finite = all(
-            bool(np.isfinite(np.sum(part_at((slice(start, start + step),)), dtype=np.float64)))
-            for start in range(0, length, step)
-        )
+    found = np.float64(0.0)
+    for start in range(0, length, step):
+        part = part_at((slice(start, start + step),))
+        if tensor.dtype in HALF:
+            part = part.astype(np.float32)
+        if part.size:
+            found = np.maximum(found, np.maximum(np.float64(part.max()), -np.float64(part.min())))
     del part_at
     release(tensor)
-    return finite
+    return float(found)
+
+
+def is_finite(tensor: ir.TensorProtocol) -> bool:
+    """True where no entry is infinite or NaN. Reads the tensor and lets go of it."""
+    return math.isfinite(largest(tensor))
 
 
 class _InRows(Protocol):

@@ -1,7 +1,7 @@
 """Damaged model files: real exports whose bytes, fields or graphs are changed, by a seed.
 
 Each case is optimized in a process of its own, in bounded time and memory, and how it ended is
-told apart: ``python benchmarks/reliability.py`` prints the table.
+told apart: ``python benchmarks/damaged_files.py`` prints the table.
 """
 
 from __future__ import annotations

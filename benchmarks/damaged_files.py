@@ -1,10 +1,11 @@
 """How damaged model files end: 10,000 of them, made of real exports by a seed.
 
-    python benchmarks/reliability.py --cases 1000
-    python benchmarks/reliability.py --case 1234 --keep folder
+    python benchmarks/damaged_files.py --cases 1000
+    python benchmarks/damaged_files.py --case 1234 --keep folder
 
-The tiny forms of some zoo models are exported once into .model-cache/reliability. Each case changes
-bytes, fields or the graph of one and is optimized in a process of its own, within 30 s and 2 GB.
+The tiny forms of some zoo models are exported once into .model-cache/damaged-files. Each case
+changes bytes, fields or the graph of one, and is optimized in a process of its own, within 30 s of
+processor time and 2 GB.
 Whatever is a defect is printed with the number that shows it again.
 """
 
@@ -25,7 +26,7 @@ from tests.fuzzing import SOURCES  # noqa: E402
 from tests.fuzzing.cases import draw_case  # noqa: E402
 from tests.fuzzing.running import run_cases, table  # noqa: E402
 
-CACHE = ROOT / ".model-cache" / "reliability"
+CACHE = ROOT / ".model-cache" / "damaged-files"
 
 
 def exports() -> list[Path]:
