@@ -13,10 +13,12 @@ import onnx_ir as ir
 from onnx_shape_inference import (
     SYM_DATA_KEY,
     ShapeInferenceContext,
+    ShapeInferenceError,
     infer_symbolic_shapes,
     registry,
 )
 
+from graphopt.errors import ModelError
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.shapes import DECLARED
 from graphopt.passes.operators.custom_ops import (
@@ -62,7 +64,7 @@ class InferShapes(Rewrite):
             _work_out_integers(node, model.opset_imports.get("", 18))
         fresh = (f"graphopt_unknown_{number}" for number in itertools.count())
         for _ in range(_ROUNDS):
-            infer_symbolic_shapes(model, warn_on_missing=False)
+            _infer(model)
             if not sum(_rank_from_sizes(node, fresh) for node in model.graph.all_nodes()):
                 break
         for value in values:
@@ -70,6 +72,13 @@ class InferShapes(Rewrite):
             if value.producer() is not None:
                 value.const_value = const_values[value]
         return ir.passes.PassResult(model, modified=True)
+
+
+def _infer(model: ir.Model) -> None:
+    try:
+        infer_symbolic_shapes(model, warn_on_missing=False)
+    except (ShapeInferenceError, ValueError, TypeError, IndexError, ZeroDivisionError) as error:
+        raise ModelError(f"the shapes of the graph contradict each other: {error}") from error
 
 
 class ForgetShapes(Rewrite):

@@ -142,6 +142,8 @@ def _checked(proto: onnx.ModelProto) -> ir.Model:
         graph.sort()
         for value in graph.initializers.values():
             tensor = value.const_value
+            if tensor is not None:
+                value.shape = ir.Shape(tensor.shape.numpy())  # whatever the file declares
             if isinstance(tensor, ir.ExternalTensor):
                 value.const_value = _in_file(tensor)
     check_calls(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["Dimensions", "choose_dimensions", "declared_dims", "free_symbols"]
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import onnx_ir as ir
@@ -13,6 +14,8 @@ from graphopt.errors import UsageError
 from graphopt.inputs.size_expressions import evaluate, symbols
 
 _BATCH, _PAST, _SEQUENCE = 2, 8, 16
+_MOST_ENTRIES = 1 << 26
+"""Of one input: half a gigabyte while it is drawn. A damaged file may declare any size."""
 # The first row with a word of the symbol's name applies. A total is derived, see below.
 _DEFAULTS = (
     (("batch",), _BATCH),
@@ -76,6 +79,7 @@ def choose_dimensions(
         if name not in symbols.sizes:
             symbols.sizes[name] = symbols.total()
     result = {name: symbols.shape(name, shapes.get(name)) for name in declared}
+    _refuse_huge(result)
     defaulted = {name: size for name, size in symbols.sizes.items() if name not in given}
     return Dimensions(result, symbols.sizes, defaulted)
 
@@ -97,6 +101,15 @@ def _refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> No
         if name not in known:
             listed = ", ".join(known) or "none"
             raise UsageError(f"the model has no {kind} {name!r}; it has: {listed}")
+
+
+def _refuse_huge(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    for name, shape in shapes.items():
+        if math.prod(shape) > _MOST_ENTRIES:
+            raise UsageError(
+                f"input {name!r} of shape {list(shape)} has more than {_MOST_ENTRIES:,} entries: "
+                "give other sizes (--input-shape, --dim), or leave the verification out"
+            )
 
 
 class _Symbols:

@@ -251,3 +251,26 @@ def test_functions_that_double_a_few_times_are_inlined(
     path = save_inline(calling(*bodies), tmp_path / "model.onnx")
     assert run(capsys, "optimize", path) == (0, "")
     assert len(onnx.load(tmp_path / "model.rms.onnx").graph.node) == 64
+
+
+@pytest.mark.parametrize("size", [2**31, 2**40])
+def test_an_input_of_absurd_size_is_not_generated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    model = block()
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = size
+    path = save_inline(model, tmp_path / "model.onnx")
+    assert run(capsys, "optimize", path)[0] == 0
+    assert exit_codes.run(cli, ["optimize", "--force", str(path)]) in (0, 2)
+    captured = capsys.readouterr()
+    assert "input 'x' of shape" in captured.out + captured.err
+
+
+def test_what_the_file_declares_of_a_weight_is_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = block()
+    info = helper.make_tensor_value_info("weight_1", TensorProto.FLOAT, ["", 7, "N"])
+    model.graph.value_info.append(info)
+    path = save_inline(model, tmp_path / "model.onnx")
+    assert run(capsys, "optimize", path) == (0, "")
