@@ -25,6 +25,8 @@ BACKUP_PREFIX = "replaced."
 """What was under an output's name lies under this and its name until the new one is in place."""
 
 _LOCK = ".graphopt.lock"
+_RANDOM = 8 * "[a-z0-9_]"
+"""What ``tempfile`` puts into a name; another output's name may begin as this one's does."""
 
 
 @contextlib.contextmanager
@@ -53,7 +55,7 @@ def remove_leftovers(target: Path) -> None:
     """
     if fcntl is None:
         return
-    for lock in target.parent.glob(f"{_escaped(f'.{target.name}.')}*.tmp/{_LOCK}"):
+    for lock in target.parent.glob(f"{_escaped(f'.{target.name}.')}{_RANDOM}.tmp/{_LOCK}"):
         # Whatever cannot be opened, locked or removed is left alone: it may be another user's.
         with contextlib.suppress(OSError), lock.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -77,7 +77,7 @@ def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     for name in (".model.onnx.backup.tmp", ".other.onnx.12345678.tmp", "model.onnx.tmp"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "precious").write_text("something of the user's")
-    process, other = start(tmp_path / "model.onnx2")
+    process, other = start(tmp_path / "model.onnx.json")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     before = snapshot(tmp_path)
