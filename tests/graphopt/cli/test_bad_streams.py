@@ -20,6 +20,7 @@ class Interrupt(importlib.abc.MetaPathFinder):
         if name == sys.argv[1]:
             sys.meta_path.remove(self)
             os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal
 sys.meta_path.insert(0, Interrupt())
 from graphopt.cli import main
 main(["optimize", sys.argv[2]])
