@@ -131,6 +131,7 @@ def verify(
         reference=reference,
         provider=provider,
         library=library_path(provider) if kernels else None,
+        custom_op_libraries=check.sample.custom_op_libraries,
     )
     if as_json:
         print(to_json({"schema": reporting.VERIFICATION_SCHEMA, "result": checked}), end="")

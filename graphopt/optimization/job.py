@@ -26,6 +26,7 @@ from graphopt.passes.operators.custom_ops import has_custom_operators
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PlanSummary, Progress
 from graphopt.reporting import Report
+from graphopt.verification import Original
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
 
@@ -50,6 +51,7 @@ def optimize_for(
     output: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    original: Original | None = None,
 ) -> Result:
     """What :func:`graphopt.optimize` does, for choices that are one value.
 
@@ -60,17 +62,21 @@ def optimize_for(
         output: File to write. None writes none.
         force: Replace an existing output.
         progress: Called as the work advances.
+        original: ``model``, loaded and perhaps run already, for several results of one model: the
+            result is held against it, on its own sample.
     """
     advance = progress or _ignore
     clock = _Clock()
     with clock.stage("load"):
         advance("load", 0.0)
         path = None if isinstance(model, ir.Model) else Path(model)
-        original = _loaded(model)
+        loaded = _loaded(model) if original is None else original.model
         if output is not None:
-            saving.check_target(original, output, force=force)
-        given = reporting.describe(original, loading.source_of(original))
-        optimized = original.clone() if path is None else original
+            saving.check_target(loaded, output, force=force)
+        given = reporting.describe(loaded, loading.source_of(loaded))
+        # A verification reads the original's graph, too.
+        kept = path is None or original is not None or check is not None
+        optimized = loaded.clone() if kept else loaded
     with clock.stage("optimize"):
         plan, records = pipeline.run(optimized, options, advance)
         optimized.metadata_props["graphopt.version"] = importlib.metadata.version("graphopt")
@@ -103,7 +109,7 @@ def optimize_for(
         if check is not None:
             with clock.stage("verify"):
                 advance("verify", 0.0)
-                base = path or files.enter_context(saving.temporary(original))
+                base = original or files.enter_context(Original(loaded, check.sample, path=path))
                 report = verified(report, base, candidate, check)
     if output is not None:
         source = loading.Source(Path(output), saving.data_files(optimized, output))

@@ -18,8 +18,9 @@ import graphopt
 from graphopt.errors import UsageError
 from graphopt.files import loading
 from graphopt.json_values import to_json
+from graphopt.options import Sample
 from graphopt.passes import pipeline
-from graphopt.verification import OutputError, Verification
+from graphopt.verification import Original, OutputError, Verification
 from tests.graphopt.model_files import (
     block,
     save_external,
@@ -188,9 +189,10 @@ def test_what_could_not_be_verified_is_written_and_said(
 def test_given_inputs_and_tolerances_reach_the_verification(
     monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
-    asked = []
+    asked, originals = [], []
 
-    def verify(base: Path, candidate: Path, **options: object) -> Verification:
+    def verify(base: Original, candidate: Path, **options: object) -> Verification:
+        originals.append(base)
         asked.append(options)
         return Verification("passed", (OutputError("y", "float32", 0, 0, 0, 0, True),))
 
@@ -198,11 +200,18 @@ def test_given_inputs_and_tolerances_reach_the_verification(
     monkeypatch.setattr(
         "graphopt.optimization.checking.find_library", lambda provider: Path("library")
     )
-    options = {"rtol": 0.1, "atol": 0.2, "seed": 3, "dims": {"batch": 5}}
-    shapes, inputs = {"x": (1, 2, 40)}, {"x": np.zeros((1, 2, 40), np.float32)}
-    graphopt.optimize(model, input_shapes=shapes, inputs=inputs, **options)
-    expected = {**options, "input_shapes": shapes, "inputs": inputs, "provider": "cpu"}
+    sample = {
+        "inputs": {"x": np.zeros((1, 2, 40), np.float32)},
+        "input_shapes": {"x": (1, 2, 40)},
+        "dims": {"batch": 5},
+        "seed": 3,
+        "custom_op_libraries": ("own.so",),
+    }
+    graphopt.optimize(model, rtol=0.1, atol=0.2, **sample)
+    expected = {"rtol": 0.1, "atol": 0.2, "provider": "cpu", "norms": ["normed", "final"]}
     assert asked == [{**expected, "library": None}, {**expected, "library": Path("library")}]
+    assert [original.sample for original in originals] == [Sample(**sample)] * 2
+    assert originals[0] is originals[1]
     asked.clear()
     graphopt.optimize(model, ops="standard")
     assert len(asked) == 1
