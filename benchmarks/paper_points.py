@@ -14,13 +14,13 @@ from paper_variants import BASELINE, dimensions, parameters
 
 from graphopt.benchmarking.candidates import Candidate
 from graphopt.benchmarking.execution import Execution
-from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.result import Failure, Point
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import time_point
 from graphopt.benchmarking.trial import try_model
 from graphopt.errors import ModelError
 from graphopt.inputs import generate_inputs
+from graphopt.runtime.own_process import ProcessFailed
 
 
 @dataclasses.dataclass(frozen=True)

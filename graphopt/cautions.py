@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from graphopt.passes.operators.custom_ops import MINIMUM_OPSET
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PlanSummary
 from graphopt.passes.targets import operator_set_named, provider_named
@@ -26,10 +27,19 @@ def cautions(model: ir.Model, options: Options, plan: PlanSummary) -> tuple[str,
         for value in model.graph.initializers.values()
         if value.const_value is not None
     }
-    return tuple(_cautions(weights, options, plan))
+    opset = model.graph.opset_imports.get("", MINIMUM_OPSET)
+    return tuple(_cautions(weights, opset, options, plan))
 
 
-def _cautions(weights: set[ir.DataType], options: Options, plan: PlanSummary) -> Iterator[str]:
+def _cautions(
+    weights: set[ir.DataType], opset: int, options: Options, plan: PlanSummary
+) -> Iterator[str]:
+    if plan.converted and options.ops == "custom" and opset < MINIMUM_OPSET:
+        yield (
+            f"opset {opset}: graphopt's own operators need opset {MINIMUM_OPSET}, so the norms are "
+            "written in ONNX's, and the native kernels have nothing to take over (export with "
+            f"opset {MINIMUM_OPSET} or newer)"
+        )
     if plan.compressed and options.basis == "drop":
         where = "" if operator_set_named(options.ops).has_kernels else " (ops custom)"
         yield (

@@ -8,7 +8,11 @@ __all__ = [
     "ModelError",
     "UsageError",
     "VerificationFailed",
+    "shortened",
 ]
+
+_LONGEST = 480
+"""Characters of a message on the screen; with its heading it stays below 500."""
 
 
 class GraphoptError(Exception):
@@ -38,3 +42,12 @@ class EnvironmentFailure(GraphoptError):
     """Something outside the model failed: no ONNX Runtime, a full disk, a missing permission."""
 
     exit_code = 3
+
+
+def shortened(message: str) -> str:
+    """A message as the screen has it: what is too long loses its middle, and says so."""
+    if len(message) <= _LONGEST:
+        return message
+    mark = f" ... ({len(message)} characters) ... "
+    head = (_LONGEST - len(mark)) * 2 // 3
+    return message[:head] + mark + message[len(mark) + head - _LONGEST :]

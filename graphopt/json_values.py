@@ -18,7 +18,9 @@ def to_json(value: object) -> str:
 
     Numbers that JSON has not (NaN, infinity) become strings.
     """
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n"
+    # The name of a file need not be text; JSON writes its bytes as escapes.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def fields_of(value: Any) -> dict[str, object]:

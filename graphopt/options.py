@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import os
+
     import numpy as np
 
 Reference = Literal["ort", "float64"]
@@ -24,12 +26,14 @@ class Sample:
         input_shapes: Shapes of generated inputs, by input name.
         dims: Sizes of symbolic dimensions, by name.
         seed: Seed of the generated inputs.
+        custom_op_libraries: Libraries of the user's own operators, which every session registers.
     """
 
     inputs: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     input_shapes: Mapping[str, Sequence[int]] = dataclasses.field(default_factory=dict)
     dims: Mapping[str, int] = dataclasses.field(default_factory=dict)
     seed: int = 0
+    custom_op_libraries: Sequence[str | os.PathLike[str]] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +42,8 @@ class Check:
 
     Attributes:
         sample: What both models are run on.
-        rtol: Relative tolerance. None takes the one of the output's type.
-        atol: Absolute tolerance. None takes the one of the output's type.
+        rtol: Relative tolerance. None takes that of the coarsest type that computes the output.
+        atol: Absolute tolerance. None follows from the relative one.
     """
 
     sample: Sample = dataclasses.field(default_factory=Sample)

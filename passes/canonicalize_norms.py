@@ -30,15 +30,16 @@ class CanonicalizeNorms(Rewrite):
 
     1. LayerNormalization in any form: attributes omitted or explicit, bias present, absent or
        empty, further outputs that nobody reads. One whose Mean or InvStdDev is read is left as it
-       is, but for ``meta``; one that `recognition.unsupported_reason` names is left entirely.
+       is, but for ``meta``; float16 values with float32 gamma are widened first, as ONNX Runtime
+       does it; one that `recognition.unsupported_reason` names is left entirely.
     2. Primitive operators (decomposed_norms.spelled_norms): ReduceMean (or ReduceSum / d), Sub, Pow
        or Mul, ReduceMean, Add, then Sqrt and Div, or Reciprocal, 1 / Sqrt or Pow(-0.5) and Mul;
        with a second mean for the variance (torch.var with correction 0), with Casts around, with
        the affine part before, inside or after, or folded to x * f + (beta - mean * f).
     3. Intermediate values that are read elsewhere stay alive with what computes them; the norm is
        rewritten nonetheless. Several affine parts of one normalization become one norm each.
-    4. A constant gamma or beta that is not of shape [d] becomes a new [d] initializer; an absent
-       gamma becomes ones.
+    4. A constant gamma or beta that is not of shape [d] becomes a new [d] initializer, one that
+       repeats a row for each token too; an absent gamma becomes ones.
     5. The main graph and every nested graph. Shapes must have been inferred: the last axis is told
        by the rank, and d must be static.
     """
@@ -76,6 +77,8 @@ def _canonicalize(node: ir.Node, names: Names) -> bool:
     size = feature_count(x, scale)
     assert size is not None
     originals = (x, scale, node.inputs[2] if len(node.inputs) > 2 else None)
+    if x.dtype is not None and scale.dtype not in (None, x.dtype):
+        node.outputs[0].type = ir.TensorType(scale.dtype)
     epsilon = node.attributes.get_float("epsilon", _DEFAULT_EPSILON)
     stash_type = node.attributes.get_int("stash_type", 1)
     _write(node, [node], originals, size, epsilon, stash_type, "LayerNormalization", names)
@@ -103,6 +106,8 @@ def _write(
     x, gamma, beta = originals
     graph, old = last.graph, last.outputs[0]
     assert graph is not None
+    if gamma is not None and gamma.dtype is not None and x.dtype not in (None, gamma.dtype):
+        x = _widened(x, gamma.dtype, last, names)
     scale = _ones(f"{old.name}_scale", x, size, names) if gamma is None else gamma
     scale = _per_feature(scale, size, names)
     bias = None if beta is None else _per_feature(beta, size, names)
@@ -120,6 +125,16 @@ def _write(
             graph.remove(dead, safe=True)
 
 
+def _widened(x: ir.Value, dtype: ir.DataType, norm: ir.Node, names: Names) -> ir.Value:
+    """``x`` in the type of gamma, in which ONNX Runtime computes such a norm."""
+    cast = ir.node("Cast", [x], {"to": dtype.value}, name=names.fresh(f"{norm.outputs[0].name}.x"))
+    assert norm.graph is not None
+    norm.graph.insert_before(norm, cast)
+    wide = cast.outputs[0]
+    wide.name, wide.type, wide.shape = cast.name, ir.TensorType(dtype), x.shape
+    return wide
+
+
 def _ones(name: str, x: ir.Value, size: int, names: Names) -> ir.Value:
     dtype = x.dtype or ir.DataType.FLOAT
     return names.initializer(name, ir.tensor(np.ones(size, dtype.numpy()), dtype=dtype))
@@ -130,5 +145,5 @@ def _per_feature(value: ir.Value, size: int, names: Names) -> ir.Value:
     tensor = constant_tensor(value)
     if tensor is None or list(tensor.shape) == [size]:
         return value
-    spread = np.broadcast_to(tensor.numpy().reshape(-1), (size,)).copy()
+    spread = np.broadcast_to(tensor.numpy().reshape(-1)[:size], (size,)).copy()
     return names.initializer(f"{value.name}_per_feature", ir.tensor(spread, dtype=tensor.dtype))

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.graph.overflow import scaling_overflows
 from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.algebra import Raw
@@ -24,11 +25,13 @@ class FoldLayerScale(Rewrite):
 
     A per-feature scale does not commute with centring, so it goes before anything is recentred.
 
-    1. The factor is a constant vector over the features, the same for all other axes.
+    1. The factor is a constant vector over the features, the same for all other axes. A product of
+       two constants is no LayerScale, and stays.
     2. Between the factor and the weights stand only ops of the algebra, and nobody else reads what
        lies between.
-    3. The weights are read by nobody else. A float16 weight is left alone where the scaled entries
-       would fall below the smallest normal number.
+    3. The weights are read by nobody else, and held in the type that computes. A float16 weight is
+       left alone where the scaled entries would fall below the smallest normal number, one of 16
+       bits where they could overflow.
     """
 
     needs_shapes = True
@@ -78,6 +81,8 @@ def _factor_stream(result: ir.Value, scaled: ir.Value, factor: ir.Value) -> Stre
     tensor = constants.constant_tensor(factor)
     if tensor is None or not tensor.dtype.is_floating_point() or tensor.size < 2:
         return None
+    if constants.constant_tensor(scaled) is not None:
+        return None
     count = axes.rank(result)
     if count is None or axes.rank(scaled) != count or not constants.is_finite(tensor):
         return None
@@ -104,7 +109,7 @@ def _weights_behind(stream: Stream) -> list[Stream] | None:
             return None
         tensor = constants.constant_tensor(value)
         if tensor is not None:
-            if not tensor.dtype.is_floating_point():
+            if not tensor.dtype.is_floating_point() or constants.stored_tensor(value) is not None:
                 return None
             found.append(current)
             continue
@@ -127,6 +132,8 @@ def _weights_behind(stream: Stream) -> list[Stream] | None:
 def _keeps_digits(weight: Stream, factors: np.ndarray) -> bool:
     tensor = constants.constant_tensor(weight.value)
     assert tensor is not None
+    if scaling_overflows(tensor, factors):
+        return False
     if tensor.dtype != ir.DataType.FLOAT16:
         return True
     scaled = constants.Scale(weight.axis.axis, factors).apply(constants.exact(tensor), 0, 0)

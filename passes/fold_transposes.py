@@ -33,6 +33,8 @@ def _fold(names: Names, node: ir.Node) -> bool:
     tensor = constants.constant_tensor(source)
     if source is None or tensor is None or len(source.uses()) != 1 or result.is_graph_output():
         return False
+    if constants.stored_tensor(source) is not None:  # as it is, it takes fewer bytes
+        return False
     if not tensor.dtype.is_floating_point() or source.is_graph_output():
         return False
     rank = len(tensor.shape)

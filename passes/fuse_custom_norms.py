@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from graphopt.passes.norms.residual_sums import (
     ResidualSum,
+    depends_on,
     dims,
     is_vector,
     put_fused,
@@ -20,6 +21,7 @@ from graphopt.passes.operators.custom_ops import (
     SKIP_CRMS_NORM,
     SKIP_RMS_NORM,
     define_operators,
+    has_foreign_operators,
 )
 from graphopt.passes.rewrite import Rewrite
 
@@ -38,7 +40,8 @@ class FuseCustomNorms(Rewrite):
     2. Both operands are proved to have the shape of the sum.
     3. A second Add of a constant bias [d] before or after the residual Add is taken in; it must
        have one reader.
-    4. All fused norms of an operator take in a bias, or none does, whichever spares more Adds: a
+    4. gamma is not computed from the sum.
+    5. All fused norms of an operator take in a bias, or none does, whichever spares more Adds: a
        body cannot tell whether there is a bias (see
        :func:`~graphopt.passes.operators.custom_ops.define_operators`).
     """
@@ -48,6 +51,8 @@ class FuseCustomNorms(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Fuse in place; ``record`` counts the fused norms by operator."""
         self.record = {}
+        if has_foreign_operators(model):
+            return ir.passes.PassResult(model, modified=False)
         for operator, fused in _FUSED.items():
             norms = list(_norms(model, operator))
             spared = {
@@ -74,6 +79,8 @@ def _reading(norm: ir.Node, has_bias: bool) -> ResidualSum | None:
     """What ``norm`` reads as a sum of two operands of one shape, and of a bias if asked for."""
     x, graph = norm.inputs[0], norm.graph
     assert x is not None and graph is not None
+    if any(depends_on(gamma, x) for gamma in norm.inputs[1:]):
+        return None
     shape = dims(x)
     for read in residual_sums(x, graph):
         if (read.bias is not None) != has_bias:

@@ -15,6 +15,7 @@ from graphopt.passes.operators.custom_ops import (
     MINIMUM_OPSET,
     RMS_NORM,
     define_operators,
+    has_foreign_operators,
 )
 from graphopt.passes.rewrite import Rewrite
 
@@ -35,7 +36,8 @@ class LowerCustomNorms(Rewrite):
        one type (see :func:`~graphopt.passes.operators.custom_ops.define_operators`).
     3. Each float16 and bfloat16 RMSNorm gets a gamma of its own: where kernels are missing and ONNX
        Runtime fuses the bodies, the Casts that it inserts on the CPU keep it from a shared one.
-    4. What is left, and everything below opset 12, is for LowerNorms.
+    4. What is left is for LowerNorms; so is everything below opset 12, and in a model that calls
+       operators of the domain that have no body.
     """
 
     needs_shapes = True
@@ -43,7 +45,7 @@ class LowerCustomNorms(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Lower in place; ``record`` counts the norms by operator."""
         self.record = dict.fromkeys(_OPERATORS.values(), 0)
-        if model.graph.opset_imports[""] < MINIMUM_OPSET:
+        if model.graph.opset_imports[""] < MINIMUM_OPSET or has_foreign_operators(model):
             return ir.passes.PassResult(model, modified=False)
         names = Names(model)
         for internal, operator in _OPERATORS.items():

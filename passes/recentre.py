@@ -85,7 +85,7 @@ class Recentre(PlannedRewrite):
     ) -> None:
         """Zeros of the operand's shape: an expanded zero where the shape matters, else a scalar."""
         self.record["zeroed"] += 1
-        dtype = operand.dtype
+        dtype = operand.dtype or node.outputs[0].dtype  # behind an op of which nothing is known
         assert dtype is not None
         # Tile to the operand's shape, an Expand that opset 7 has, too
         ones = [1] * (rank(operand) or 0) if shaped else []
@@ -108,11 +108,7 @@ class Recentre(PlannedRewrite):
 
 
 def _shape_matters(node: ir.Node, index: int) -> bool:
-    """False where the other operands alone are proved to give the result its shape.
-
-    Symbols prove nothing here: of two different ones that are broadcast together, shape inference
-    keeps the first.
-    """
+    """False where the other operands alone are proved to give the result its shape."""
     operand = node.inputs[index]
     if operand is None:
         return False
@@ -122,7 +118,7 @@ def _shape_matters(node: ir.Node, index: int) -> bool:
         aligned = [_dimension_from_behind(value, back) for value in others]
         if own == 1 and any(dim is not None for dim in aligned):
             continue
-        if not isinstance(own, int) or own not in aligned:
+        if own is None or own not in aligned:
             return True
     return rank(operand) is None
 

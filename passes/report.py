@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 __all__ = [
     "BasisChange",
@@ -14,6 +14,8 @@ __all__ = [
     "PlanSummary",
     "Progress",
     "Recentring",
+    "is_left_as_it_was",
+    "undone",
 ]
 
 Progress = Callable[[str, float], None]
@@ -155,3 +157,24 @@ class PassRecord:
     changed: int
     seconds: float
     detail: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+def is_left_as_it_was(plan: PlanSummary, records: Iterable[PassRecord]) -> bool:
+    """True for a model that no pass is to change: none of its norms converts.
+
+    One that was optimized before, with operators of the domain graphopt, may be asked for others.
+    """
+    has_read_back = any(r.name == "unfuse-custom-norms" and r.changed for r in records)
+    return not plan.converted and not has_read_back
+
+
+def undone(records: Iterable[PassRecord]) -> tuple[PassRecord, ...]:
+    """What passes count for whose changes are taken back; the last record says so."""
+    before = [
+        record
+        if record.name == "plan"
+        else dataclasses.replace(record, changed=0, detail=dict.fromkeys(record.detail, 0))
+        for record in records
+    ]
+    left = PassRecord("leave-as-it-was", 0, 0.0, {"no norm converts, passes undone": len(before)})
+    return (*before, left)

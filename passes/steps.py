@@ -18,6 +18,7 @@ from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
 from graphopt.passes.inline_functions import InlineFunctions
+from graphopt.passes.list_constants import ListConstants, UnlistConstants
 from graphopt.passes.lower_custom_norms import LowerCustomNorms
 from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.make_plan import MakePlan
@@ -132,6 +133,11 @@ _FUSING = tuple(row.name for row in PROVIDERS.values() if row.fuses_skip_norms)
 STEPS = (
     # Read: every way to write a thing becomes one.
     Step(
+        "unlist-constants",
+        "below IR version 4, take the constants from the inputs",
+        UnlistConstants,
+    ),
+    Step(
         "unfuse-custom-norms",
         "read the operators of the domain graphopt back",
         UnfuseCustomNorms,
@@ -223,6 +229,11 @@ STEPS = (
         "forget-shapes",
         "give every value the shape that the file declared",
         ForgetShapes,
+    ),
+    Step(
+        "list-constants",
+        "below IR version 4, list the constants among the inputs again",
+        ListConstants,
     ),
 )
 

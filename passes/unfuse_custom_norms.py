@@ -11,6 +11,7 @@ from graphopt.passes.operators.custom_ops import (
     RMS_NORM,
     SKIP_CRMS_NORM,
     SKIP_RMS_NORM,
+    is_own_body,
 )
 from graphopt.passes.rewrite import Rewrite
 
@@ -24,14 +25,17 @@ class UnfuseCustomNorms(Rewrite):
     """graphopt.RMSNorm and its kin become the internal norms again, and the Adds that they fused.
 
     Inlined, their bodies would come back as primitives, which no native kernel takes over. A model
-    that holds another operator of the domain, or one without gamma, is left alone.
+    that holds another operator of the domain, or one without gamma, is left alone; so is one whose
+    operators have other bodies, or none: they are somebody else's, and mean what their bodies say.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Read back in place; ``record`` counts the operators."""
         found = [node for graph in model.graphs() for node in graph if node.domain == DOMAIN]
         self.record = {"operators read back": 0}
-        if not found or not all(_is_known(node) for node in found):
+        called = {node.op_identifier(): model.functions.get(node.op_identifier()) for node in found}
+        are_own = all(body is not None and is_own_body(body) for body in called.values())
+        if not found or not are_own or not all(_is_known(node) for node in found):
             return ir.passes.PassResult(model, modified=False)
         names = Names(model)
         for node in found:

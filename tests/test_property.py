@@ -69,7 +69,7 @@ def _check(graph: RandomGraph, options: pipeline.Options) -> None:
     optimized = graph.model()
     summary, records = pipeline.run(optimized, options)
     assert pipeline.analyse(graph.model(), options) == summary
-    if options.ops == "standard":
+    if options.ops == "standard" and graph.is_valid:
         onnx.checker.check_model(ir.to_proto(optimized), full_check=True)
     _check_signature(graph.model(), optimized)
     _check_counts(graph.model(), optimized, summary, records)

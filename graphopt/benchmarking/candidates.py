@@ -15,23 +15,20 @@ import dataclasses
 import functools
 import importlib.metadata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from graphopt.benchmarking.floor import remove_all_norms
-from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.peers import PEERS, Peer, run_peer
 from graphopt.benchmarking.result import Failure, ModelInfo
 from graphopt.errors import ModelError, VerificationFailed
-from graphopt.files.loading import load
 from graphopt.files.saving import save
 from graphopt.optimization import optimize_for
-from graphopt.options import Check, Sample
+from graphopt.options import Check
 from graphopt.passes.choices import VARIANT
 from graphopt.passes.pipeline import Options
-from graphopt.verification import verify
+from graphopt.runtime.own_process import ProcessFailed
+from graphopt.verification import Original, verify
 
 FLOOR = "floor"
 
@@ -54,16 +51,16 @@ class Workshop:
     """What candidates are made of, and for.
 
     Attributes:
-        source: The original model.
+        source: The original model's file.
+        original: What they are verified against; it has its inputs.
         directory: Where they are written.
-        inputs: What they are verified on, one array for each graph input of the original.
         options: What graphopt makes, but for the variant; its provider is what all are verified on.
         model_type: What ``onnxruntime.transformers`` is told that the model is.
     """
 
     source: Path
+    original: Original
     directory: Path
-    inputs: Mapping[str, np.ndarray]
     options: Options = dataclasses.field(default_factory=Options)
     model_type: str = "bert"
 
@@ -91,11 +88,9 @@ def given_candidates(paths: Sequence[Path], source: Path) -> list[Candidate]:
     return found
 
 
-def difference_to(
-    source: Path, candidate: Path, inputs: Mapping[str, np.ndarray], provider: str
-) -> str:
-    """Why ``candidate`` is not, or not known to be, the function of ``source``; "" where it is."""
-    checked = verify(source, candidate, inputs=inputs, provider=provider)
+def difference_to(original: Original, candidate: Path, provider: str) -> str:
+    """Why ``candidate`` is not, or not known to be, the same function; "" where it is."""
+    checked = verify(original, candidate, provider=provider)
     if checked.status == "passed":
         return ""
     wrong = [output for output in checked.outputs if not output.passed]
@@ -147,8 +142,9 @@ def make_candidates(
 
 def _optimize(workshop: Workshop, variant: str, target: Path) -> ModelInfo:
     options = dataclasses.replace(workshop.options, variant=variant)
-    check = Check(Sample(workshop.inputs))
-    report = optimize_for(workshop.source, options, check=check, output=target).report
+    report = optimize_for(
+        workshop.source, options, check=Check(), output=target, original=workshop.original
+    ).report
     if not report.plan.converted:
         raise ModelError("no LayerNorm was converted: graphopt inspect says why")
     if doubt := report.doubt:
@@ -158,8 +154,11 @@ def _optimize(workshop: Workshop, variant: str, target: Path) -> ModelInfo:
 
 
 def _remove_norms(workshop: Workshop, target: Path) -> ModelInfo:
-    model = load(workshop.source)
-    removed = remove_all_norms(model, workshop.inputs, workshop.options)
+    expected = workshop.original.expectation(workshop.options.provider)
+    if not expected.draws:
+        raise ModelError(f"the original was not run: {expected.reason}")
+    model = workshop.original.model.clone()
+    removed = remove_all_norms(model, expected.draws[0], workshop.options)
     if not removed:
         raise ModelError("there is no LayerNorm to remove")
     save(model, target)
@@ -174,7 +173,7 @@ def _run_peer(workshop: Workshop, peer: Peer, target: Path) -> ModelInfo:
         provider=workshop.options.provider,
         model_type=workshop.model_type,
     )
-    difference = difference_to(workshop.source, target, workshop.inputs, workshop.options.provider)
+    difference = difference_to(workshop.original, target, workshop.options.provider)
     if difference:
         raise ModelError(f"its model is wrong: {difference}")
     detail = f", model type {workshop.model_type}" if peer.name == "ort-transformers" else ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["Execution", "bind", "choose_execution", "open_model"]
+__all__ = ["Execution", "bind", "check_start", "choose_execution", "open_model"]
 
 import dataclasses
 import importlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from graphopt.runtime.sessions import create_session
 
 # Key and value with which a run neither captures nor replays a CUDA graph.
 _NO_CUDA_GRAPH = ("gpu_graph_id", "-1")
+_NOTHING = '<ir_version: 8, opset_import: ["" : 17]> g (float[1] x) => (float[1] y) {y = Neg(x)}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Execution:
         provider: Execution provider.
         threads: Intra-op threads; 0 means one for each core.
         library: Library of kernels to register, or None.
+        custom_op_libraries: Libraries of the user's own operators.
         cuda_graph: Replay a CUDA graph; right only where every node runs on CUDA.
         tf32: CUDA may multiply float32 in TF32.
     """
@@ -39,6 +42,7 @@ class Execution:
     provider: str = PROVIDER.default
     threads: int = 1
     library: Path | None = None
+    custom_op_libraries: tuple[str, ...] = ()
     cuda_graph: bool = False
     tf32: bool = True
 
@@ -79,10 +83,29 @@ def choose_execution(provider: str, settings: Settings) -> tuple[Execution, list
     execution = Execution(
         provider=provider,
         library=library,
+        custom_op_libraries=tuple(os.fspath(each) for each in settings.custom_op_libraries),
         cuda_graph=settings.cuda_graph and provider_named(provider).is_device,
         tf32=settings.tf32,
     )
     return execution, notes
+
+
+def check_start(execution: Execution) -> None:
+    """Open a session of next to nothing.
+
+    Raises:
+        EnvironmentFailure: ONNX Runtime is missing, the provider does not start, or a library is
+            refused.
+    """
+    import onnx_ir as ir  # a process that measures one model needs it not
+
+    create_session(
+        ir.from_onnx_text(_NOTHING),
+        provider=execution.provider,
+        library=execution.library,
+        custom_op_libraries=execution.custom_op_libraries,
+        provider_options=execution.provider_options,
+    )
 
 
 def open_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution) -> Call:
@@ -99,6 +122,7 @@ def open_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Executio
         provider=execution.provider,
         threads=execution.threads,
         library=execution.library,
+        custom_op_libraries=execution.custom_op_libraries,
         provider_options=execution.provider_options,
     )
     if not execution.is_device:

@@ -26,11 +26,11 @@ class Place:
 
     Attributes:
         dims: Sizes of symbolic dimensions.
-        shapes: Shapes of inputs.
+        input_shapes: Shapes of inputs.
     """
 
     dims: dict[str, int]
-    shapes: dict[str, tuple[int, ...]]
+    input_shapes: dict[str, tuple[int, ...]]
 
 
 def build_grid(
@@ -39,7 +39,7 @@ def build_grid(
     batches: Sequence[int] = (),
     lengths: Sequence[int] = (),
     dims: Mapping[str, Sequence[int]] = {},
-    shapes: Mapping[str, Sequence[Sequence[int]]] = {},
+    input_shapes: Mapping[str, Sequence[Sequence[int]]] = {},
     arrays: Iterable[str] = (),
 ) -> tuple[list[Place], list[str]]:
     """All combinations of the sizes given.
@@ -54,7 +54,7 @@ def build_grid(
         batches: Batch sizes.
         lengths: Sequence lengths.
         dims: For some symbols the sizes to try.
-        shapes: For some inputs the shapes to try.
+        input_shapes: For some inputs the shapes to try.
         arrays: Names of the inputs that are given as arrays, which have their sizes.
 
     Returns:
@@ -67,7 +67,8 @@ def build_grid(
     axes: list[tuple[list[str], Sequence[int]]] = [([name], sizes) for name, sizes in dims.items()]
     notes = []
     symbols = _batch_symbols(declared)
-    given = {*dims, *_symbols(declared[name] for name in (*shapes, *arrays) if name in declared)}
+    fixed = [name for name in (*input_shapes, *arrays) if name in declared]
+    given = {*dims, *_symbols(declared[name] for name in fixed)}
     if batches:
         axes.insert(0, (_bound("--batch", symbols, dims, declared), batches))
         notes.append(f"--batch binds {', '.join(symbols)}")
@@ -81,8 +82,8 @@ def build_grid(
     places = []
     for sizes in itertools.product(*(sizes for _, sizes in axes)):
         chosen = {n: size for (names, _), size in zip(axes, sizes, strict=True) for n in names}
-        for combination in itertools.product(*shapes.values()):
-            pairs = zip(shapes, combination, strict=True)
+        for combination in itertools.product(*input_shapes.values()):
+            pairs = zip(input_shapes, combination, strict=True)
             places.append(Place(chosen, {name: tuple(shape) for name, shape in pairs}))
     return places, notes
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 __all__ = ["receive", "send"]
 
 import dataclasses
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from graphopt.benchmarking.execution import Execution
-from graphopt.benchmarking.own_process import run_module
+from graphopt.runtime.own_process import run_module
 
 _SECONDS = 900.0
 
@@ -24,8 +24,8 @@ def send(
     inputs: Mapping[str, np.ndarray],
     execution: Execution,
     environment: Mapping[str, str] | None = None,
-) -> str:
-    """Runs a module that calls :func:`receive`, and returns the last line that it prints.
+) -> Any:
+    """Runs a module that calls :func:`receive`, and returns its answer.
 
     Args:
         module: Name of the module.
@@ -50,11 +50,11 @@ def send(
         return run_module(module, arguments, seconds=_SECONDS, environment=environment)
 
 
-def receive(argument: str) -> tuple[Path, dict[str, np.ndarray], Execution]:
-    """The model, its inputs and how to run it, out of the argument of the process."""
-    arguments = json.loads(argument)
+def receive(arguments: dict[str, Any]) -> tuple[Path, dict[str, np.ndarray], Execution]:
+    """The model, its inputs and how to run it, out of the request to the process."""
     settings = arguments["execution"]
     settings["library"] = Path(settings["library"]) if settings["library"] else None
+    settings["custom_op_libraries"] = tuple(settings["custom_op_libraries"])
     with np.load(arguments["arrays"]) as file:
         inputs = {name: file[f"arr_{i}"] for i, name in enumerate(arguments["names"])}
     return Path(arguments["path"]), inputs, Execution(**settings)

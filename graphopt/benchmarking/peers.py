@@ -11,14 +11,12 @@ __all__ = ["PEERS", "Peer", "run_peer"]
 import dataclasses
 import importlib
 import importlib.metadata
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graphopt.benchmarking.own_process import ProcessFailed, report_failure, run_module
 from graphopt.passes.targets import provider_named
+from graphopt.runtime.own_process import ProcessFailed, run_module, serve
 from graphopt.runtime.sessions import import_onnxruntime, ort_version
 
 _SECONDS = 900.0
@@ -114,18 +112,10 @@ def run_peer(peer: Peer, source: Path, target: Path, *, provider: str, model_typ
         raise ProcessFailed("it wrote no model")
 
 
-def _main(arguments: dict[str, Any]) -> None:
-    (peer,) = (peer for peer in PEERS if peer.name == arguments["peer"])
-    try:
-        peer.optimize(
-            arguments["source"],
-            arguments["target"],
-            arguments["provider"],
-            arguments["model_type"],
-        )
-    except Exception as error:  # whatever the optimizer raises is its result
-        report_failure(error)
+def _answer(request: dict[str, Any]) -> None:
+    (peer,) = (peer for peer in PEERS if peer.name == request["peer"])
+    peer.optimize(request["source"], request["target"], request["provider"], request["model_type"])
 
 
 if __name__ == "__main__":
-    _main(json.loads(sys.argv[1]))
+    serve(_answer)

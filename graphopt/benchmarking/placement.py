@@ -27,6 +27,7 @@ def nodes_by_provider(
             provider=execution.provider,
             threads=execution.threads,
             library=execution.library,
+            custom_op_libraries=execution.custom_op_libraries,
             profile=Path(directory) / "profile",
         )
         if not execution.is_device:

@@ -9,18 +9,18 @@ from __future__ import annotations
 __all__ = ["profile_apart"]
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from graphopt.benchmarking.execution import Execution
 from graphopt.benchmarking.model_process import receive, send
-from graphopt.benchmarking.own_process import report_failure
 from graphopt.json_values import read_value, to_json
 from graphopt.profiling.profile import profile_model
 from graphopt.profiling.result import Profile
+from graphopt.runtime.own_process import serve
 
 _BLOCKING = {"CUDA_LAUNCH_BLOCKING": "1"}
 
@@ -32,26 +32,24 @@ def profile_apart(path: Path, inputs: Mapping[str, np.ndarray], execution: Execu
         ProcessFailed: The model cannot be profiled; the message says why.
     """
     environment = _BLOCKING if execution.is_device else {}
-    line = send("graphopt.benchmarking.profiles", path, inputs, execution, environment)
-    profile: Profile = read_value(Profile, line)
+    text = send("graphopt.benchmarking.profiles", path, inputs, execution, environment)
+    profile: Profile = read_value(Profile, text)
     return profile
 
 
-def _main(argument: str) -> None:
-    path, inputs, execution = receive(argument)
-    try:
-        profile = profile_model(
-            path,
-            inputs,
-            provider=execution.provider,
-            threads=execution.threads,
-            provider_options=dataclasses.replace(execution, cuda_graph=False).provider_options,
-            library=execution.library,
-        )
-    except Exception as error:  # the failure is the result
-        report_failure(error)
-    print(" ".join(to_json(profile).split("\n")))
+def _answer(request: dict[str, Any]) -> str:
+    path, inputs, execution = receive(request)
+    profile = profile_model(
+        path,
+        inputs,
+        provider=execution.provider,
+        threads=execution.threads,
+        provider_options=dataclasses.replace(execution, cuda_graph=False).provider_options,
+        library=execution.library,
+        custom_op_libraries=execution.custom_op_libraries,
+    )
+    return to_json(profile)
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    serve(_answer)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 __all__ = ["benchmark", "run_benchmark"]
 
+import contextlib
 import dataclasses
 import datetime
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from graphopt.benchmarking.candidates import (
     given_candidates,
     make_candidates,
 )
-from graphopt.benchmarking.execution import Execution, choose_execution
+from graphopt.benchmarking.execution import Execution, check_start, choose_execution
 from graphopt.benchmarking.grid import Place, batch_size, build_grid, with_padding
 from graphopt.benchmarking.half_precision import convert_to_float16, fit_precision, weight_type
 from graphopt.benchmarking.peers import PEERS
@@ -34,11 +35,12 @@ from graphopt.benchmarking.timing import describe_method, time_point, with_failu
 from graphopt.errors import ModelError, UsageError
 from graphopt.files.loading import load
 from graphopt.inputs import generate_inputs
+from graphopt.options import Sample
 from graphopt.passes.choices import VARIANT
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import Progress
 from graphopt.passes.targets import provider_named
-from graphopt.runtime.sessions import RuntimeRefused, create_session, run
+from graphopt.verification import Original
 
 ModelPath = str | os.PathLike[str]
 
@@ -95,14 +97,14 @@ class _Run:
         self.paths = paths
         self.directory = directory
         self.progress = progress
-        model = load(paths[0])
+        self.first = model = load(paths[0])
         self.dtype = weight_type(model)
         self.places, self.notes = build_grid(
             model,
             batches=settings.batches,
             lengths=settings.lengths,
             dims=settings.dims,
-            shapes=settings.input_shapes,
+            input_shapes=settings.input_shapes,
             arrays=settings.inputs,
         )
         self._check_baseline()
@@ -121,13 +123,7 @@ class _Run:
             library=library, cuda=any(provider_named(p).is_device for p in self.executions)
         )
         for execution in self.executions.values():
-            # What does not start ends the benchmark before any work is done.
-            create_session(
-                self.paths[0],
-                provider=execution.provider,
-                library=execution.library,
-                provider_options=execution.provider_options,
-            )
+            check_start(execution)  # before any work is done
         for dtype, source in [(dtype, self._source(dtype)) for dtype in self.dtypes]:
             for execution in self.executions.values():
                 self._measure(source, dtype, execution)
@@ -143,14 +139,15 @@ class _Run:
 
     def _measure(self, source: Path, dtype: str, execution: Execution) -> None:
         """Adds the points of one type and provider; one that fails costs no other but the first."""
-        model = load(source)
+        model = self.first if source == self.paths[0] else load(source)
         candidates: list[Candidate] = []
         failures: list[Failure] = []
         for place in self.places:
             inputs, dims = self._inputs(model, place)
             if not candidates:  # made once, for the first place
-                checked = self._checked_inputs(model, source, execution, place, inputs)
-                candidates, failures = self._candidates(source, dtype, execution, checked)
+                with contextlib.ExitStack() as stack:
+                    original = self._original(model, source, execution, place, stack)
+                    candidates, failures = self._candidates(source, dtype, execution, original)
                 self._check_made(failures)
             point = Point(
                 provider=execution.provider,
@@ -180,43 +177,55 @@ class _Run:
             if failure.model == self.settings.baseline:
                 raise UsageError(f"baseline {failure.model!r} could not be made: {failure.reason}")
 
-    def _checked_inputs(
+    def _original(
         self,
         model: ir.Model,
         source: Path,
         execution: Execution,
         place: Place,
-        inputs: dict[str, np.ndarray],
-    ) -> dict[str, np.ndarray]:
-        """What candidates are verified on: one that ignores a mask must not pass for right.
+        stack: contextlib.ExitStack,
+    ) -> Original:
+        """What candidates are verified against, run with two samples where that can be.
 
-        ``inputs`` where there can be no second sample: the batch is frozen, or an input is given.
+        A candidate that ignores a mask must not pass for right. There is no second sample where
+        the batch is frozen, or an input is given.
         """
+
+        sample = Sample(
+            inputs=fit_precision(self.settings.inputs, model),
+            input_shapes=place.input_shapes,
+            seed=self.settings.seed,
+            custom_op_libraries=self.settings.custom_op_libraries,
+        )
+
+        def at(place: Place) -> Original:
+            return stack.enter_context(
+                Original(model, dataclasses.replace(sample, dims=place.dims), path=source)
+            )
+
         padded = with_padding(place, model)
-        if padded == place:
-            return inputs
-        try:
-            more, _ = self._inputs(model, padded)
-            run(create_session(source, provider=execution.provider), more)
-        except (RuntimeRefused, UsageError):  # UsageError: what was given has one sample
-            return inputs
-        return more
+        if padded != place:
+            with contextlib.suppress(UsageError):  # what was given has one sample
+                original = at(padded)
+                if original.expectation(execution.provider).draws:
+                    return original
+        return at(place)
 
     def _candidates(
-        self, source: Path, dtype: str, execution: Execution, inputs: Mapping[str, np.ndarray]
+        self, source: Path, dtype: str, execution: Execution, original: Original
     ) -> tuple[list[Candidate], list[Failure]]:
         first, *others = given_candidates(self.paths, source)
         for other in others:
             self._advance(f"checking {other.info.name}", 0)
-            if difference := difference_to(source, other.path, inputs, execution.provider):
+            if difference := difference_to(original, other.path, execution.provider):
                 self.notes.append(
                     f"{other.info.name} was not found to compute what {first.info.name} does: "
                     f"{difference}"
                 )
         workshop = Workshop(
             source=source,
+            original=original,
             directory=self.directory / dtype / execution.provider,
-            inputs=inputs,
             options=Options(ops=self.settings.ops, provider=execution.provider),
             model_type=self.settings.model_type,
         )
@@ -261,7 +270,7 @@ class _Run:
         drawn = generate_inputs(
             model,
             seed=self.settings.seed,
-            shapes=place.shapes,
+            shapes=place.input_shapes,
             dims=place.dims,
             given=fit_precision(self.settings.inputs, model),
         )

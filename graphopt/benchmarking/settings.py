@@ -6,6 +6,7 @@ __all__ = ["Settings"]
 
 import dataclasses
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ class Settings:
         clock: ``wall``, or ``thread_cpu`` for the CPU time of one thread.
         seed: Seed of generated inputs, of the order of calls and of the intervals.
         library: Register the kernel library; None does where it is there.
+        custom_op_libraries: Libraries of operators of the user's own, for every session.
         ops: Operators that graphopt may use.
         baseline: Name of the model that the others are divided by; None is the first.
         floor: Measure the norm-free floor too.
@@ -68,6 +70,7 @@ class Settings:
     clock: Clock = "wall"
     seed: int = 0
     library: bool | None = None
+    custom_op_libraries: Sequence[str | os.PathLike[str]] = ()
     ops: str = OPS.default
     baseline: str | None = None
     floor: bool = True

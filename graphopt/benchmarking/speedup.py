@@ -7,10 +7,12 @@ __all__ = ["measure_speedup"]
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from graphopt.benchmarking.execution import Execution, open_model
+from graphopt.benchmarking.trial import try_model
 from graphopt.files import loading, saving
 from graphopt.inputs import generate_inputs
 from graphopt.measuring.comparison import compare
@@ -22,7 +24,6 @@ from graphopt.passes.targets import provider_named
 from graphopt.reporting import Report, Speedup
 from graphopt.runtime.environment import describe_environment
 from graphopt.runtime.library import find_library
-from graphopt.runtime.sessions import create_session
 
 
 def measure_speedup(
@@ -50,26 +51,34 @@ def measure_speedup(
 
     Raises:
         UsageError: Something given does not fit the model.
-        ModelError: ONNX Runtime cannot run one of the models.
+        ProcessFailed: ONNX Runtime cannot run one of the models.
         EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
     """
     given = loading.load(model)
+    checked = report.verification
     drawn = generate_inputs(
         given,
         seed=sample.seed,
         shapes=sample.input_shapes,
-        dims=sample.dims,
+        # Those that the verification found it to run on.
+        dims={**(checked.defaulted if checked else {}), **sample.dims},
         given=sample.inputs,
     )
     library = find_library(options.provider) if report.has_custom_operators else None
 
-    execution = Execution(provider=options.provider, library=library)
+    execution = Execution(
+        provider=options.provider,
+        library=library,
+        custom_op_libraries=tuple(os.fspath(each) for each in sample.custom_op_libraries),
+    )
     with contextlib.ExitStack() as files:
         models = {"input": model}
         if options.variant == "crms":
             pipeline.run(given, dataclasses.replace(options, variant="rms", basis=None))
             models["rms"] = files.enter_context(saving.temporary(given))
         models[options.variant] = output
+        for path in models.values():
+            try_model(path, drawn.arrays, execution)  # what ends its process must not end this one
         samples = measure(
             {
                 name: functools.partial(open_model, path, drawn.arrays, execution)
@@ -80,10 +89,9 @@ def measure_speedup(
             clock="wall" if provider_named(options.provider).is_device else "thread_cpu",
             progress=progress,
         )
-    session = create_session(model, provider=options.provider)
     return Speedup(
         rows=tuple(compare(samples, "input").values()),
         crms_to_rms=compare(samples, "rms")["crms"] if options.variant == "crms" else None,
         kernels=library is not None,
-        environment=describe_environment(session.get_providers()[0], threads=1),
+        environment=describe_environment(provider_named(options.provider).runtime, threads=1),
     )

@@ -20,7 +20,6 @@ import numpy as np
 
 from graphopt.benchmarking.candidates import FLOOR, Candidate
 from graphopt.benchmarking.execution import Execution, open_model
-from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.profiles import profile_apart
 from graphopt.benchmarking.result import Failure, Method, Point, Row
 from graphopt.benchmarking.settings import Settings
@@ -29,6 +28,7 @@ from graphopt.errors import GraphoptError, ModelError
 from graphopt.measuring.comparison import captured, compare
 from graphopt.measuring.rounds import Samples, measure
 from graphopt.profiling.result import Profile
+from graphopt.runtime.own_process import ProcessFailed
 from graphopt.runtime.sessions import RuntimeRefused, error_line
 
 CONFIDENCE, RESAMPLES, SETTLE = 0.95, 2000, 1

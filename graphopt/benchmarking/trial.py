@@ -5,20 +5,20 @@ from __future__ import annotations
 __all__ = ["Trial", "try_model"]
 
 import dataclasses
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.model_process import receive, send
-from graphopt.benchmarking.own_process import report_failure
 from graphopt.benchmarking.placement import nodes_by_provider
 from graphopt.errors import EnvironmentFailure
 from graphopt.passes.targets import provider_named
 from graphopt.runtime.gpu import device_memory
+from graphopt.runtime.own_process import serve
 from graphopt.runtime.sessions import ort_version
 
 _CALLS = 2
@@ -50,28 +50,24 @@ def try_model(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution
     Raises:
         ProcessFailed: The model does not run; the message says why.
     """
-    line = send("graphopt.benchmarking.trial", path, inputs, execution)
-    return Trial(**json.loads(line))
+    return Trial(**send("graphopt.benchmarking.trial", path, inputs, execution))
 
 
-def _main(argument: str) -> None:
-    path, inputs, execution = receive(argument)
-    try:
-        on_device = execution.is_device
-        ort_version()  # imports ONNX Runtime, whose own memory is no model's
-        before = device_memory() if on_device else _resident()
-        call = open_model(path, inputs, execution)
-        for _ in range(_CALLS):
-            call()
-        after = device_memory() if on_device else _peak()
-        nodes = nodes_by_provider(path, inputs, execution) if on_device else {}
-        runtime = provider_named(execution.provider).runtime
-        if on_device and runtime not in nodes:
-            raise EnvironmentFailure(f"no node of it runs on {runtime}")
-    except Exception as error:  # the failure is the result
-        report_failure(error)
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    path, inputs, execution = receive(request)
+    on_device = execution.is_device
+    ort_version()  # imports ONNX Runtime, whose own memory is no model's
+    before = device_memory() if on_device else _resident()
+    call = open_model(path, inputs, execution)
+    for _ in range(_CALLS):
+        call()
+    after = device_memory() if on_device else _peak()
+    nodes = nodes_by_provider(path, inputs, execution) if on_device else {}
+    runtime = provider_named(execution.provider).runtime
+    if on_device and runtime not in nodes:
+        raise EnvironmentFailure(f"no node of it runs on {runtime}")
     memory = None if before is None or after is None else max(0, after - before)
-    print(json.dumps({"memory": memory, "nodes": nodes}))
+    return {"memory": memory, "nodes": nodes}
 
 
 def _resident() -> int:
@@ -99,4 +95,4 @@ def _status(key: str) -> int:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    serve(_answer)

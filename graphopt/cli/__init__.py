@@ -2,6 +2,31 @@
 
 from __future__ import annotations
 
-from graphopt.cli.application import cli, main
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphopt.cli.application import cli
 
 __all__ = ["cli", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    try:
+        # Imported in here, because Ctrl-C may come before there is a command to interrupt.
+        from graphopt.cli import application
+
+        application.main(arguments)
+    except KeyboardInterrupt:
+        print("graphopt: error: interrupted; no output was written", file=sys.stderr)
+        sys.exit(130)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "cli":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from graphopt.cli.application import cli
+
+    return cli

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphopt.cli.progress import progress_bar
-from graphopt.errors import GraphoptError, UsageError
+from graphopt.errors import UsageError
 from graphopt.files.text_files import check_targets, write_text
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ def bench(
         EnvironmentFailure: ONNX Runtime, a provider, the plotting library or the disk fails.
     """
     from graphopt.benchmarking.running import run_benchmark
+    from graphopt.files.external_data import files_of
     from graphopt.printing import reports
     from graphopt.printing.benchmarks import print_benchmark
 
-    files = [file for model in models for file in _files_of(model)]
+    files = [file for model in models for file in files_of(model)]
     check_targets({"--json": json, "--csv": csv, "--html": html}, files, force)
     if html is not None:
         # A missing plotting library is said before the work, not after it.
@@ -82,14 +83,3 @@ def _read(path: Path) -> Benchmark:
         raise UsageError(f"{path}: is no benchmark: it is no text") from error
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _files_of(model: Path) -> list[Path]:
-    """The model and the files that hold its weights."""
-    from graphopt.files.loading import load, source_of
-
-    try:
-        source = source_of(load(model))
-    except GraphoptError:  # the benchmark says what is wrong, and measures quantized models, too
-        source = None
-    return [model, *(source.data_files if source else ())]

@@ -10,7 +10,13 @@ from pathlib import Path
 import click
 
 from graphopt.benchmarking.settings import Settings
-from graphopt.cli.parameters import choice_option, gathered, input_option, parsed
+from graphopt.cli.parameters import (
+    choice_option,
+    gathered,
+    input_option,
+    library_option,
+    parsed,
+)
 from graphopt.cli.parsing import to_dim_lists, to_integers, to_shape_lists
 from graphopt.passes.choices import OPS, PROVIDER
 
@@ -78,6 +84,7 @@ _settings_options = gathered(
         help="Shape of a generated input. Repeatable, for one input too.",
     ),
     input_option(),
+    library_option(),
     click.option(
         "--seed",
         type=int,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from graphopt.cli.progress import progress_bar
 from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
+from graphopt.files.regular_files import refuse_other_than_files
 from graphopt.files.text_files import check_targets, write_text
 
 if TYPE_CHECKING:
@@ -39,7 +40,12 @@ def optimize(
     from graphopt.printing import reports
 
     target = output or _default_output(model, options.variant)
-    check_targets({"--report": report_path}, (model, target), force)
+    if report_path is not None:
+        from graphopt.files.external_data import files_of
+        from graphopt.files.serializing import DATA_SUFFIX
+
+        data = target.with_name(target.name + DATA_SUFFIX)
+        check_targets({"--report": report_path}, (*files_of(model), target, data), force)
     console = reports.console()
     try:
         with progress_bar(quiet=quiet) as progress:
@@ -131,6 +137,7 @@ def verify(
         reference=reference,
         provider=provider,
         library=library_path(provider) if kernels else None,
+        custom_op_libraries=check.sample.custom_op_libraries,
     )
     if as_json:
         print(to_json({"schema": reporting.VERIFICATION_SCHEMA, "result": checked}), end="")
@@ -154,6 +161,7 @@ def export(
     """Export a model of the zoo and print its path."""
     from graphopt import models
 
+    refuse_other_than_files(output)
     if os.path.lexists(output) and not force:
         raise UsageError(f"{output}: exists: choose another output, or replace it (--force)")
     made = models.export(

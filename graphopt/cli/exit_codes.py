@@ -18,6 +18,8 @@ from __future__ import annotations
 
 __all__ = ["prepare_process", "run"]
 
+import contextlib
+import io
 import logging
 import os
 import signal
@@ -25,17 +27,21 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
-from graphopt.errors import GraphoptError
+from graphopt.errors import GraphoptError, shortened
 
 USAGE, ENVIRONMENT, DEFECT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 3, 70, 130, 141, 143
+
+_interruptions: list[bool] = []
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> int:
     """Run ``command`` and return the exit code, having printed one line for an error."""
     verbose = _is_verbose(arguments)
+    _interruptions.clear()
     try:
         code = command.main(list(arguments), prog_name="graphopt", standalone_mode=False)
         sys.stdout.flush()
@@ -47,12 +53,14 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), USAGE)
     except GraphoptError as error:
+        if _interruptions:
+            return _fail("interrupted; no output was written", INTERRUPTED)
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:
-        # Python flushes stdout once more at exit, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_stdout()
         return BROKEN_PIPE
     except OSError as error:
+        _leave_stdout()
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}: check the disk and the file", ENVIRONMENT)
     except MemoryError:
@@ -60,6 +68,8 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except Exception as error:
         if verbose:
             traceback.print_exc()
+        if _interruptions:
+            return _fail("interrupted; no output was written", INTERRUPTED)
         hint = "" if verbose else " (-v prints the traceback)"
         what = f"{type(error).__name__}: {error}"
         return _fail(f"a defect of graphopt, please report it{hint}: {what}", DEFECT)
@@ -67,12 +77,26 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
 
 
 def prepare_process(arguments: Sequence[str]) -> None:
-    """Quiet the libraries, and let SIGTERM clean up as Ctrl-C does."""
+    """Quiet the libraries, let SIGTERM clean up as Ctrl-C does, and print any name of a file."""
+    if sys.stdout is None:  # closed by who started the process
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (to the end)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path need not be text: its bytes come out as they went in.
+            stream.reconfigure(errors="surrogateescape")
     if not _is_verbose(arguments):
         # What libraries log or warn of is about their use here, not about the user's model.
         logging.getLogger().addHandler(logging.NullHandler())
         warnings.simplefilter("ignore")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(*_: object) -> None:
+    """Remember Ctrl-C: a module that it finds half imported may turn it into another error."""
+    _interruptions.append(True)
+    raise KeyboardInterrupt
 
 
 def _is_verbose(arguments: Sequence[str]) -> bool:
@@ -81,5 +105,12 @@ def _is_verbose(arguments: Sequence[str]) -> bool:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"graphopt: error: {' '.join(message.splitlines())}", err=True)
+    with contextlib.suppress(OSError):  # nobody reads the errors
+        click.echo(f"graphopt: error: {shortened(' '.join(message.splitlines()))}", err=True)
     return code
+
+
+def _leave_stdout() -> None:
+    """Let what is still to be printed go nowhere: Python flushes at exit, and would complain."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

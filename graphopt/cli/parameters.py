@@ -7,6 +7,7 @@ __all__ = [
     "choice_option",
     "gathered",
     "input_option",
+    "library_option",
     "parsed",
     "target_options",
     "verbosity_options",
@@ -15,11 +16,12 @@ __all__ = [
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from graphopt.cli.parsing import read_arrays, to_dims, to_shapes
+from graphopt.cli.parsing import existing_files, read_arrays, to_dims, to_shapes
 from graphopt.options import Check, Sample
 from graphopt.passes.choices import BASIS, MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT, Choice
 
@@ -64,10 +66,12 @@ def check_options(command: Command) -> Command:
         "check",
         _to_check,
         click.option(
-            "--rtol", type=float, help="Relative tolerance. [default: by the output's type]"
+            "--rtol",
+            type=float,
+            help="Relative tolerance. [default: by the coarsest type that computes the output]",
         ),
         click.option(
-            "--atol", type=float, help="Absolute tolerance. [default: by the output's type]"
+            "--atol", type=float, help="Absolute tolerance. [default: RTOL x the mean magnitude]"
         ),
         input_option(),
         click.option(
@@ -89,6 +93,7 @@ def check_options(command: Command) -> Command:
         click.option(
             "--seed", type=int, default=0, show_default=True, help="Seed of generated inputs."
         ),
+        library_option(),
     )(command)
 
 
@@ -122,6 +127,19 @@ def input_option() -> Decorator:
         callback=parsed(read_arrays),
         metavar="NAME:FILE.npy",
         help="Array for an input; the others are generated. Repeatable.",
+    )
+
+
+def library_option() -> Decorator:
+    """The option --custom-op-library, whose value is paths."""
+    return click.option(
+        "--custom-op-library",
+        "custom_op_libraries",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        callback=parsed(existing_files),
+        metavar="FILE",
+        help="Library of operators of your own, for every session of ONNX Runtime. Repeatable.",
     )
 
 
@@ -177,5 +195,6 @@ def _to_check(
     input_shapes: Mapping[str, Sequence[int]],
     dims: Mapping[str, int],
     seed: int,
+    custom_op_libraries: Sequence[Path],
 ) -> Check:
-    return Check(Sample(inputs, input_shapes, dims, seed), rtol, atol)
+    return Check(Sample(inputs, input_shapes, dims, seed, custom_op_libraries), rtol, atol)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "existing_files",
     "read_arrays",
     "to_dim_lists",
     "to_dims",
@@ -19,6 +20,18 @@ from graphopt.errors import EnvironmentFailure, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def existing_files(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The paths.
+
+    Raises:
+        UsageError: One is no file.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(f"{path}: there is no such file")
+    return tuple(paths)
 
 
 def to_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_names", "subgraphs"]
+__all__ = ["check_names", "describe", "subgraphs"]
 
 import graphlib
 from collections.abc import Iterable, Iterator
@@ -64,7 +64,7 @@ def _check_body(
             if name in producer:
                 raise ModelError(
                     f"value {name!r} of {where} is produced twice, the second time by "
-                    f"{_describe(node)}: export the model again"
+                    f"{describe(node)}: export the model again"
                 )
             producer[name] = index
     visible = outer | producer.keys()
@@ -72,7 +72,7 @@ def _check_body(
         for name in filter(None, node.input):
             if name not in visible:
                 raise ModelError(
-                    f"{_describe(node)} of {where} reads {name!r}, which nothing produces: "
+                    f"{describe(node)} of {where} reads {name!r}, which nothing produces: "
                     "export the model again"
                 )
         for subgraph in subgraphs([node]):
@@ -95,17 +95,23 @@ def _check_acyclic(nodes: list[onnx.NodeProto], producer: dict[str, int], where:
     try:
         graphlib.TopologicalSorter(reads).prepare()
     except graphlib.CycleError as error:
-        cycle = " -> ".join(_describe(nodes[index]) for index in error.args[1])
+        cycle = " -> ".join(describe(nodes[index]) for index in error.args[1])
         raise ModelError(f"{where} is cyclic: {cycle}: export the model again") from error
 
 
 def _reads(node: onnx.NodeProto) -> Iterator[str]:
-    """Names that a node reads, with those that its subgraphs may capture."""
+    """Names that a node reads, with those that its subgraphs capture.
+
+    A name that a subgraph gives to a value of its own is that value there, whatever has the name
+    outside.
+    """
     yield from node.input
     for subgraph in subgraphs([node]):
-        for inner in subgraph.node:
-            yield from _reads(inner)
-        yield from (value.name for value in subgraph.output)
+        own = {value.name for value in (*subgraph.input, *subgraph.initializer)}
+        own.update(name for inner in subgraph.node for name in inner.output)
+        captured = [name for inner in subgraph.node for name in _reads(inner)]
+        captured += [value.name for value in subgraph.output]
+        yield from (name for name in captured if name not in own)
 
 
 def subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
@@ -117,6 +123,6 @@ def subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
             yield from attribute.graphs
 
 
-def _describe(node: onnx.NodeProto) -> str:
+def describe(node: onnx.NodeProto) -> str:
     """Name a node by operator and name (or first output, where it has no name)."""
     return f"{node.op_type} {node.name or next(iter(node.output), '')!r}"

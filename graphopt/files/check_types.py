@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from graphopt.errors import ModelError
 from graphopt.files import check_names, external_data
+from graphopt.files.root_cause import root_cause
 
 # ONNX Runtime takes these in ONNX's own domain at any opset, and its optimizer writes them there.
 _RUNTIME_OPERATORS = frozenset({"LayerNormalization", "SimplifiedLayerNormalization"})
@@ -27,7 +28,10 @@ def check_types(model: ir.Model) -> None:
     Raises:
         ModelError: Names what the onnx package found.
     """
-    proto = _without_weights(model)
+    try:
+        proto = _without_weights(model)
+    except (ir.serde.SerdeError, NotImplementedError, ValueError, TypeError) as error:
+        raise ModelError(f"the model cannot be represented: {root_cause(error)}") from error
     shapeless = [
         info.type.tensor_type
         for info in (*proto.graph.input, *proto.graph.output)
@@ -47,17 +51,20 @@ def check_types(model: ir.Model) -> None:
 
 
 def _without_weights(model: ir.Model) -> onnx.ModelProto:
-    """The model with its mapped weights as inputs: a check needs their types and shapes alone."""
+    """The model with weights in files as inputs: a check needs their types and shapes alone."""
     proto = ir.to_proto(model)
+    for infos in (proto.graph.output, proto.graph.value_info):
+        for info in [info for info in infos if not info.HasField("type")]:
+            infos.remove(info)  # the runtime infers its type
     given = {info.name for info in proto.graph.input}
     for graph in _graphs(proto.graph):
         tensors = list(graph.initializer)
-        mapped = [tensor for tensor in tensors if external_data.is_external(tensor)]
-        if mapped:
+        in_files = [tensor for tensor in tensors if external_data.is_external(tensor)]
+        if in_files:
             kept = [tensor for tensor in tensors if not external_data.is_external(tensor)]
             del graph.initializer[:]
             graph.initializer.extend(kept)
-        for tensor in mapped:
+        for tensor in in_files:
             if tensor.name not in given:
                 # A subgraph reads this input as it reads any value of the graph around it.
                 proto.graph.input.append(

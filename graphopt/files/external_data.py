@@ -8,20 +8,38 @@ whoever wrote the model.
 
 from __future__ import annotations
 
-__all__ = ["is_external", "locate"]
+__all__ = ["files_of", "is_external", "locate"]
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
-import onnx_ir as ir
 
 from graphopt.errors import ModelError
-from graphopt.files import parsing
+from graphopt.files import parsing, tensor_messages
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:
     """Whether the tensor's bytes are outside the message."""
     return tensor.data_location == onnx.TensorProto.EXTERNAL
+
+
+def files_of(model: Path) -> tuple[Path, ...]:
+    """The model's file and those beside it that its weights name, also where it is damaged.
+
+    It tells what must not be written to; whether the model is any good is said when it is loaded.
+    """
+    try:
+        proto = parsing.read(model)
+        locations = {
+            entry.value
+            for _, tensor in tensor_messages.all_tensors(proto)
+            for entry in tensor.external_data
+            if entry.key == "location" and "\0" not in entry.value
+        }
+    except (ModelError, OSError):
+        return (model,)
+    directories = (model.parent, model.resolve().parent)
+    return (model, *(folder / name for name in sorted(locations) for folder in directories))
 
 
 def locate(tensor: onnx.TensorProto, model: Path) -> tuple[Path, int, int]:
@@ -35,7 +53,7 @@ def locate(tensor: onnx.TensorProto, model: Path) -> tuple[Path, int, int]:
     """
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
-    expected = _byte_count(tensor)
+    expected = tensor_messages.byte_count(tensor)
     where = f"{model}: weight {tensor.name!r}"
     try:
         offset = int(entries.get("offset", 0))
@@ -75,10 +93,3 @@ def _resolve(location: str, model: Path, where: str) -> Path:
         f"{where} is in external data {location!r}, which is missing from {model.parent}: "
         "copy it beside the model"
     )
-
-
-def _byte_count(tensor: onnx.TensorProto) -> int:
-    elements = 1
-    for dimension in tensor.dims:
-        elements *= dimension
-    return (elements * ir.DataType(tensor.data_type).bitwidth + 7) // 8

@@ -13,12 +13,24 @@ import onnx
 import onnx_ir as ir
 
 from graphopt.errors import EnvironmentFailure, ModelError
-from graphopt.files import check_names, check_quantized, check_types, external_data, parsing
-from graphopt.files.mapped_tensor import MappedTensor
+from graphopt.files import (
+    check_names,
+    check_quantized,
+    check_tensors,
+    check_types,
+    external_data,
+    parsing,
+)
+from graphopt.files.check_functions import check_calls
+from graphopt.files.file_tensor import FileTensor, location_of
+from graphopt.files.root_cause import root_cause
 
 _META_KEY = "graphopt.source"
 _OLDEST_OPSET = 7
 """Below it Add and Mul broadcast by an attribute, and ONNX Runtime does not run the model."""
+_UNNAMED_OPSET = 21
+"""The opset of a file that imports none of ONNX: all supported releases of ONNX Runtime have it."""
+_RUNTIME_DOMAIN = "com.microsoft"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +58,7 @@ def source_of(model: ir.Model) -> Source | None:
 
 
 def load(path: str | os.PathLike[str]) -> ir.Model:
-    """Load and check a model; its weights stay in their files and are mapped when read.
+    """Load and check a model; its weights stay in their files until they are read.
 
     Raises:
         ModelError: The file is no ONNX file, is damaged or incomplete, or holds a model that is
@@ -56,6 +68,7 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
     path = Path(path)
     try:
         proto = parsing.read(path)
+        _check_tensors(proto, path)
         data_files = _place_weights(proto, path)
     except OSError as error:
         raise EnvironmentFailure(
@@ -67,6 +80,13 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
         raise ModelError(f"{path}: {error}") from error
     model.graph.meta[_META_KEY] = Source(path, data_files)
     return model
+
+
+def _check_tensors(proto: onnx.ModelProto, path: Path) -> None:
+    try:
+        check_tensors.check_tensors(proto)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def _place_weights(proto: onnx.ModelProto, path: Path) -> tuple[Path, ...]:
@@ -100,7 +120,7 @@ def _attributes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
 
 def _refer(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> None:
     del tensor.external_data[:]
-    for key, value in (("location", file), ("offset", offset), ("length", length)):
+    for key, value in (("location", location_of(file)), ("offset", offset), ("length", length)):
         tensor.external_data.add(key=key, value=str(value))
 
 
@@ -120,20 +140,23 @@ def _checked(proto: onnx.ModelProto) -> ir.Model:
     try:
         model = ir.from_proto(proto)
     except (ir.serde.SerdeError, NotImplementedError, ValueError, TypeError) as error:
-        raise ModelError(f"the model cannot be represented: {_root_cause(error)}") from error
+        raise ModelError(f"the model cannot be represented: {root_cause(error)}") from error
     for graph in model.graphs():
         graph.sort()
         for value in graph.initializers.values():
             tensor = value.const_value
+            if tensor is not None:
+                value.shape = ir.Shape(tensor.shape.numpy())  # whatever the file declares
             if isinstance(tensor, ir.ExternalTensor):
-                value.const_value = _mapped(tensor)
+                value.const_value = _in_file(tensor)
+    check_calls(model)
     check_quantized.refuse_quantized(model)
     check_types.check_types(model)
     return model
 
 
-def _mapped(tensor: ir.ExternalTensor) -> MappedTensor:
-    return MappedTensor(
+def _in_file(tensor: ir.ExternalTensor) -> FileTensor:
+    return FileTensor(
         tensor.location,
         tensor.offset,
         tensor.length,
@@ -154,9 +177,10 @@ def _check_versions(proto: onnx.ModelProto) -> None:
     for entry in proto.opset_import:
         if entry.domain == "ai.onnx":
             entry.domain = ""  # the same domain by its short name, as the IR has it
-    imports = {entry.domain: entry.version for entry in proto.opset_import}
-    if "" not in imports:
+    if not proto.opset_import:
         raise ModelError("imports no ONNX opset (truncated?): export the model again")
+    _import_what_is_used(proto)
+    imports = {entry.domain: entry.version for entry in proto.opset_import}
     newest = onnx.defs.onnx_opset_version()
     if imports[""] > newest:
         raise ModelError(
@@ -169,7 +193,21 @@ def _check_versions(proto: onnx.ModelProto) -> None:
         )
 
 
-def _root_cause(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
+def _import_what_is_used(proto: onnx.ModelProto) -> None:
+    """Import ONNX's own operators and ONNX Runtime's, where a file has them without an import.
+
+    ONNX Runtime takes such a file, each domain at the newest version that it knows. What is
+    optimized may need operators of ONNX that the file has none of.
+    """
+    imported = {entry.domain for entry in proto.opset_import}
+    used = {node.domain for graph in _graphs(proto.graph) for node in graph.node}
+    if "" not in imported:
+        proto.opset_import.add(domain="", version=_UNNAMED_OPSET)
+    if _RUNTIME_DOMAIN in used - imported:
+        proto.opset_import.add(domain=_RUNTIME_DOMAIN, version=1)
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    for subgraph in check_names.subgraphs(graph.node):
+        yield from _graphs(subgraph)

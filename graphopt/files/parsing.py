@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["MAPPED_FROM_BYTES", "SELF", "read"]
 
-import mmap
 from pathlib import Path
 
 import onnx
@@ -12,6 +11,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped] 
 
 from graphopt.errors import ModelError
 from graphopt.files import file_kinds, wire_format
+from graphopt.files.check_messages import check_messages
+from graphopt.files.file_bytes import FileBytes
 
 MAPPED_FROM_BYTES = 4096
 """Inline weights from this size on are left in the file."""
@@ -33,24 +34,28 @@ def read(path: Path) -> onnx.ModelProto:
     external already are untouched.
 
     Raises:
-        ModelError: The file is not a whole ONNX file.
+        ModelError: The file is not a whole ONNX file, or its text is no text.
         OSError: It cannot be read.
     """
     file_kinds.refuse_other_kinds(path)
     size = path.stat().st_size
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+    with path.open("rb") as file:
         try:
-            model = _read_model(buffer, size)
+            model = _read_model(FileBytes(file.fileno(), path), size)
         except wire_format.TruncatedError as error:
             raise ModelError(f"{path}: truncated ({size} bytes; {error}): copy it again") from error
         except (wire_format.MalformedError, DecodeError) as error:
             raise ModelError(f"{path}: not an ONNX file: give an exported .onnx model") from error
     if not model.HasField("graph"):
         raise ModelError(f"{path}: holds no graph, so it is not an ONNX model, or is truncated")
+    try:
+        check_messages(model)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
     return model
 
 
-def _read_model(buffer: mmap.mmap, size: int) -> onnx.ModelProto:
+def _read_model(buffer: FileBytes, size: int) -> onnx.ModelProto:
     rest = bytearray()
     graphs: list[tuple[int, int]] = []
     known = 0
@@ -75,7 +80,7 @@ def _read_model(buffer: mmap.mmap, size: int) -> onnx.ModelProto:
     return model
 
 
-def _read_graph(buffer: mmap.mmap, start: int, end: int, graph: onnx.GraphProto) -> None:
+def _read_graph(buffer: FileBytes, start: int, end: int, graph: onnx.GraphProto) -> None:
     rest = bytearray()
     for field in wire_format.fields(buffer, start, end):
         if field.number == _GRAPH_INITIALIZER:
@@ -85,7 +90,7 @@ def _read_graph(buffer: mmap.mmap, start: int, end: int, graph: onnx.GraphProto)
     graph.MergeFromString(bytes(rest))
 
 
-def _read_tensor(buffer: mmap.mmap, start: int, end: int, tensor: onnx.TensorProto) -> None:
+def _read_tensor(buffer: FileBytes, start: int, end: int, tensor: onnx.TensorProto) -> None:
     rest = bytearray()
     raw: wire_format.Field | None = None
     for field in wire_format.fields(buffer, start, end):

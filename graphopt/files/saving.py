@@ -7,7 +7,6 @@ __all__ = ["check_target", "data_files", "save", "staged", "temporary"]
 import contextlib
 import errno
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ import onnx_ir as ir
 from graphopt.errors import EnvironmentFailure, UsageError
 from graphopt.files import serializing
 from graphopt.files.loading import source_of
+from graphopt.files.regular_files import refuse_other_than_files
+from graphopt.files.scratch import BACKUP_PREFIX, remove_leftovers, scratch_directory
 
 _LARGEST_INLINE_BYTES = 1_500_000_000
 """A protobuf message cannot exceed 2 GB; external weights begin well before."""
@@ -57,8 +58,14 @@ def check_target(model: ir.Model, path: str | os.PathLike[str], *, force: bool =
                 raise UsageError(
                     f"{target}: is the input, which is never written to: choose another output"
                 )
-    if path.is_dir():
-        raise UsageError(f"{path}: is a directory: name the file to write")
+    for target in written:
+        refuse_other_than_files(target)
+    for data in written[1:]:
+        if _is_no_text(data.name):
+            raise UsageError(
+                f"{data}: a model names its data in UTF-8, and this is none: choose another output"
+            )
+    remove_leftovers(path)
     for target in written:
         if os.path.lexists(target) and not force:
             raise UsageError(f"{target}: exists: choose another output, or replace it (--force)")
@@ -113,9 +120,9 @@ def _publish(moves: Sequence[tuple[Path, Path]], directory: Path) -> None:
     """Move several files as one: where one cannot be moved, those before it are taken back."""
     undo: list[tuple[Path, Path]] = []
     try:
-        for index, (source, target) in enumerate(moves):
+        for source, target in moves:
             if os.path.lexists(target):
-                backup = directory / f"replaced.{index}"
+                backup = directory / f"{BACKUP_PREFIX}{target.name}"
                 undo.append((backup, target))
                 target.replace(backup)
             undo.append((target, source))
@@ -129,13 +136,10 @@ def _publish(moves: Sequence[tuple[Path, Path]], directory: Path) -> None:
 
 @contextlib.contextmanager
 def _temporary_directory(path: Path) -> Iterator[Path]:
-    with _disk_errors(path):
-        # In the target's own directory, so that moving a file from it is one rename.
-        directory = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
-    try:
+    with contextlib.ExitStack() as stack:
+        with _disk_errors(path):
+            directory = stack.enter_context(scratch_directory(path))
         yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -151,6 +155,10 @@ def _disk_errors(path: Path) -> Iterator[None]:
         raise EnvironmentFailure(
             f"{path}: cannot be written: {error.strerror or error}: {advice}"
         ) from error
+
+
+def _is_no_text(name: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _is_external(model: ir.Model) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["DATA_SUFFIX", "write"]
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from graphopt.errors import ModelError
-from graphopt.files import external_data, wire_format
+from graphopt.files import check_names, external_data, wire_format
 
 DATA_SUFFIX = ".data"
 
@@ -122,10 +122,32 @@ def _serialize(model: ir.Model, stand_ins: Mapping[ir.Value, ir.TensorProtocol])
     try:
         for value, tensor in stand_ins.items():
             value.const_value = tensor
-        return ir.to_proto(model)
+        proto = ir.to_proto(model)
+        _keep_positions(model.graph, proto.graph.node)
+        for function, written in zip(model.functions.values(), proto.functions, strict=True):
+            _keep_positions(function, written.node)
+        return proto
     finally:
         for value, original in originals.items():
             value.const_value = original
+
+
+def _keep_positions(nodes: Iterable[ir.Node], written: Iterable[onnx.NodeProto]) -> None:
+    """Write the outputs that are left out at the end of a node, too: some operators count them."""
+    for node, proto in zip(nodes, written, strict=True):
+        proto.output.extend([""] * (len(node.outputs) - len(proto.output)))
+        for graph, inner in zip(_subgraphs(node), check_names.subgraphs([proto]), strict=True):
+            _keep_positions(graph, inner.node)
+
+
+def _subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+    for attribute in node.attributes.values():
+        if attribute.is_ref():
+            continue
+        if attribute.type == ir.AttributeType.GRAPH:
+            yield attribute.as_graph()
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            yield from attribute.as_graphs()
 
 
 def _reference(

@@ -9,6 +9,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from graphopt.errors import EnvironmentFailure, UsageError
+from graphopt.files.regular_files import is_other_than_file, is_same_file
+from graphopt.files.scratch import scratch_directory
 
 
 def check_targets(
@@ -18,24 +20,24 @@ def check_targets(
 
     Args:
         targets: The file of each option, None where the option was not given.
-        models: Files that must not be replaced.
+        models: Files of the run's models, which are never replaced, under whatever name.
         force: Other files may be.
 
     Raises:
-        UsageError: A file is one of the models, that of another option, a folder, or exists.
+        UsageError: A file is one of the models', that of another option, no regular file (a folder,
+            a device), or exists.
         EnvironmentFailure: Its folder cannot be written to.
     """
-    kept = {model.resolve() for model in models}
-    taken: dict[Path, str] = {}
+    taken: dict[str, Path] = {}
     for option, path in targets.items():
         if path is None:
             continue
-        place = path.resolve()
-        if place in kept:
+        if any(is_same_file(path, model) for model in models):
             raise UsageError(f"{option} {path}: is a model of this run: choose another file")
-        if place in taken:
-            raise UsageError(f"{option} {path}: {taken[place]} names it, too: choose another file")
-        if path.is_dir() or not path.parent.is_dir():
+        for other, place in taken.items():
+            if is_same_file(path, place):
+                raise UsageError(f"{option} {path}: {other} names it, too: choose another file")
+        if is_other_than_file(path) or not path.parent.is_dir():
             raise UsageError(f"{option} {path}: cannot be a file: choose another")
         if os.path.lexists(path) and not force:
             raise UsageError(
@@ -43,7 +45,7 @@ def check_targets(
             )
         if not os.access(path.parent, os.W_OK):
             raise EnvironmentFailure(f"{option} {path}: its folder cannot be written to")
-        taken[place] = option
+        taken[option] = path
 
 
 def write_text(path: Path, text: str) -> None:
@@ -52,11 +54,12 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         EnvironmentFailure: The file cannot be written; nothing is left of it.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        draft.replace(path)
+        if is_other_than_file(path):
+            raise EnvironmentFailure(f"{path}: cannot be written: it is no regular file")
+        with scratch_directory(path) as directory:
+            draft = directory / path.name
+            draft.write_text(text, encoding="utf-8", newline="\n")
+            draft.replace(path)
     except OSError as error:
         raise EnvironmentFailure(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        draft.unlink(missing_ok=True)

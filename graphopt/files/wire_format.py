@@ -11,9 +11,10 @@ from __future__ import annotations
 
 __all__ = ["Field", "MalformedError", "TruncatedError", "encode_varint", "fields", "length_tag"]
 
-import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from graphopt.files.file_bytes import FileBytes
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 _WIDTH = {FIXED64: 8, FIXED32: 4}
@@ -38,7 +39,7 @@ class Field(NamedTuple):
     end: int
 
 
-def fields(buffer: bytes | mmap.mmap, start: int, end: int) -> Iterator[Field]:
+def fields(buffer: bytes | FileBytes, start: int, end: int) -> Iterator[Field]:
     """Iterate over the fields that ``buffer[start:end]`` holds, without reading their values.
 
     Raises:
@@ -64,7 +65,7 @@ def fields(buffer: bytes | mmap.mmap, start: int, end: int) -> Iterator[Field]:
         position = stop
 
 
-def _varint(buffer: bytes | mmap.mmap, position: int, end: int) -> tuple[int, int]:
+def _varint(buffer: bytes | FileBytes, position: int, end: int) -> tuple[int, int]:
     result = 0
     for index in range(_MAX_VARINT_BYTES):
         if position + index >= end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["GeneratedInputs", "generate_inputs"]
+__all__ = ["GeneratedInputs", "InputGenerator", "InputsUnknown", "generate_inputs"]
 
-from graphopt.inputs.generation import GeneratedInputs, generate_inputs
+from graphopt.inputs.dimensions import InputsUnknown
+from graphopt.inputs.generation import GeneratedInputs, InputGenerator, generate_inputs

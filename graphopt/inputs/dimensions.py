@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
-__all__ = ["Dimensions", "choose_dimensions", "declared_dims", "free_symbols"]
+__all__ = [
+    "ATTEMPTS",
+    "Dimensions",
+    "InputsUnknown",
+    "choose_dimensions",
+    "declared_dims",
+    "free_symbols",
+]
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import onnx_ir as ir
 
 from graphopt.errors import UsageError
+from graphopt.inputs.configuration import Configuration
+from graphopt.inputs.quantities import Quantity, quantities_of
+from graphopt.inputs.size_expressions import evaluate, symbols
 
-_BATCH, _PAST, _SEQUENCE = 2, 8, 16
-# The first row with a word of the symbol's name applies. A total is derived, see below.
-_DEFAULTS = (
-    (("batch",), _BATCH),
-    (("past", "cache"), _PAST),
-    (("height", "width"), 224),
-    (("sample", "audio", "wave"), 4000),  # a speech model's strided convolutions need some hundreds
-    (("channel",), 3),
-    (("seq", "len", "token", "time", "frame"), _SEQUENCE),
+_SEQUENCE = 16
+_DEFAULTS = {
+    Quantity.BATCH: 2,
+    Quantity.PAST: 8,
+    Quantity.HEIGHT: 224,
+    Quantity.WIDTH: 224,
+    Quantity.SAMPLES: 4000,  # a speech model's strided convolutions need some hundreds
+    Quantity.CHANNELS: 3,
+    Quantity.SEQUENCE: _SEQUENCE,
+}
+"""A total is derived, see below; all else is as long as a sequence."""
+_IMAGES_AND_SOUND = (Quantity.HEIGHT, Quantity.WIDTH, Quantity.CHANNELS, Quantity.SAMPLES)
+"""A model takes these sizes, or none."""
+_SMALLEST, _MOST_ELEMENTS = 2, 1 << 20
+_LARGEST = 1 << 26
+"""Entries of an input that the file declares: half a gigabyte while it is drawn."""
+
+
+def _square(size: int) -> dict[Quantity, int]:
+    return {Quantity.BATCH: 1, Quantity.HEIGHT: size, Quantity.WIDTH: size}
+
+
+def _long(size: int) -> dict[Quantity, int]:
+    return {Quantity.BATCH: 1, Quantity.SEQUENCE: size, Quantity.UNKNOWN: size}
+
+
+ATTEMPTS: tuple[Mapping[Quantity, int], ...] = (
+    {},
+    {Quantity.BATCH: 1},
+    *({Quantity.SEQUENCE: n, Quantity.UNKNOWN: n, Quantity.PAST: n // 2} for n in (8, 4, 2)),
+    *map(_long, (1, 4, 128, 64, 77, 256, 512)),
+    *map(_square, (32, 64, 256, 384, 512)),
+    {Quantity.BATCH: 1, Quantity.SAMPLES: 16000},
 )
+"""Sizes to try one after the other, until a model runs: each beside the defaults."""
+
+
+class InputsUnknown(UsageError):
+    """What an input may be cannot be told from the graph; the message says what to give."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,28 +72,37 @@ class Dimensions:
         symbols: Size of each symbol that the declared shapes mention; an unnamed dimension is
             called ``input[axis]``.
         defaulted: The symbols among them that nobody gave and no expression determined.
+        configured: Those among the defaulted that the configuration of the model states.
     """
 
     shapes: dict[str, tuple[int, ...]]
     symbols: dict[str, int]
     defaulted: dict[str, int]
+    configured: dict[str, int]
 
 
 def choose_dimensions(
     inputs: Iterable[ir.Value],
     shapes: Mapping[str, Sequence[int]],
     dims: Mapping[str, int],
+    configuration: Configuration = Configuration(),  # noqa: B008 (immutable)
+    attempt: Mapping[Quantity, int] = ATTEMPTS[0],
 ) -> Dimensions:
     """Sizes that agree with what the user gave, with the declared expressions, and with the names.
 
     A declared dimension that is an expression (``past_sequence + 1``) follows from its symbols. A
     symbol named a total follows from the past and the new sequence length. Every other symbol
-    that was not given gets a default by its name: batch 2, past 8, sequence 16.
+    that was not given gets the size that the configuration states for what it stands for, or a
+    default: batch 2, past 8, sequence 16, images of 224 x 224. A sequence is no longer than the
+    configuration allows; dimensions but those of images and sound are made smaller, down to 2,
+    until their input has 2^20 elements.
 
     Args:
         inputs: The graph inputs to choose for.
         shapes: Complete shapes of some inputs, by name.
         dims: Sizes of some symbols, by name.
+        configuration: What the files beside the model state.
+        attempt: Sizes that take the place of defaults, by what a symbol stands for.
 
     Raises:
         UsageError: A given shape or size contradicts a declaration or another given size, or
@@ -68,24 +117,43 @@ def choose_dimensions(
     for name, shape in shapes.items():
         symbols.bind_shape(name, tuple(shape))
     given = set(symbols.sizes)
-    for name in symbols.names:
-        if name not in symbols.sizes and not _is_total(name):
-            symbols.sizes[name] = _default(name)
+    quantities = quantities_of(declared, symbols.names)
+    defaults = _defaults(configuration, attempt)
+    free = [name for name in symbols.names if name not in given and not _is_total(name)]
+    for name in free:
+        symbols.sizes[name] = defaults.get(quantities[name], defaults[Quantity.UNKNOWN])
+    known = {*_IMAGES_AND_SOUND, *configuration.sizes}
+    symbols.bound([name for name in free if quantities[name] not in known])
     for name in symbols.names:
         if name not in symbols.sizes:
             symbols.sizes[name] = symbols.total()
     result = {name: symbols.shape(name, shapes.get(name)) for name in declared}
+    _refuse_huge({name: shape for name, shape in result.items() if name not in shapes})
     defaulted = {name: size for name, size in symbols.sizes.items() if name not in given}
-    return Dimensions(result, symbols.sizes, defaulted)
+    stated = {name for name in free if configuration.sizes.get(quantities[name]) == defaulted[name]}
+    configured = {name: size for name, size in defaulted.items() if name in stated}
+    return Dimensions(result, symbols.sizes, defaulted, configured)
+
+
+def _defaults(configuration: Configuration, attempt: Mapping[Quantity, int]) -> dict[Quantity, int]:
+    sizes = _DEFAULTS | {Quantity.UNKNOWN: _SEQUENCE} | dict(configuration.sizes) | dict(attempt)
+    if configuration.positions is not None:
+        sizes[Quantity.SEQUENCE] = min(sizes[Quantity.SEQUENCE], configuration.positions)
+        room = configuration.positions - sizes[Quantity.SEQUENCE]
+        sizes[Quantity.PAST] = max(1, min(sizes[Quantity.PAST], room))
+    return sizes
 
 
 def declared_dims(value: ir.Value) -> tuple[int | ir.SymbolicDim, ...] | None:
-    """The declared dimensions, with a name for each unnamed one; None where the rank is unknown."""
+    """The declared dimensions, with a name for each unnamed one; None where the rank is unknown.
+
+    A negative size, which some exporters write for a dynamic dimension, is unnamed; so is "".
+    """
     if value.shape is None:
         return None
     return tuple(
         ir.SymbolicDim(f"{value.name}[{axis}]")
-        if not isinstance(dim, int) and dim.value is None
+        if (dim < 0 if isinstance(dim, int) else not dim.value)
         else dim
         for axis, dim in enumerate(value.shape)
     )
@@ -96,6 +164,15 @@ def _refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> No
         if name not in known:
             listed = ", ".join(known) or "none"
             raise UsageError(f"the model has no {kind} {name!r}; it has: {listed}")
+
+
+def _refuse_huge(shapes: Mapping[str, tuple[int, ...]]) -> None:
+    for name, shape in shapes.items():
+        if math.prod(shape) > _LARGEST:
+            raise InputsUnknown(
+                f"input {name!r} of shape {list(shape)} has more than {_LARGEST:,} entries: "
+                "give other sizes (--input-shape, --dim), or leave the verification out"
+            )
 
 
 class _Symbols:
@@ -133,6 +210,20 @@ class _Symbols:
             if isinstance(dim, ir.SymbolicDim) and free_symbols(dim) == [str(dim)]:
                 self.bind(str(dim), size, f"input {name!r}")
 
+    def bound(self, names: Iterable[str]) -> None:
+        """Halve the largest of these symbols of each input that has too many elements."""
+        free = set(names)
+        for shape in self.declared.values():
+            while own := sorted(free.intersection(map(str, shape or ()))):
+                sizes = (
+                    dim if isinstance(dim, int) else self.sizes.get(str(dim), 1)
+                    for dim in shape or ()
+                )
+                largest = max(own, key=self.sizes.__getitem__)
+                if math.prod(sizes) <= _MOST_ELEMENTS or self.sizes[largest] <= _SMALLEST:
+                    break
+                self.sizes[largest] //= 2
+
     def total(self) -> int:
         """Past plus new length, from the names of the other symbols or a step's static length."""
         past = [size for name, size in self.sizes.items() if _is_past(name)]
@@ -149,32 +240,25 @@ class _Symbols:
             return tuple(given)
         declared = self.declared[name]
         if declared is None:
-            raise UsageError(f"input {name!r} has no declared rank; give --input-shape {name}:...")
+            raise InputsUnknown(
+                f"input {name!r} has no declared rank; give --input-shape {name}:..."
+            )
         return tuple(self._evaluate(name, dim) for dim in declared)
 
     def _evaluate(self, name: str, dim: int | ir.SymbolicDim) -> int:
         if isinstance(dim, int):
             return dim
-        size = self.sizes[str(dim)] if str(dim) in self.sizes else dim.evaluate(self.sizes)
+        size = self.sizes[str(dim)] if str(dim) in self.sizes else evaluate(str(dim), self.sizes)
         if not isinstance(size, int) or size < 0:
-            raise UsageError(f"input {name!r}: dimension {dim} comes out as {size}; give its size")
+            raise InputsUnknown(
+                f"input {name!r}: dimension {dim} comes out as {size}; give its size"
+            )
         return size
 
 
 def free_symbols(dim: ir.SymbolicDim) -> list[str]:
     """The symbols of a dimension; text that is no expression is one symbol."""
-    try:
-        return sorted(dim.free_symbols())
-    except (ValueError, TypeError, SyntaxError):
-        return [str(dim)]
-
-
-def _default(name: str) -> int:
-    lowered = name.lower()
-    for words, size in _DEFAULTS:
-        if any(word in lowered for word in words):
-            return size
-    return _BATCH if lowered.endswith("[0]") else _SEQUENCE
+    return symbols(str(dim))
 
 
 def _is_total(name: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["GeneratedInputs", "generate_inputs"]
+__all__ = ["GeneratedInputs", "InputGenerator", "generate_inputs"]
 
 import dataclasses
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -15,7 +16,8 @@ from onnx_ir.passes.common import InlinePass
 from graphopt.errors import UsageError
 from graphopt.evaluation.calls import Array
 from graphopt.files import loading
-from graphopt.inputs.dimensions import Dimensions, choose_dimensions
+from graphopt.inputs.configuration import Configuration, read_configuration
+from graphopt.inputs.dimensions import ATTEMPTS, Dimensions, InputsUnknown, choose_dimensions
 from graphopt.inputs.meaning import Meaning, trace_meaning
 from graphopt.passes.infer_shapes import InferShapes
 
@@ -28,11 +30,13 @@ class GeneratedInputs:
         arrays: One array for each graph input that is not also an initializer, by name.
         dims: The size of each symbolic dimension.
         defaulted: Those among them that were chosen by default, which a report should say.
+        configured: Those among the defaulted that files beside the model state.
     """
 
     arrays: dict[str, Array]
     dims: dict[str, int]
     defaulted: dict[str, int]
+    configured: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def generate_inputs(
@@ -58,12 +62,91 @@ def generate_inputs(
         given: Arrays of some inputs, by name.
 
     Raises:
-        UsageError: Something given does not fit the model, or an input cannot be generated.
+        InputsUnknown: An input cannot be generated.
+        UsageError: Something given does not fit the model.
         ModelError: A file is missing or is no valid model.
     """
     if not isinstance(model, ir.Model):
         model = loading.load(model)
-    inputs = [value for value in model.graph.inputs if value.const_value is None]
+    generator = InputGenerator(model, shapes=shapes, dims=dims, given=given)
+    return generator.draw(next(generator.sizes()), seed=seed)
+
+
+class InputGenerator:
+    """Draws inputs of several sizes, seeds and scales, having looked at the model once.
+
+    The arguments are those of :func:`generate_inputs`.
+
+    Attributes:
+        configuration: What the files beside the model state.
+    """
+
+    def __init__(
+        self,
+        model: ir.Model,
+        *,
+        shapes: Mapping[str, Sequence[int]] = {},
+        dims: Mapping[str, int] = {},
+        given: Mapping[str, Array] = {},
+    ) -> None:
+        self._inputs = [value for value in model.graph.inputs if value.const_value is None]
+        self._given = given
+        self._shapes = _fixed_shapes(model, self._inputs, shapes, given)
+        self._dims = dims
+        source = loading.source_of(model)
+        self.configuration = read_configuration(source.path) if source else Configuration()
+        self._meanings = _trace_meanings(model)
+
+    @property
+    def varies(self) -> bool:
+        """True where another seed gives other inputs."""
+        return any(value.name not in self._given for value in self._inputs)
+
+    def sizes(self) -> Iterator[Dimensions]:
+        """Sizes to run the model with, the likeliest first, each once.
+
+        Raises:
+            InputsUnknown: The shape of an input cannot be told, or it is no tensor of numbers.
+            UsageError: Something given does not fit the model.
+        """
+        for value in self._inputs:
+            if value.name not in self._given:
+                _check_numeric(value)
+        seen: list[dict[str, int]] = []
+        for attempt in ATTEMPTS:
+            chosen = choose_dimensions(
+                self._inputs, self._shapes, self._dims, self.configuration, attempt
+            )
+            if chosen.symbols not in seen:
+                seen.append(chosen.symbols)
+                yield chosen
+
+    def draw(self, chosen: Dimensions, *, seed: int = 0, scale: float = 1.0) -> GeneratedInputs:
+        """Inputs of these sizes; generated floats are normal with a deviation of ``scale``.
+
+        Raises:
+            UsageError: An array that was given has another type than the input.
+        """
+        arrays = {}
+        for number, value in enumerate(self._inputs):
+            name = value.name or ""
+            if name in self._given:
+                arrays[name] = _check_type(value, self._given[name])
+            else:
+                stream = np.random.default_rng((seed, number))
+                meaning = self._meanings[name]
+                arrays[name] = _draw(value, chosen, meaning, stream, scale, odd=(seed + number) % 2)
+        arrays |= {name: array for name, array in self._given.items() if name not in arrays}
+        return GeneratedInputs(arrays, chosen.symbols, chosen.defaulted, chosen.configured)
+
+
+def _fixed_shapes(
+    model: ir.Model,
+    inputs: Sequence[ir.Value],
+    shapes: Mapping[str, Sequence[int]],
+    given: Mapping[str, Array],
+) -> dict[str, Sequence[int]]:
+    """The shapes that were given, those of arrays included."""
     names = {value.name for value in model.graph.inputs}
     for name, array in given.items():
         if name not in names:
@@ -74,23 +157,11 @@ def generate_inputs(
                 f"input {name!r} is given with shape {list(array.shape)} and --input-"
                 f"shape {list(shapes[name])}; give one of them"
             )
-    fixed = dict(shapes) | {
+    return dict(shapes) | {
         value.name: given[value.name].shape
         for value in inputs
         if value.name is not None and value.name in given
     }
-    chosen = choose_dimensions(inputs, fixed, dims)
-    meanings = _trace_meanings(model)
-    arrays = {}
-    for number, value in enumerate(inputs):
-        name = value.name or ""
-        if name in given:
-            arrays[name] = _check_type(value, given[name])
-        else:
-            stream = np.random.default_rng((seed, number))
-            arrays[name] = _draw(value, chosen, meanings[name], stream)
-    arrays.update({name: array for name, array in given.items() if name not in arrays})
-    return GeneratedInputs(arrays, chosen.symbols, chosen.defaulted)
 
 
 def _trace_meanings(model: ir.Model) -> dict[str, Meaning]:
@@ -106,7 +177,17 @@ def _trace_meanings(model: ir.Model) -> dict[str, Meaning]:
     return meanings
 
 
+def _check_numeric(value: ir.Value) -> None:
+    if not isinstance(value.type, ir.TensorType) or value.type.dtype == ir.DataType.STRING:
+        raise InputsUnknown(
+            f"input {value.name!r} is no tensor of numbers: no input can be generated "
+            f"(--input {value.name}:FILE.npy gives a tensor)"
+        )
+
+
 def _check_type(value: ir.Value, array: Array) -> Array:
+    if value.dtype == ir.DataType.STRING:
+        return array.astype(str)
     if value.dtype is not None and value.dtype.numpy() != array.dtype:
         raise UsageError(
             f"input {value.name!r} is declared {value.dtype.numpy()}; the array given is "
@@ -116,20 +197,28 @@ def _check_type(value: ir.Value, array: Array) -> Array:
 
 
 def _draw(
-    value: ir.Value, chosen: Dimensions, meaning: Meaning, stream: np.random.Generator
+    value: ir.Value,
+    chosen: Dimensions,
+    meaning: Meaning,
+    stream: np.random.Generator,
+    scale: float,
+    *,
+    odd: int,
 ) -> Array:
+    """An array for an input; a switch (one entry, 0 or 1) is ``odd``, so that seeds alternate."""
     name = value.name or ""
-    if not isinstance(value.type, ir.TensorType) or value.type.dtype == ir.DataType.STRING:
-        raise UsageError(f"input {name!r} is no tensor of numbers: no input can be generated")
+    assert isinstance(value.type, ir.TensorType)
     shape, dtype = chosen.shapes[name], value.type.dtype
-    if dtype == ir.DataType.BOOL:
+    if _is_switch(name, shape, dtype, meaning):
+        array = np.full(shape, odd)
+    elif dtype == ir.DataType.BOOL:
         array = _mask(shape) if _is_mask(name, meaning) else stream.integers(0, 2, shape)
     elif dtype.is_integer():
         array = _draw_integers(name, shape, meaning, stream)
     elif meaning.mask:
         array = _mask(shape)
     else:
-        array = stream.normal(size=shape)
+        array = scale * stream.normal(size=shape)
     return np.asarray(array).astype(dtype.numpy())
 
 
@@ -143,6 +232,13 @@ def _draw_integers(
     if "position" in name.lower() and shape:
         return np.broadcast_to(np.arange(shape[-1]), shape)
     return stream.integers(0, 2, shape)
+
+
+def _is_switch(name: str, shape: tuple[int, ...], dtype: ir.DataType, meaning: Meaning) -> bool:
+    """Whether an input chooses between two branches, as far as can be told."""
+    is_discrete = dtype == ir.DataType.BOOL or dtype.is_integer()
+    is_index = meaning.high is not None or "position" in name.lower()
+    return is_discrete and not is_index and not _is_mask(name, meaning) and math.prod(shape) == 1
 
 
 def _is_mask(name: str, meaning: Meaning) -> bool:

@@ -32,11 +32,15 @@ def optimize(
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     dims: Mapping[str, int] | None = None,
     seed: int = 0,
+    custom_op_libraries: Sequence[str | os.PathLike[str]] = (),
     max_growth: float | None = MAX_GROWTH.default,
     skip: Iterable[str] = SKIP.default,
     progress: Progress | None = None,
 ) -> Result:
     """Convert the LayerNorms of a model whose mean can be removed ahead of time.
+
+    A model in which no norm converts is left as it was: its skip-norms, functions and Transposes
+    are in the result. One that holds operators of the domain graphopt is written in ``ops``.
 
     What to make is said by ``variant``, ``basis``, ``ops``, ``provider``, ``max_growth`` and
     ``skip``: :mod:`graphopt.passes.choices` has what each may be, and what it means.
@@ -47,17 +51,19 @@ def optimize(
         basis: How crms represents d centred features by d - 1. None takes the default.
         ops: Operators of the result.
         provider: Execution provider that the result is lowered for.
-        verify: Run the original and the result in ONNX Runtime on the CPU and compare them, without
-            the native kernels and, where they were built and the result has their operators, with;
-            and on the provider that the result is for, if it starts.
+        verify: Run the original, once, and the result in ONNX Runtime on the CPU and compare them,
+            without the native kernels and, where they were built and the result has their
+            operators, with; and on the provider that the result is for, if it starts.
         output: File to write. None writes none.
         force: Replace an existing output.
-        rtol: Relative tolerance of the verification. None takes the one of the output's type.
-        atol: Absolute tolerance of the verification. None takes the one of the output's type.
+        rtol: Relative tolerance of the verification. None takes that of the coarsest type that
+            computes the output.
+        atol: Absolute tolerance of the verification. None follows from the relative one.
         inputs: Arrays to verify on, by input name. The others are generated.
         input_shapes: Shapes of generated inputs, by input name.
         dims: Sizes of symbolic dimensions, by name.
         seed: Seed of the generated inputs.
+        custom_op_libraries: Libraries of operators of your own that the verification registers.
         max_growth: Largest bytes of copied weights, as a share of all weights.
         skip: Names of optional passes that are left out.
         progress: Called as the work advances.
@@ -73,7 +79,8 @@ def optimize(
         EnvironmentFailure: No ONNX Runtime, a full disk, a missing permission.
     """
     options = Options(variant, basis, ops, provider, max_growth, frozenset(skip))
-    sample = Sample(inputs or {}, input_shapes or {}, dims or {}, seed)
+    libraries = tuple(custom_op_libraries)
+    sample = Sample(inputs or {}, input_shapes or {}, dims or {}, seed, libraries)
     check = Check(sample, rtol, atol) if verify else None
     return optimize_for(model, options, check=check, output=output, force=force, progress=progress)
 

@@ -24,8 +24,9 @@ from graphopt.options import Check
 from graphopt.passes import pipeline
 from graphopt.passes.operators.custom_ops import has_custom_operators
 from graphopt.passes.pipeline import Options
-from graphopt.passes.report import PlanSummary, Progress
+from graphopt.passes.report import PlanSummary, Progress, is_left_as_it_was, undone
 from graphopt.reporting import Report
+from graphopt.verification import Original
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
 
@@ -50,6 +51,7 @@ def optimize_for(
     output: str | os.PathLike[str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    original: Original | None = None,
 ) -> Result:
     """What :func:`graphopt.optimize` does, for choices that are one value.
 
@@ -60,23 +62,25 @@ def optimize_for(
         output: File to write. None writes none.
         force: Replace an existing output.
         progress: Called as the work advances.
+        original: ``model``, loaded and perhaps run already, for several results of one model: the
+            result is held against it, on its own sample.
     """
     advance = progress or _ignore
     clock = _Clock()
     with clock.stage("load"):
         advance("load", 0.0)
         path = None if isinstance(model, ir.Model) else Path(model)
-        original = _loaded(model)
+        loaded = _loaded(model) if original is None else original.model
         if output is not None:
-            saving.check_target(original, output, force=force)
-        given = reporting.describe(original, loading.source_of(original))
-        optimized = original.clone() if path is None else original
+            saving.check_target(loaded, output, force=force)
+        given = reporting.describe(loaded, loading.source_of(loaded))
     with clock.stage("optimize"):
+        optimized = loaded.clone()
         plan, records = pipeline.run(optimized, options, advance)
-        optimized.metadata_props["graphopt.version"] = importlib.metadata.version("graphopt")
-        optimized.metadata_props["graphopt.variant"] = options.variant
-        if options.basis is not None:
-            optimized.metadata_props["graphopt.basis"] = options.basis
+        if is_left_as_it_was(plan, records):
+            optimized, records = loaded.clone(), undone(records)
+        else:
+            _sign(optimized, options)
     report = Report(
         input=given,
         output=reporting.describe(optimized, None),
@@ -103,7 +107,7 @@ def optimize_for(
         if check is not None:
             with clock.stage("verify"):
                 advance("verify", 0.0)
-                base = path or files.enter_context(saving.temporary(original))
+                base = original or files.enter_context(Original(loaded, check.sample, path=path))
                 report = verified(report, base, candidate, check)
     if output is not None:
         source = loading.Source(Path(output), saving.data_files(optimized, output))
@@ -117,6 +121,14 @@ def inspect_for(model: ModelOrPath, options: Options) -> PlanSummary:
     if planned is model:
         planned = planned.clone()
     return pipeline.analyse(planned, options)
+
+
+def _sign(model: ir.Model, options: Options) -> None:
+    """Say in a model what it was made with."""
+    model.metadata_props["graphopt.version"] = importlib.metadata.version("graphopt")
+    model.metadata_props["graphopt.variant"] = options.variant
+    if options.basis is not None:
+        model.metadata_props["graphopt.basis"] = options.basis
 
 
 def _loaded(model: ModelOrPath) -> ir.Model:

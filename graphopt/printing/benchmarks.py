@@ -17,6 +17,7 @@ from graphopt.benchmarking.captions import (
 )
 from graphopt.benchmarking.figures import captured_text, milliseconds, number, ratio_text
 from graphopt.benchmarking.result import Benchmark, Point, Row
+from graphopt.errors import shortened
 from graphopt.measuring.comparison import Verdict, no_cost
 from graphopt.printing.console import table
 from graphopt.profiling.result import longest_first
@@ -36,11 +37,12 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
             if placed := provider_text(row.nodes, point.provider):
                 out.print(f"{row.model}: {placed}")
             if row.profile_reason:
-                out.print(Text(f"{row.model}: not profiled: {row.profile_reason}", "yellow"))
+                reason = shortened(row.profile_reason)
+                out.print(Text(f"{row.model}: not profiled: {reason}", "yellow"))
         if any(row.captured_reason == no_cost(FLOOR, point.baseline) for row in point.rows):
             out.print(f"nothing to capture: {no_cost(FLOOR, 'the baseline')}")
         for failure in point.failures:
-            out.print(Text(f"{failure.model}: not timed: {failure.reason}", "yellow"))
+            out.print(Text(f"{failure.model}: not timed: {shortened(failure.reason)}", "yellow"))
         if any(row.profile for row in point.rows):
             out.print()
             out.print(profile_table(point))

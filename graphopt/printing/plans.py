@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from graphopt.errors import shortened
 from graphopt.printing import console
 
 if TYPE_CHECKING:
@@ -44,11 +45,10 @@ def print_plan(out: Console, plan: PlanSummary) -> None:
             f"size {before} to {after})"
         )
     for copy in plan.copies:
-        out.print(
-            f"held twice: {copy.tensor} ({console.size_text(copy.bytes)} more): {copy.reason}"
-        )
+        size, reason = console.size_text(copy.bytes), shortened(copy.reason)
+        out.print(f"held twice: {copy.tensor} ({size} more): {reason}")
     for other in plan.other_norms:
-        out.print(f"left alone: {other.name} ({other.kind}): {other.reason}")
+        out.print(f"left alone: {other.name} ({other.kind}): {shortened(other.reason)}")
     if plan.norms:
         out.print(
             f"{plan.converted} of {len(plan.norms)} LayerNorms {_outcome(plan)}", style="bold"
@@ -84,7 +84,7 @@ def _outcome(plan: PlanSummary) -> str:
 def _mean(norm: NormDecision) -> str:
     """Where the norm's mean goes."""
     if not norm.converted:
-        return norm.reason
+        return shortened(norm.reason)
     weights = [_names(norm.absorbed_by)] if norm.absorbed_by else []
     if norm.absorbed_above:
         weights.append(f"{norm.absorbed_above} above")

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphopt.benchmarking.figures import milliseconds, ratio_text
-from graphopt.errors import EnvironmentFailure
+from graphopt.errors import EnvironmentFailure, shortened
 from graphopt.passes.choices import PROVIDER
 from graphopt.printing.console import console, size_text, table
 from graphopt.printing.plans import print_plan
@@ -105,21 +105,30 @@ def _print_speedup(out: Console, speedup: Speedup) -> None:
 
 
 def print_verification(out: Console, checked: Verification, *, brief: bool = False) -> None:
-    """Print the error of each output, then the verdict; in brief the verdict alone if it passed."""
-    if checked.outputs and not (brief and checked.status == "passed"):
+    """Print the error of each output, then the verdict; in brief the verdict unless it failed."""
+    if checked.outputs and not (brief and checked.status != "failed"):
         out.print(_errors_in_float64(checked) if _is_float64(checked) else _errors(checked))
     for problem in dict.fromkeys(filter(None, (output.problem for output in checked.outputs))):
         out.print(problem, style="red")
     if checked.defaulted and not brief:
-        sizes = ", ".join(f"{name}={size}" for name, size in checked.defaulted.items())
-        out.print(f"symbolic dimensions were given sizes: {sizes} (--dim sets others)")
+        out.print(f"symbolic dimensions were given sizes: {_sizes(checked)} (--dim sets others)")
+    for note in () if brief else checked.notes:
+        out.print(f"note: {note}", style="yellow")
     where = f" in ONNX Runtime {checked.runtime}" if checked.runtime else ""
     verdict, style = {
         "passed": (f"verification: PASSED{where}", "bold green"),
         "failed": (f"verification: FAILED{where}", "bold red"),
-        "unverified": (f"COULD NOT BE VERIFIED{where}: {checked.reason}", "bold yellow"),
+        "unverified": (f"COULD NOT BE VERIFIED{where}: {shortened(checked.reason)}", "bold yellow"),
     }[checked.status]
     out.print(verdict, style=style)
+
+
+def _sizes(checked: Verification) -> str:
+    """The sizes that were chosen, and where those are from that files beside the model state."""
+    sizes = ", ".join(f"{name}={size}" for name, size in checked.defaulted.items())
+    if not checked.configured:
+        return sizes
+    return f"{sizes}; {', '.join(checked.configured)} from {', '.join(checked.configuration)}"
 
 
 def _is_float64(checked: Verification) -> bool:
@@ -135,7 +144,7 @@ def _errors(checked: Verification) -> Table:
             f"rtol {output.rtol:.2g}, atol {output.atol:.2g}",
         )
         shown = numbers if math.isfinite(output.max_abs) else ("", "", "")
-        rows.add_row(output.name, output.dtype, *shown, _verdict(output))
+        rows.add_row(output.name, _type(output), *shown, _verdict(output))
     return rows
 
 
@@ -145,12 +154,16 @@ def _errors_in_float64(checked: Verification) -> Table:
         errors = (output.error_base, output.error_candidate)
         rows.add_row(
             output.name,
-            output.dtype,
+            _type(output),
             *("" if error is None else f"{error:.2g}" for error in errors),
             "" if output.error_base is None else f"{output.rtol:.2g}",
             _verdict(output),
         )
     return rows
+
+
+def _type(output: OutputError) -> str:
+    return f"{output.dtype}, by {output.computed_in}" if output.computed_in else output.dtype
 
 
 def _verdict(output: OutputError) -> Text:

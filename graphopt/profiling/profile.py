@@ -29,6 +29,7 @@ def profile_model(
     threads: int = 1,
     provider_options: Mapping[str, str] | None = None,
     library: str | os.PathLike[str] | None = None,
+    custom_op_libraries: Sequence[str | os.PathLike[str]] = (),
     warmup: int = 3,
     runs: int = 20,
 ) -> Profile:
@@ -45,7 +46,8 @@ def profile_model(
             ONNX Runtime sees kernels start, not end.
         threads: Intra-op threads.
         provider_options: Options of the execution provider, by ONNX Runtime's names.
-        library: A library of custom operators to register.
+        library: A library of kernels to register.
+        custom_op_libraries: Libraries of the user's own operators to register.
         warmup: Runs before those that count.
         runs: Runs that count.
 
@@ -64,6 +66,7 @@ def profile_model(
         threads=threads,
         provider_options=provider_options,
         library=None if library is None else Path(library),
+        custom_op_libraries=custom_op_libraries,
         warmup=warmup,
         runs=runs,
     )

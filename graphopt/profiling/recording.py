@@ -7,7 +7,7 @@ __all__ = ["Recording", "check_profiler", "record"]
 import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ def record(
     threads: int,
     provider_options: Mapping[str, str] | None,
     library: Path | None,
+    custom_op_libraries: Sequence[str | os.PathLike[str]] = (),
     warmup: int,
     runs: int,
 ) -> Recording:
@@ -61,6 +62,7 @@ def record(
             threads=threads,
             provider_options=provider_options,
             library=library,
+            custom_op_libraries=custom_op_libraries,
             profile=Path(folder) / "profile",
             optimized=graph_file,
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import onnx_ir as ir
 
-from graphopt.passes.norms.moments import scalar
+from graphopt.passes.norms.numbers import scalar
 
 _MOMENTS = ("ReduceMean", "ReduceSum", "ReduceSumSquare", "ReduceL2")
 _ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Sqrt", "Reciprocal", "Neg", "Cast")

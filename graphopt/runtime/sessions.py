@@ -18,7 +18,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -64,6 +64,7 @@ def create_session(
     threads: int = 1,
     optimization: Optimization = "all",
     library: str | os.PathLike[str] | None = None,
+    custom_op_libraries: Sequence[str | os.PathLike[str]] = (),
     provider_options: Mapping[str, str] | None = None,
     profile: str | os.PathLike[str] | None = None,
     optimized: str | os.PathLike[str] | None = None,
@@ -80,6 +81,7 @@ def create_session(
         threads: Threads inside an operator; 0 means one for each core.
         optimization: Level of ONNX Runtime's own graph optimization.
         library: Library of kernels to register, such as :func:`graphopt.library_path` gives.
+        custom_op_libraries: Libraries of the user's own operators, which are registered first.
         provider_options: Options of the execution provider, by ONNX Runtime's names.
         profile: How the path of the file begins that the session's ``end_profiling`` writes; None
             profiles nothing.
@@ -105,6 +107,7 @@ def create_session(
                 threads=threads,
                 optimization=optimization,
                 library=library,
+                custom_op_libraries=custom_op_libraries,
                 provider_options=provider_options,
                 profile=profile,
                 optimized=optimized,
@@ -130,8 +133,10 @@ def create_session(
         prefix = "session.optimized_model_external_initializers_"
         options.add_session_config_entry(f"{prefix}file_name", "weights")
         options.add_session_config_entry(f"{prefix}min_size_in_bytes", _SMALL_BYTES)
-    if library is not None:
-        _register(runtime, options, library)
+    for each in (*custom_op_libraries, *(() if library is None else (library,))):
+        _register(runtime, options, each)
+    if not _is_text(model):
+        raise RuntimeRefused("ONNX Runtime takes no path that is not UTF-8: rename the file")
     providers: list[Any] = [(name, dict(provider_options or {}))]
     if name != CPU.runtime:
         providers.append(CPU.runtime)
@@ -187,9 +192,17 @@ def import_onnxruntime(provider: str) -> Any:
     return onnxruntime
 
 
+def _is_text(path: str | os.PathLike[str]) -> bool:
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _register(runtime: Any, options: Any, library: str | os.PathLike[str]) -> None:
     try:
-        options.register_custom_ops_library(os.fspath(library))
+        options.register_custom_ops_library(str(Path(library).absolute()))
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise EnvironmentFailure(
             f"ONNX Runtime {runtime.__version__} refuses the kernels of {os.fspath(library)}: "

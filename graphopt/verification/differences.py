@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OutputError", "compare", "compare_with_truth", "mismatch"]
+__all__ = ["OutputError", "compare", "compare_with_truth", "decide", "mismatch", "tolerance_type"]
 
 import dataclasses
 import math
@@ -35,6 +35,9 @@ class OutputError:
         problem: In words, why the outputs cannot be compared or differ beyond numbers; else "".
         error_base: Against a float64 reference: the base's error, relative to the largest element.
         error_candidate: Against a float64 reference: the candidate's error.
+        computed_in: The coarsest type that computes it, where that is not its own; else "".
+        decided_by_float64: True where the two differ by more than the tolerance, and the errors
+            against a float64 reference decided.
     """
 
     name: str
@@ -47,6 +50,8 @@ class OutputError:
     problem: str = ""
     error_base: float | None = None
     error_candidate: float | None = None
+    computed_in: str = ""
+    decided_by_float64: bool = False
 
 
 def mismatch(name: str, dtype: str, problem: str) -> OutputError:
@@ -54,15 +59,29 @@ def mismatch(name: str, dtype: str, problem: str) -> OutputError:
     return OutputError(name, dtype, math.inf, math.inf, 0.0, 0.0, passed=False, problem=problem)
 
 
+def tolerance_type(dtype: str, computing: ir.DataType | None) -> str:
+    """The coarser one of an output's own type and the coarsest that computes it."""
+    own = list(_RTOL)
+    if dtype not in _RTOL or computing is None or computing.numpy().name not in _RTOL:
+        return dtype
+    return max(dtype, computing.numpy().name, key=own.index)
+
+
 def compare(
-    name: str, base: Array, candidate: Array, rtol: float | None = None, atol: float | None = None
+    name: str,
+    base: Array,
+    candidate: Array,
+    rtol: float | None = None,
+    atol: float | None = None,
+    computing: ir.DataType | None = None,
 ) -> OutputError:
     """Compare two arrays: every element within ``atol + rtol * |base|``.
 
-    By default rtol is that of the type (float64 1e-9, float32 1e-3, float16 5e-2, bfloat16 2e-1),
-    and atol is rtol times the mean magnitude of the base's finite elements: a transformer rounds
-    in proportion to the typical size of a tensor, not of each element, and the mean, other than
-    the largest element, is hardly moved by the few huge features that many streams carry.
+    By default rtol is that of the coarsest type that computes them, which is their own or
+    ``computing`` (float64 1e-9, float32 1e-3, float16 5e-2, bfloat16 2e-1), and atol is rtol times
+    the mean magnitude of the base's finite elements: a transformer rounds in proportion to the
+    typical size of a tensor, not of each element, and the mean, other than the largest element, is
+    hardly moved by the few huge features that many streams carry.
     Integers and booleans must be equal. NaN and infinities must be in the same places.
     """
     problem = _structure(base, candidate)
@@ -70,7 +89,8 @@ def compare(
         return mismatch(name, str(base.dtype), problem)
     if str(base.dtype) not in _RTOL:
         return _compare_exactly(name, base, candidate)
-    rtol = _RTOL[str(base.dtype)] if rtol is None else rtol
+    coarsest = tolerance_type(str(base.dtype), computing)
+    rtol = _RTOL[coarsest] if rtol is None else rtol
     expected, actual = base.astype(np.float64), candidate.astype(np.float64)
     finite = np.isfinite(expected)
     magnitude = np.abs(expected[finite])
@@ -88,6 +108,7 @@ def compare(
         rtol,
         atol,
         passed=bool(np.all(difference <= atol + rtol * magnitude)),
+        computed_in=coarsest if coarsest != str(base.dtype) else "",
     )
 
 
@@ -123,6 +144,38 @@ def compare_with_truth(name: str, truth: Array, base: Array, candidate: Array) -
         error_base=errors[0],
         error_candidate=errors[1],
     )
+
+
+def decide(plain: OutputError, truth: Array, base: Array, candidate: Array) -> OutputError:
+    """Let a float64 evaluation of the base decide on outputs that differ beyond the tolerance.
+
+    A candidate passes that is nearer to the truth than the base, or within the tolerance of the
+    truth and at most twice as far as the base; or, where the base is not finite and the truth is,
+    within the tolerance. Integers and booleans pass that equal the truth in no fewer places than
+    the base's.
+
+    Args:
+        plain: The comparison of base and candidate, which failed.
+        truth: The output of the base, evaluated in float64.
+        base: The output of the base.
+        candidate: The output of the candidate.
+    """
+    if truth.shape != base.shape or _structure(base, candidate):
+        return plain
+    if str(base.dtype) not in _RTOL:
+        wrong = [int(np.count_nonzero(array != truth)) for array in (base, candidate)]
+        if wrong[1] > wrong[0]:
+            return plain
+        return dataclasses.replace(plain, passed=True, problem="", decided_by_float64=True)
+    found = compare_with_truth(plain.name, truth, base, candidate)
+    if found.error_candidate is None:  # the base, or the candidate, is not finite where truth is
+        own = candidate.astype(np.float64)
+        near = compare(plain.name, truth, own, rtol=max(plain.rtol, _RTOL[str(base.dtype)]))
+        found = plain if near.problem else dataclasses.replace(near, dtype=plain.dtype)
+    elif found.error_base is not None:
+        bound = max(found.error_base, min(found.rtol, plain.rtol))
+        found = dataclasses.replace(found, rtol=bound, passed=found.error_candidate <= bound)
+    return dataclasses.replace(found, computed_in=plain.computed_in, decided_by_float64=True)
 
 
 def _structure(base: Array, candidate: Array) -> str:

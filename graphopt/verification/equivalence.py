@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Verification", "prove", "verify"]
+__all__ = ["prove", "verify"]
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -16,49 +16,22 @@ import onnx_ir as ir
 from graphopt.errors import ModelError, UsageError
 from graphopt.evaluation import EvaluationFailed, evaluate
 from graphopt.evaluation.calls import Array
-from graphopt.evaluation.float64 import evaluate_in_float64
-from graphopt.files import loading
-from graphopt.inputs import GeneratedInputs, generate_inputs
-from graphopt.options import REFERENCES, Reference
+from graphopt.files import loading, saving
+from graphopt.options import REFERENCES, Reference, Sample
 from graphopt.passes.choices import PROVIDER
-from graphopt.passes.targets import provider_named
-from graphopt.runtime import sessions
-from graphopt.runtime.sessions import RuntimeRefused
-from graphopt.verification.differences import (
-    OutputError,
-    compare,
-    compare_with_truth,
-    mismatch,
-)
+from graphopt.runtime.session_process import RuntimeDied
+from graphopt.runtime.sessions import RuntimeRefused, lacks_kernel
+from graphopt.verification.differences import compare, mismatch
+from graphopt.verification.evidence import Comparison
+from graphopt.verification.original import Expectation, Original
+from graphopt.verification.random_operators import random_outputs, seed_operators
+from graphopt.verification.result import Verification
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
 
 
-@dataclasses.dataclass(frozen=True)
-class Verification:
-    """The result of a comparison.
-
-    Attributes:
-        status: ``passed``; ``failed``; or ``unverified``, which is neither.
-        outputs: One entry for each output; empty where nothing could be compared.
-        reason: Why nothing could be verified, or what failed beyond numbers; else "".
-        defaulted: Symbolic dimensions of generated inputs that were chosen by default.
-        reference: What the outputs were held against.
-        runtime: Version of ONNX Runtime and its execution provider, or "" where it did not run.
-        lacks_kernel: The candidate has an operator that the execution provider has no kernel for.
-    """
-
-    status: Literal["passed", "failed", "unverified"]
-    outputs: tuple[OutputError, ...] = ()
-    reason: str = ""
-    defaulted: dict[str, int] = dataclasses.field(default_factory=dict)
-    reference: Reference = "ort"
-    runtime: str = ""
-    lacks_kernel: bool = False
-
-
 def verify(
-    base: ModelOrPath,
+    base: ModelOrPath | Original,
     candidate: ModelOrPath,
     *,
     inputs: Mapping[str, Array] | None = None,
@@ -70,99 +43,168 @@ def verify(
     reference: Reference = "ort",
     provider: str = PROVIDER.default,
     library: str | os.PathLike[str] | None = None,
+    custom_op_libraries: Sequence[str | os.PathLike[str]] = (),
+    norms: Collection[str] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Verification:
     """Run both models in ONNX Runtime on the same inputs and compare their outputs.
 
+    Generated inputs are drawn with several seeds and scales, in sizes that the base runs on. ONNX
+    Runtime runs in a process of its own, which a model may end.
+
     With the reference ``ort`` every element of the candidate must be within a tolerance of the
-    base (:func:`graphopt.verification.differences.compare`). With ``float64`` the base is also
-    evaluated in float64, and the candidate's error against that must be at most twice the base's
+    base (:func:`graphopt.verification.differences.compare`); where it is not, and the base can be
+    evaluated in float64, that decides (:func:`graphopt.verification.differences.decide`). With
+    ``float64`` the base is evaluated in float64 at once, and the candidate's error against that
+    must be at most twice the base's
     (:func:`graphopt.verification.differences.compare_with_truth`); rtol and atol do not apply.
 
     Args:
-        base: The original, as a file or in memory.
+        base: The original, as a file or in memory; or as an :class:`Original`, which was given its
+            inputs, and is loaded and run once for any number of candidates.
         candidate: The model to be checked.
         inputs: Arrays of some inputs; the others are generated.
         input_shapes: Shapes of generated inputs, by name.
         dims: Sizes of symbolic dimensions, by name.
         seed: Seed of generated inputs.
-        rtol: Relative tolerance; None takes that of each output's type.
+        rtol: Relative tolerance; None takes that of the coarsest type that computes each output.
         atol: Absolute tolerance; None takes rtol times the mean magnitude of each output.
         reference: ``ort`` or ``float64``.
         provider: Execution provider: ``cpu`` or ``cuda``.
         library: Library of kernels that the candidate is run with, such as
             :func:`graphopt.library_path` gives. Without, it runs in ONNX Runtime as it is.
+        custom_op_libraries: Libraries of the user's own operators, for both.
+        norms: Names of norms of the base that the candidate converted. All of them must have run,
+            and some output must show it, or the candidate is unverified.
         shapes: The older name of ``input_shapes``.
 
     Returns:
-        The verdict. A base that ONNX Runtime cannot run, or that gives nothing finite, leaves the
-        candidate unverified; a candidate that it refuses, or whose inputs or outputs have other
-        names, types or shapes, has failed.
+        The verdict. A base that ONNX Runtime cannot run, or whose outputs prove nothing (they are
+        constant, saturated or not finite), leaves the candidate unverified; a candidate that it
+        refuses, or whose inputs or outputs have other names, types or shapes, has failed.
 
     Raises:
         UsageError: Something given does not fit the base, or the base does not run on it.
         ModelError: A file is missing or the base is no valid model.
-        EnvironmentFailure: ONNX Runtime is missing, it refuses the library, or the provider does
-            not start.
+        EnvironmentFailure: ONNX Runtime is missing, it refuses a library, or the provider does not
+            start.
     """
     if reference not in REFERENCES:
         raise UsageError(f"unknown reference {reference!r}; choose {' or '.join(REFERENCES)}")
     input_shapes = input_shapes if shapes is None else shapes
     if not isinstance(candidate, ir.Model) and not Path(candidate).is_file():
         raise ModelError(f"{candidate}: there is no such file")
-    model = base if isinstance(base, ir.Model) else loading.load(base)
-    drawn = generate_inputs(model, seed=seed, shapes=input_shapes, dims=dims, given=inputs or {})
-    unverified = Verification(
-        "unverified",
-        defaulted=drawn.defaulted,
-        reference=reference,
-        runtime=f"{sessions.ort_version()} ({provider}{', native kernels' if library else ''})",
-    )
-    # The tolerances are those of float32.
-    exact = {"use_tf32": "0"} if provider_named(provider).is_device else {}
-    try:
-        session = sessions.create_session(
-            base, provider_options=exact, provider=provider, threads=0
-        )
-    except RuntimeRefused as error:
-        return dataclasses.replace(unverified, reason=f"the original does not run: {error}")
-    try:
-        expected = sessions.run(session, drawn.arrays)
-    except RuntimeRefused as error:
-        if inputs or input_shapes or dims:
-            raise UsageError(f"the original does not run on the given inputs: {error}") from error
-        reason = f"the original does not run on generated inputs ({_sizes(drawn)}): {error}"
-        return dataclasses.replace(unverified, reason=reason)
-    needed = sorted(value.name for value in session.get_inputs())
-    del session  # one model at a time is in memory
-    if not all(isinstance(array, np.ndarray) for array in expected.values()):
-        return dataclasses.replace(
-            unverified, reason="the original has outputs that are no tensors"
-        )
-    if not any(_has_finite(array) for array in expected.values()):
-        reason = "every output of the original is NaN or infinite on these inputs"
-        return dataclasses.replace(unverified, reason=reason)
-    truth = None
-    if reference == "float64":
+    with contextlib.ExitStack() as stack:
+        if not isinstance(base, Original):
+            sample = Sample(inputs or {}, input_shapes, dims, seed, tuple(custom_op_libraries))
+            base = stack.enter_context(Original(base, sample, provider=provider))
+        expected = base.expectation(provider)
+        held = Comparison(base, expected, reference, rtol, atol, norms)
+        return _verify(base, candidate, held, provider, library)
+
+
+def _verify(
+    base: Original,
+    candidate: ModelOrPath,
+    held: Comparison,
+    provider: str,
+    library: str | os.PathLike[str] | None,
+) -> Verification:
+    known = held.expected
+    result = _undecided(known, held.reference, provider, library)
+    if known.reason:
+        return dataclasses.replace(result, reason=known.reason)
+    if held.reference == "float64":
         try:
-            truth = evaluate_in_float64(model, drawn.arrays)
+            held.truth(0)
         except (EvaluationFailed, MemoryError) as error:
             reason = f"the original cannot be evaluated in float64: {error or 'out of memory'}"
-            return dataclasses.replace(unverified, reason=reason)
+            return dataclasses.replace(result, reason=reason)
+    expected = known.results[0]
     try:
-        session = sessions.create_session(
-            candidate, provider=provider, threads=0, library=library, provider_options=exact
-        )
-        found = sorted(value.name for value in session.get_inputs())
-        if found != needed:
-            return _failed(unverified, expected, _difference("input", needed, found))
-        actual = sessions.run(session, drawn.arrays)
+        with _file(base, candidate) as path:
+            opened = base.process.open(
+                path,
+                provider=provider,
+                library=library,
+                optimization=known.optimization,
+                custom_op_libraries=base.sample.custom_op_libraries,
+            )
+            if sorted(opened.inputs) != list(known.needed):
+                problem = _difference("input", known.needed, sorted(opened.inputs))
+                return _failed(result, expected, problem)
+            if list(opened.outputs) != list(expected):
+                problem = _difference("output", list(expected), list(opened.outputs))
+                return _failed(result, expected, problem)
+            actual = [base.process.run(inputs) for inputs in known.draws]
+    except _NotSeeded as error:
+        return dataclasses.replace(result, reason=str(error))
+    except RuntimeDied as error:
+        return _failed(result, expected, f"the candidate does not run: {error} on it")
     except RuntimeRefused as error:
-        failed = _failed(unverified, expected, f"the candidate does not run: {error}")
-        return dataclasses.replace(failed, lacks_kernel=sessions.lacks_kernel(error))
-    if list(actual) != list(expected):
-        return _failed(unverified, expected, _difference("output", list(expected), list(actual)))
-    return _decide(unverified, expected, actual, truth, rtol, atol)
+        failed = _failed(result, expected, f"the candidate does not run: {error}")
+        return dataclasses.replace(failed, lacks_kernel=lacks_kernel(error))
+    return _judge(result, held, actual)
+
+
+def _judge(
+    result: Verification, held: Comparison, actual: Sequence[Mapping[str, Array | None]]
+) -> Verification:
+    """The verdict, as far as the outputs carry one."""
+    outputs = held.outputs(actual)
+    result = dataclasses.replace(result, outputs=tuple(outputs), notes=tuple(held.notes(outputs)))
+    if not all(output.passed for output in outputs):
+        problems = [f"output {each.name!r}: {each.problem}" for each in outputs if each.problem]
+        return dataclasses.replace(result, status="failed", reason=problems[0] if problems else "")
+    if problem := held.missing_evidence():
+        return dataclasses.replace(result, reason=problem)
+    return dataclasses.replace(result, status="passed")
+
+
+def _undecided(
+    known: Expectation,
+    reference: Reference,
+    provider: str,
+    library: str | os.PathLike[str] | None,
+) -> Verification:
+    how = [provider, *(["native kernels"] if library else [])]
+    if known.optimization != "all":
+        how.append(f"optimizations of the runtime: {known.optimization}")
+    if provider != known.provider:
+        how.append(f"the original on {known.provider}")
+    return Verification(
+        "unverified",
+        defaulted=known.sizes.defaulted if known.sizes else {},
+        reference=reference,
+        runtime=f"{known.version} ({', '.join(how)})" if known.version else "",
+        configured=known.sizes.configured if known.sizes else {},
+        configuration=known.configuration,
+        draws=len(known.draws),
+    )
+
+
+class _NotSeeded(ModelError):
+    """The random operators of a candidate cannot be seeded as those of the original."""
+
+
+@contextlib.contextmanager
+def _file(base: Original, candidate: ModelOrPath) -> Iterator[Path]:
+    """The file to run: the candidate's own, or a copy whose random operators are seeded."""
+    if not base.random:
+        if not isinstance(candidate, ir.Model):
+            yield Path(candidate)
+            return
+        model = candidate
+    else:
+        model = candidate.clone() if isinstance(candidate, ir.Model) else loading.load(candidate)
+        if random_outputs(model) != base.random:
+            raise _NotSeeded(
+                "random operators without a seed give other values in the candidate than in the "
+                f"original ({', '.join(sorted(random_outputs(model) ^ base.random))})"
+            )
+        seed_operators(model)
+    with saving.temporary(model) as path:
+        yield path
 
 
 def prove(
@@ -197,31 +239,11 @@ def prove(
         magnitude = np.abs(array[np.isfinite(array)], dtype=np.float64)
         scaled = atol + rtol * float(magnitude.max(initial=0.0))
         outputs.append(compare(name, array, actual[name], 0.0, scaled))
-    return _judge(result, outputs)
-
-
-def _decide(
-    undecided: Verification,
-    expected: Mapping[str, Array],
-    actual: Mapping[str, Array],
-    truth: Mapping[str, Array] | None,
-    rtol: float | None,
-    atol: float | None,
-) -> Verification:
-    if truth is None:
-        outputs = [compare(name, expected[name], actual[name], rtol, atol) for name in expected]
-    else:
-        outputs = [
-            compare_with_truth(name, truth[name], expected[name], actual[name]) for name in expected
-        ]
-    return _judge(undecided, outputs)
-
-
-def _judge(undecided: Verification, outputs: Sequence[OutputError]) -> Verification:
-    problems = [f"output {output.name!r}: {output.problem}" for output in outputs if output.problem]
+    passed = all(output.passed for output in outputs)
+    problems = [f"output {each.name!r}: {each.problem}" for each in outputs if each.problem]
     return dataclasses.replace(
-        undecided,
-        status="passed" if all(output.passed for output in outputs) else "failed",
+        result,
+        status="passed" if passed else "failed",
         outputs=tuple(outputs),
         reason=problems[0] if problems else "",
     )
@@ -241,12 +263,3 @@ def _difference(kind: str, needed: Sequence[str], found: Sequence[str]) -> str:
     if extra:
         parts.append(f"has the {kind}s {', '.join(extra)}, which the original has not")
     return f"the candidate {' and '.join(parts) or f'has its {kind}s in another order'}"
-
-
-def _has_finite(array: Array) -> bool:
-    return array.dtype.kind not in "fV" or bool(np.isfinite(array).any())
-
-
-def _sizes(drawn: GeneratedInputs) -> str:
-    sizes = ", ".join(f"{name}={size}" for name, size in drawn.dims.items())
-    return f"{sizes}: --dim sets others" if sizes else "all of static shape"

@@ -15,6 +15,7 @@ class Sizes(enum.Enum):
     """What an op does with the sizes of its first operand, where no other operand names sizes."""
 
     FOLLOW = "the result has the sizes that follow from the operands"
+    FIXED = "another operand has the size of the feature axis, too, and keeps it"
     TOLD = "the result is the sizes: one of them is set back"
     COUNTED = "the result is the number of entries, which cannot be set back"
 

@@ -1,10 +1,10 @@
 """The sizes that Reshape, Expand and Resize are given, where a feature axis loses an entry.
 
 A value that is compressed from d to d - 1 features is written by ops of which some name the d.
-Entry r of the sizes, r the feature axis of the result, is set to d - 1: in a copy of a constant, in
-a copy of the Concat that joins a constant with other sizes, and otherwise by a Where at run time.
-All other entries belong to other axes and stay. A Shape of a compressed value is set back to d, so
-that arithmetic on sizes sees the sizes that it always saw.
+Entry r of the sizes, r the feature axis of the result, is set to d - 1: in a constant where all
+sizes are known, in a copy of the Concat that joins a constant with other sizes, and otherwise by a
+Where at run time. All other entries belong to other axes and stay. A Shape of a compressed value is
+set back to d, so that arithmetic on sizes sees the sizes that it always saw.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def obstacle(
         result: An output of ``node``.
         axis: The feature axis of ``result``.
     """
+    if named is Sizes.FIXED:
+        return f"an operand of {node.op_type} {node.name} keeps the size of its features"
     sizes = _sizes(named, node)
     if sizes is None or not isinstance(named, SizesOperand):
         return ""
@@ -76,7 +78,8 @@ def resize_result(
     entry = _entry(named, node, sizes, result, axis)
     if entry is None:
         return False
-    changed = _with_entry(names, node, sizes, entry, size)
+    known = _known_sizes(named, node, sizes, result)
+    changed = _with_entry(names, node, sizes, known, entry, size)
     if changed is sizes:
         return False
     node.replace_input_with(named.position, changed)
@@ -89,15 +92,20 @@ def restore_shape(names: Names, node: ir.Node, axis: int, size: int) -> bool:
     Returns:
         True where somebody reads that entry.
     """
-    rank = axes.rank(node.inputs[0]) or 0
+    source = node.inputs[0]
+    rank = axes.rank(source) or 0
     start, end = (
         max(bound + rank, 0) if bound < 0 else min(bound, rank)
         for bound in (node.attributes.get_int("start", 0), node.attributes.get_int("end", rank))
     )
     shape = node.outputs[0]
-    if not start <= axis < end or not _reads(shape, axis - start):
+    if source is None or not start <= axis < end or not _reads(shape, axis - start):
         return False
-    uses = list(shape.uses())
+    dims = [axes.dimension(source, index) for index in range(start, end)]
+    dims[axis - start] = size
+    uses = [use for use in shape.uses() if not _write_down(names, use.node, use.idx, dims)]
+    if not uses and not shape.is_graph_output():
+        return True
     restored = _where(names, node, shape, axis - start, end - start, size)
     for use in uses:
         use.node.replace_input_with(use.idx, restored)
@@ -108,6 +116,26 @@ def restore_shape(names: Names, node: ir.Node, axis: int, size: int) -> bool:
         restored.meta.update(shape.meta)
         name = shape.name
         shape.name, restored.name = names.fresh(f"{name}.compressed"), name
+    return True
+
+
+def _write_down(names: Names, node: ir.Node, operand: int, dims: list[axes.Dim | None]) -> bool:
+    """Put a constant in the place of sizes that ``node`` picks, where all of them are numbers.
+
+    ONNX Runtime folds a Gather of a Shape, but no Where between them; and what depends on sizes
+    that it does not fold runs by kernels that refuse more, as a cubic Resize between Transposes.
+    """
+    result = node.outputs[0]
+    picked = _picked_in_order(node, operand, len(dims))
+    if picked is None or result.is_graph_output():
+        return False
+    found = [dims[index] for index in picked.reshape(-1)]
+    if not all(isinstance(dim, int) for dim in found):
+        return False
+    tensor = ir.tensor(np.array(found, dtype=np.int64).reshape(picked.shape))
+    written = names.initializer(f"{result.name}.written", tensor)
+    for use in list(result.uses()):
+        use.node.replace_input_with(use.idx, written)
     return True
 
 
@@ -127,9 +155,27 @@ def _entry(
     return named.entry(node, static, axes.rank(result) or 0, axis)
 
 
-def _with_entry(names: Names, node: ir.Node, sizes: ir.Value, entry: int, size: int) -> ir.Value:
-    """``sizes`` with one entry set, as a constant, a Concat with another part, or a Where."""
+def _known_sizes(
+    named: SizesOperand, node: ir.Node, sizes: ir.Value, result: ir.Value
+) -> np.ndarray | None:
+    """Constant sizes, or those of a result of static shape: the graph need not work them out."""
     found = constants.entries(sizes)
+    if found is not None:
+        return found
+    dims = {
+        _entry(named, node, sizes, result, axis): axes.dimension(result, axis)
+        for axis in range(axes.rank(result) or 0)
+    }
+    count = axes.dimension(sizes, 0)
+    known = [dims.get(entry) for entry in range(count if isinstance(count, int) else 0)]
+    static = [dim for dim in known if isinstance(dim, int)]
+    return np.array(static, dtype=np.int64) if static and len(static) == len(known) else None
+
+
+def _with_entry(
+    names: Names, node: ir.Node, sizes: ir.Value, found: np.ndarray | None, entry: int, size: int
+) -> ir.Value:
+    """``sizes`` with one entry set, as a constant, a Concat with another part, or a Where."""
     if found is not None:
         if found[entry] != size + 1:  # -1, 0 and the 1 of an Expand follow the operand
             return sizes
@@ -211,18 +257,23 @@ def _reads(shape: ir.Value, entry: int) -> bool:
 
 def _picked(node: ir.Node, operand: int, count: int) -> set[int]:
     """The entries of a vector of ``count`` that ``node`` looks at; all where that is not known."""
-    everything = set(range(count))
+    found = _picked_in_order(node, operand, count)
+    return set(range(count)) if found is None else {int(index) for index in found.reshape(-1)}
+
+
+def _picked_in_order(node: ir.Node, operand: int, count: int) -> np.ndarray | None:
+    """Which entries of a vector Gather or Slice takes, in the shape of the result."""
     if node.domain or operand != 0:
-        return everything
+        return None
     if node.op_type == "Gather":
         found = constants.entries(node.inputs[1])
-        return everything if found is None else {int(i) % count for i in found.reshape(-1)}
+        return None if found is None else found % count
     if node.op_type == "Slice":
         bounds = [constants.entries(value) for value in node.inputs[1:3]]
         if len(node.inputs) > 4 or len(bounds) < 2:
-            return everything
+            return None
         if any(bound is None or bound.size != 1 for bound in bounds):
-            return everything
+            return None
         start, end = (int(bound.item()) for bound in bounds if bound is not None)
-        return set(range(count)[start:end])
-    return everything
+        return np.arange(count)[start:end]
+    return None

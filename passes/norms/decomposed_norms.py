@@ -7,8 +7,9 @@ import dataclasses
 import onnx_ir as ir
 
 from graphopt.passes.graph.constants import constant_tensor
-from graphopt.passes.norms.moments import orders
 from graphopt.passes.norms.normalization import Normalization, normalization
+from graphopt.passes.norms.operator_norms import batch_normalized, rms_of_centred
+from graphopt.passes.norms.walking import orders, produced_by
 
 __all__ = ["SpelledNorm", "is_per_feature", "spelled_norms"]
 
@@ -49,7 +50,7 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
     4. Whatever lies between x and the result reads nothing but x, gamma, beta, constants and
        integers (sizes).
     """
-    core = normalization(node)
+    core = normalization(node) or rms_of_centred(node) or batch_normalized(node)
     if core is None or not core.centred or not core.is_over_last_axis:
         return ()
     size = None if core.root.shape is None else core.root.shape[-1]
@@ -76,8 +77,9 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
 def is_per_feature(value: ir.Value, x: ir.Value, size: int) -> bool:
     """True where ``value`` has an entry for each of the last axis' features, or one for all.
 
-    A constant may have leading axes of size 1 (no more axes than ``x``) or a single entry; a
-    computed value must have the shape [d].
+    A constant may have leading axes of size 1 (no more axes than ``x``) or a single entry, or hold
+    the same row for each token of ``x``, as folding an Expand leaves it; a computed value must have
+    the shape [d].
     """
     tensor = constant_tensor(value)
     if tensor is None:
@@ -85,7 +87,21 @@ def is_per_feature(value: ir.Value, x: ir.Value, size: int) -> bool:
     rank = len(tensor.shape)
     if rank > 1 and (x.shape is None or rank > len(x.shape)):
         return False
-    return tensor.size == 1 or (tensor.size == size and tensor.shape[-1] == size)
+    if tensor.size == 1 or (tensor.size == size and tensor.shape[-1] == size):
+        return True
+    return _repeats_one_row(tensor, x, size)
+
+
+def _repeats_one_row(tensor: ir.TensorProtocol, x: ir.Value, size: int) -> bool:
+    """True for one row of d entries, repeated over axes that ``x`` is proved to have as long."""
+    dims = list(tensor.shape.numpy())
+    if x.shape is None or len(dims) < 2 or dims[-1] != size or tensor.size == 0:
+        return False
+    lengths = list(x.shape)[-len(dims) : -1]
+    if any(dim not in (1, length) for dim, length in zip(dims[:-1], lengths, strict=True)):
+        return False
+    rows = tensor.numpy().reshape(-1, size)
+    return bool((rows == rows[0]).all())
 
 
 def _affine_parts(
@@ -116,9 +132,19 @@ def _affine_reader(
     if node.graph is not (producer.graph if (producer := value.producer()) else None):
         return None
     for operand, parameter in orders(node):
+        parameter = _unflattened(parameter)
         if operand is value is not parameter and is_per_feature(parameter, value, size):
             return node.outputs[0], parameter
     return None
+
+
+def _unflattened(parameter: ir.Value) -> ir.Value:
+    """``parameter`` before a Flatten of a vector to [1, d]."""
+    node = produced_by(parameter, "Flatten")
+    source = None if node is None else node.inputs[0]
+    if node is None or source is None or source.shape is None or len(source.shape) != 1:
+        return parameter
+    return source if node.attributes.get_int("axis", 1) == 0 else parameter
 
 
 def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:

@@ -8,42 +8,30 @@ precision stream in a wider type.
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import onnx_ir as ir
 
-from graphopt.passes.graph.constants import constant_tensor, entries
+from graphopt.passes.graph.constants import entries
+from graphopt.passes.norms.numbers import factor, inverts, scalar
+from graphopt.passes.norms.row_layouts import Axes, Layout, entry_count, layout_of, strip_reshapes
+from graphopt.passes.norms.walking import orders, peel_casts, produced_by
 
-__all__ = [
-    "Axes",
-    "Centred",
-    "Mean",
-    "centred",
-    "mean",
-    "orders",
-    "peel_casts",
-    "produced_by",
-    "scalar",
-    "square_base",
-]
-
-Axes = tuple[int, ...]
-"""Reduced axes in ascending order: non-negative where the rank is known."""
-
-_WIDTH = {
-    ir.DataType.FLOAT16: 1,
-    ir.DataType.BFLOAT16: 1,
-    ir.DataType.FLOAT: 2,
-    ir.DataType.DOUBLE: 3,
-}
+__all__ = ["Centred", "Moment", "centred", "mean", "mean_square", "reduction", "square_base"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Mean:
-    """The mean of ``source`` over ``axes``, which keep size 1."""
+class Moment:
+    """The mean of ``source`` or of its square over ``axes``: one number for each row.
+
+    Attributes:
+        source: What the mean, or the mean of the square, is of.
+        axes: The axes of the mean.
+        layout: How the numbers lie: ``"kept"`` where the axes have size 1.
+    """
 
     source: ir.Value
     axes: Axes
+    layout: Layout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,84 +49,70 @@ class Centred:
     axes: Axes
 
 
-def produced_by(value: ir.Value | None, *op_types: str) -> ir.Node | None:
-    """The node that computes ``value`` if it is one of the ONNX operators ``op_types``."""
-    node = None if value is None else value.producer()
-    if node is None or node.domain != "" or node.op_type not in op_types:
-        return None
-    return node
+def mean(value: ir.Value | None) -> Moment | None:
+    """Read ``value`` as the mean of another: ReduceMean, or ReduceSum over the number of entries.
 
-
-def orders(node: ir.Node | None) -> tuple[tuple[ir.Value, ir.Value], ...]:
-    """Both operand orders of a commutative binary node; none for an absent node or operand."""
-    if node is None or len(node.inputs) != 2:
-        return ()
-    left, right = node.inputs
-    if left is None or right is None:
-        return ()
-    return ((left, right), (right, left))
-
-
-def scalar(value: ir.Value | None, beside: ir.Value | None = None) -> float | None:
-    """The one entry of a constant that does not raise the rank of the operand ``beside`` it."""
-    tensor = constant_tensor(value)
-    if tensor is None or tensor.size != 1:
-        return None
-    rank = len(tensor.shape)
-    if rank > 1 and (beside is None or beside.shape is None or rank > len(beside.shape)):
-        return None
-    return float(tensor.numpy().reshape(()))
-
-
-def peel_casts(value: ir.Value) -> ir.Value:
-    """``value`` before the Casts that lose nothing."""
-    while (node := produced_by(value, "Cast")) is not None:
-        source = node.inputs[0]
-        if source is None or not _loses_nothing(source.dtype, value.dtype):
-            break
-        value = source
-    return value
-
-
-def mean(value: ir.Value | None) -> Mean | None:
-    """Read ``value`` as a mean that keeps its reduced axes with size 1.
-
-    ReduceMean, or ReduceSum divided by the number of entries; with keepdims, or without and then
-    given back its axes by Reshape, Unsqueeze or Expand (told by the inferred shapes).
+    The axes are kept with size 1 or not, and what follows may be reshaped: ``layout`` tells.
     """
-    reshaped, divisor, start = False, None, value
-    while (node := produced_by(value, "Reshape", "Unsqueeze", "Expand", "Div")) is not None:
-        if node.op_type == "Div":
-            if divisor is not None:
-                return None
-            divisor = scalar(node.inputs[1], node.inputs[0])
-            if divisor is None:
-                return None
-        else:
-            reshaped = True
-        value = node.inputs[0]
-    node = produced_by(value, "ReduceMean", "ReduceSum")
-    if node is None or start is None or (source := node.inputs[0]) is None:
+    return reduction(value, "ReduceMean") or _shared(value, "ReduceSum")
+
+
+def mean_square(value: ir.Value | None) -> Moment | None:
+    """Read ``value`` as the mean of a square.
+
+    The mean of v * v, ReduceSumSquare over the number of entries, or the square of ReduceL2 over
+    it.
+    """
+    average = mean(value)
+    base = None if average is None else square_base(average.source)
+    if average is not None and base is not None:
+        return dataclasses.replace(average, source=base)
+    return _shared(value, "ReduceSumSquare") or _shared(value, "ReduceL2", is_squared=True)
+
+
+def reduction(value: ir.Value | None, op_type: str) -> Moment | None:
+    """Read ``value`` as the result of a reduction, perhaps reshaped."""
+    if value is None:
+        return None
+    inner, is_moved = strip_reshapes(value)
+    node = produced_by(inner, op_type)
+    if node is None or (source := node.inputs[0]) is None:
         return None
     axes = _reduced_axes(node, source)
-    if axes is None or (node.op_type == "ReduceMean") != (divisor is None):
+    if axes is None:
         return None
-    if divisor is not None and divisor != _entry_count(source, axes):
+    layout: Layout = "kept" if node.attributes.get_int("keepdims", 1) == 1 else "dropped"
+    return Moment(source, axes, layout_of(value, source, axes) if is_moved else layout)
+
+
+def _shared(value: ir.Value | None, op_type: str, *, is_squared: bool = False) -> Moment | None:
+    """A reduction, or its square, over the number of entries of a row."""
+    if value is None:
         return None
-    keeps = node.attributes.get_int("keepdims", 1) == 1
-    if (reshaped or not keeps) and not _has_kept_shape(start, source, axes):
+    inner, is_moved = strip_reshapes(value)
+    share = factor(produced_by(inner, "Div", "Mul"))
+    if share is None:
         return None
-    return Mean(source, axes)
+    total = square_base(strip_reshapes(share.operand)[0]) if is_squared else share.operand
+    found = reduction(total, op_type)
+    if found is None or not inverts(share, entry_count(found.source, found.axes)):
+        return None
+    if is_squared:
+        is_moved = is_moved or strip_reshapes(share.operand)[1]
+    if is_moved:
+        return dataclasses.replace(found, layout=layout_of(value, found.source, found.axes))
+    return found
 
 
 def square_base(value: ir.Value | None) -> ir.Value | None:
-    """The v of ``value`` = v * v: Pow with exponent 2, or Mul of two values that are the same."""
+    """The v of ``value`` = v * v, or |v| * |v|: Pow with exponent 2, or Mul of one value twice."""
     node = produced_by(value, "Pow")
     if node is not None:
-        return node.inputs[0] if scalar(node.inputs[1], node.inputs[0]) == 2.0 else None
+        is_square = scalar(node.inputs[1], node.inputs[0]) == 2.0
+        return _without_sign(node.inputs[0]) if is_square else None
     for left, right in orders(produced_by(value, "Mul"))[:1]:
         if _same(left, right):
-            return left
+            return _without_sign(left)
     return None
 
 
@@ -150,7 +124,7 @@ def centred(value: ir.Value | None) -> Centred | None:
     if node is None or (source := node.inputs[0]) is None or (subtracted := node.inputs[1]) is None:
         return None
     average = mean(peel_casts(subtracted))
-    if average is None or not _same(source, average.source):
+    if average is None or average.layout != "kept" or not _same(source, average.source):
         return None
     earlier = centred(source)
     if earlier is not None and earlier.axes == average.axes:
@@ -168,10 +142,9 @@ def _same(left: ir.Value, right: ir.Value) -> bool:
     return first.root is second.root and first.axes == second.axes
 
 
-def _loses_nothing(source: ir.DataType | None, target: ir.DataType | None) -> bool:
-    if source is None or target is None or source not in _WIDTH or target not in _WIDTH:
-        return False
-    return source == target or _WIDTH[source] < _WIDTH[target]
+def _without_sign(value: ir.Value | None) -> ir.Value | None:
+    absolute = produced_by(value, "Abs")
+    return value if absolute is None else absolute.inputs[0]
 
 
 def _reduced_axes(node: ir.Node, source: ir.Value) -> Axes | None:
@@ -183,25 +156,5 @@ def _reduced_axes(node: ir.Node, source: ir.Value) -> Axes | None:
     if not axes:
         return None
     if source.shape is not None:
-        axes = [axis % len(source.shape) for axis in axes]
-    return tuple(sorted(axes))
-
-
-def _entry_count(source: ir.Value, axes: Axes) -> int | None:
-    if source.shape is None:
-        return None
-    sizes = [size for axis in axes if isinstance(size := source.shape[axis], int)]
-    return math.prod(sizes) if len(sizes) == len(axes) else None
-
-
-def _has_kept_shape(value: ir.Value, source: ir.Value, axes: Axes) -> bool:
-    """True where ``value`` is proved to have the shape of ``source`` with size 1 on ``axes``."""
-    if value.shape is None or source.shape is None or len(value.shape) != len(source.shape):
-        return False
-    for axis, (kept, full) in enumerate(zip(value.shape, source.shape, strict=True)):
-        if axis in axes:
-            if kept != 1:
-                return False
-        elif kept != full or (isinstance(kept, ir.SymbolicDim) and kept.value is None):
-            return False
-    return True
+        axes = [axis % len(source.shape) for axis in axes] if len(source.shape) else []
+    return tuple(sorted(axes)) or None

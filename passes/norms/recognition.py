@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from graphopt.passes.graph.constants import is_wider
 from graphopt.passes.norms.decomposed_norms import is_per_feature
 from graphopt.passes.norms.normalization import Normalization, normalization
 from graphopt.passes.norms.original_spelling import spelling_of
@@ -51,10 +52,26 @@ def unsupported_reason(node: ir.Node) -> str | None:
     size = feature_count(x, scale)
     if size is None:
         return "the size of its last axis is not static"
+    if not _computes_in_type_of_scale(node):
+        return "its scale or bias has a shorter type than its input, or another"
     for parameter in node.inputs[1:3]:
         if parameter is not None and not is_per_feature(parameter, x, size):
             return f"{parameter.name} differs from token to token"
     return None
+
+
+def _computes_in_type_of_scale(node: ir.Node) -> bool:
+    """True where scale and bias have the type of x, or both a wider one.
+
+    ONNX Runtime has taken such a node since before opset 17; the result has the type of the scale.
+    """
+    x, scale, bias = (*node.inputs, None)[:3]
+    assert x is not None and scale is not None
+    if x.dtype is None or scale.dtype is None:
+        return True
+    if bias is not None and bias.dtype not in (None, scale.dtype):
+        return False
+    return x.dtype == scale.dtype or is_wider(scale.dtype, x.dtype)
 
 
 def feature_count(x: ir.Value, scale: ir.Value) -> int | None:

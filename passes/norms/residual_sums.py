@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from graphopt.passes.graph.constants import constant_tensor
-from graphopt.passes.norms.moments import orders, produced_by
+from graphopt.passes.norms.walking import orders, produced_by
 
-__all__ = ["ResidualSum", "dims", "is_vector", "put_fused", "residual_sums"]
+__all__ = ["ResidualSum", "depends_on", "dims", "is_vector", "put_fused", "residual_sums"]
+
+_GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,27 @@ def residual_sums(total: ir.Value, graph: ir.Graph | ir.Function) -> Iterator[Re
                 yield ResidualSum(last, left, right, outer[1])
     for left, right in orders(last):
         yield ResidualSum(last, left, right, None)
+
+
+def depends_on(value: ir.Value | None, source: ir.Value) -> bool:
+    """True where ``value`` may be computed from ``source``, a value of the same graph.
+
+    A node that holds graphs may read anything in them.
+    """
+    seen: set[ir.Value] = set()
+    queue = [value]
+    while queue:
+        current = queue.pop()
+        if current is source:
+            return True
+        node = None if current is None or current in seen else current.producer()
+        if node is None or current is None:
+            continue
+        seen.add(current)
+        if any(attribute.type in _GRAPHS for attribute in node.attributes.values()):
+            return True
+        queue.extend(node.inputs)
+    return False
 
 
 def is_vector(value: ir.Value, x: ir.Value) -> bool:

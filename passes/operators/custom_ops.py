@@ -15,6 +15,8 @@ __all__ = [
     "SKIP_RMS_NORM",
     "define_operators",
     "has_custom_operators",
+    "has_foreign_operators",
+    "is_own_body",
 ]
 
 DOMAIN = "graphopt"
@@ -54,6 +56,8 @@ _OPERANDS = {
     CRMS_NORM: ("X",),
     SKIP_CRMS_NORM: ("X", "residual", "bias"),
 }
+_FEWEST_OPERANDS = {RMS_NORM: 2, SKIP_RMS_NORM: 3, CRMS_NORM: 1, SKIP_CRMS_NORM: 2}
+_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
 _VERSION = 1
 _MINIMUM_IR = 8  # the first with functions
 
@@ -101,6 +105,47 @@ def define_operators(model: ir.Model) -> bool:
         model.graph.opset_imports[DOMAIN] = _VERSION
         model.ir_version = max(model.ir_version, _MINIMUM_IR)
     return before.keys() != {(DOMAIN, name, "") for name in forms}
+
+
+def has_foreign_operators(model: ir.Model) -> bool:
+    """True where a node of the domain has no body: whatever it means, it is not ours to define."""
+    return any(node.op_identifier() not in model.functions for node in _calls(model))
+
+
+def is_own_body(function: ir.Function) -> bool:
+    """True for a body that :func:`define_operators` gives to the operator of this name.
+
+    A domain is a name that others may use, too.
+    """
+    from graphopt.passes.operators.custom_op_bodies import build_body
+
+    key, opset = function.identifier(), function.opset_imports.get("", 0)
+    operands = _OPERANDS.get(function.name, ())[: len(function.inputs)]
+    if key != (DOMAIN, function.name, "") or len(operands) != len(function.inputs):
+        return False
+    if opset < MINIMUM_OPSET or len(operands) < _FEWEST_OPERANDS[function.name]:
+        return False
+    written = _structure(function)
+    return any(written == _structure(build_body(key, operands, t, opset)) for t in _TYPES)
+
+
+def _structure(function: ir.Function) -> list[object]:
+    """What a function computes, its values numbered in the order in which they appear."""
+    numbers: dict[ir.Value | None, int] = {None: -1}
+    for value in function.inputs:
+        numbers[value] = len(numbers)
+    found: list[object] = [len(function.inputs)]
+    for node in function:
+        reads = [numbers.get(value, -2) for value in node.inputs]
+        for value in node.outputs:
+            numbers[value] = len(numbers)
+        attributes = sorted(
+            ir.to_proto(attribute).SerializeToString(deterministic=True)
+            for attribute in node.attributes.values()
+        )
+        found.append((node.op_identifier(), reads, len(node.outputs), attributes))
+    found.append([numbers.get(value, -2) for value in function.outputs])
+    return found
 
 
 def _calls(model: ir.Model) -> Iterator[ir.Node]:

@@ -184,6 +184,8 @@ def weight_copies(norms: Iterable[Norm], affines: Mapping[Norm, Affine]) -> list
         replaced = covered[weight] == len(weight.uses()) and not weight.is_graph_output()
         copying = first_norms[1:] if replaced else first_norms
         found += [WeightCopy(norm, weight, tensor.nbytes) for norm in copying]
+        if replaced and constants.widening(weight):
+            found.append(WeightCopy(first_norms[0], weight, constants.widening(weight)))
     return found
 
 

@@ -38,6 +38,8 @@ because the exact number is not submodular.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from graphopt.passes.graph.axes import Stream
 from graphopt.passes.planning.compression import Compression
 from graphopt.passes.planning.implications import Implications
@@ -52,6 +54,7 @@ def minimum_cut(
     gains: dict[Norm, float],
     copies: dict[Stream, float],
     compression: Compression | None,
+    growth: Mapping[Stream, float] | None = None,
 ) -> Choice:
     """What is true in the best plan.
 
@@ -60,6 +63,7 @@ def minimum_cut(
         gains: What converting each norm is worth, in nanoseconds.
         copies: What a centred copy of each stream costs.
         compression: What could be compressed; None where nothing is to be.
+        growth: What the wide form of a constant costs that is stored in a shorter type.
     """
     cut = Implications()
     for norm, gain in gains.items():
@@ -77,6 +81,8 @@ def minimum_cut(
         cut.imply(made, at_hand)
         cut.imply(made, moves)
         cut.charge(at_hand, copies[stream], unless=made)
+        if growth and growth.get(stream) and not facts.source:
+            cut.charge(at_hand, growth[stream])
         if facts.source:
             cut.forbid(made)
         if facts.constant and facts.source:

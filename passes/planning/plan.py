@@ -91,7 +91,7 @@ def make_plan(
     while True:
         prices = prices_of(found, affines, costs, rows, rate)
         squeezed = None if basis is None else compression(model, found, affines, costs, rows, rate)
-        chosen = minimum_cut(found, prices.gains, prices.copies, squeezed)
+        chosen = minimum_cut(found, prices.gains, prices.copies, squeezed, prices.growth)
         plan = _read_off(found, affines, prices, chosen)
         if squeezed is not None:
             plan = _compressed(plan, basis, squeezed, chosen)
@@ -101,6 +101,7 @@ def make_plan(
             continue
         copied = sum(constant_bytes(stream) for stream in plan.recentred)
         copied += sum(constant_bytes(stream) for stream in plan.twofold)
+        copied += sum(constants.widening(stream.value) for stream in plan.made)
         copied += sum(copy.nbytes for copy in weight_copies(plan.compressed_norms, affines))
         if limit is None or copied <= limit:
             return plan

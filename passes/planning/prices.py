@@ -20,10 +20,12 @@ class Prices:
     Attributes:
         gains: What converting each norm is worth.
         copies: What a centred copy of each stream costs.
+        growth: What the wide form of a constant costs that is stored in a shorter type.
     """
 
     gains: dict[Norm, float]
     copies: dict[Stream, float]
+    growth: dict[Stream, float]
 
 
 def prices_of(
@@ -39,15 +41,17 @@ def prices_of(
         elif part.beta == "folds" and part.added:
             gain -= elements * costs.add * part.added / norm.stream.axis.size + costs.launch
         gains[norm] = gain
-    copies = {}
+    copies, growth = {}, {}
     for stream, facts in found.streams.items():
         if facts.constant:
-            copies[stream] = rate * constant_bytes(stream) + 1.0
+            wider = constants.widening(stream.value)
+            growth[stream] = rate * wider if wider else 0.0
+            copies[stream] = rate * max(1, constant_bytes(stream) - wider) + 1.0
         elif stream.is_whole:
             copies[stream] = costs.recentring * rows.elements(stream) + 2 * costs.launch + 1.0
         else:
             copies[stream] = float("inf")
-    return Prices(gains, copies)
+    return Prices(gains, copies, growth)
 
 
 def constant_bytes(stream: Stream) -> int:

@@ -131,6 +131,11 @@ def _copies(plan: Plan) -> tuple[Copy, ...]:
         reader = readers[0] if readers else "another use"
         found.append(Copy(stream.value.name or "", tensor.nbytes, f"{reader} reads it raw"))
     found += [
+        Copy(stream.value.name or "", growth, f"it is stored as {_stored_type(stream.value)}")
+        for stream in plan.made
+        if (growth := constants.widening(stream.value))
+    ]
+    found += [
         Copy(stream.value.name or "", tensor.nbytes, "another use needs it whole")
         for stream in plan.twofold
         if (tensor := constants.constant_tensor(stream.value)) is not None
@@ -140,3 +145,8 @@ def _copies(plan: Plan) -> tuple[Copy, ...]:
         reason = f"{reported_name(copy.norm.node)} is compressed and has a form of its own"
         found.append(Copy(copy.weight.name or "", copy.nbytes, reason))
     return tuple(sorted(found, key=lambda copy: (copy.tensor, copy.reason)))
+
+
+def _stored_type(value: ir.Value) -> str:
+    stored = constants.stored_tensor(value)
+    return "" if stored is None else stored.dtype.name.lower()

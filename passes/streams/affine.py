@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
+from graphopt.passes.graph.overflow import beta_overflows
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.linear_readers import LinearReader
 from graphopt.passes.streams.readers import only_sizes
@@ -69,7 +70,28 @@ def affine_of(norm: Norm, *, fold: bool = True) -> Affine:
         return Affine(
             linear, "stays", 0, f"{widest.node.op_type} {widest.node.name} has no bias to take it"
         )
+    crowded = next((reader for reader in linear if _beta_overflows(reader, bias)), None)
+    if crowded is not None:
+        return Affine(
+            linear,
+            "stays",
+            0,
+            f"folded into the bias of {crowded.node.op_type} {crowded.node.name} it could overflow",
+        )
     return Affine(linear, "folds", added, "", between)
+
+
+def _beta_overflows(reader: LinearReader, beta: ir.Value) -> bool:
+    weight = constants.constant_tensor(reader.node.inputs[1])
+    assert weight is not None
+    if weight.dtype not in constants.HALF:
+        return False
+    node, index = reader.bias_node, reader.bias_index
+    held = node.inputs[index] if node is not None and index < len(node.inputs) else None
+    size = weight.shape.numpy()[reader.axis]
+    factors = (reader.node.attributes.get_float("alpha", 1.0), reader.bias_factor)
+    bias = constants.constant_tensor(held)
+    return beta_overflows(weight, constants.vector(beta, size), bias, *factors)
 
 
 def _linear_readers(

@@ -18,6 +18,9 @@ from graphopt.passes.streams.roles import (
 
 __all__ = ["casts", "chooses", "drops_out", "hands_on", "multiplies", "sums"]
 
+_LINEAR = (*constants.HALF, ir.DataType.FLOAT, ir.DataType.DOUBLE)
+"""Types whose rounding is no step in what a stream carries."""
+
 
 def hands_on(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:
     """y = f(x), linear, entry by entry: the axis stays."""
@@ -40,11 +43,10 @@ def _is_false(value: ir.Value) -> bool:
 
 
 def casts(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:
-    """Between float types only: an integer rounds, which is not linear."""
+    """Between float types of 16 bits and more: whatever is shorter rounds, which is not linear."""
     source = node.inputs[0]
-    for value in (source, result):
-        if value is None or value.dtype is None or not value.dtype.is_floating_point():
-            return None
+    if source is None or source.dtype not in _LINEAR or result.dtype not in _LINEAR:
+        return None
     return carries_first(node, axis)
 
 

@@ -39,11 +39,15 @@ class LinearReader:
     def owns_weight(self) -> bool:
         """True where nobody else reads the weight, so that it may change in place.
 
+        One that is stored in a shorter type would grow.
+
         Asked of the weight that the node reads by then: recentring may have given it a copy, which
         other maps share.
         """
         weight = self.node.inputs[1]
-        return weight is not None and len(weight.uses()) == 1 and not weight.is_graph_output()
+        if weight is None or constants.stored_tensor(weight) is not None:
+            return False
+        return len(weight.uses()) == 1 and not weight.is_graph_output()
 
 
 def matmul(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None:

@@ -16,6 +16,9 @@ __all__ = [
     "norm_over_features",
     "nothing",
     "only_sizes",
+    "only_type",
+    "place_of_greatest",
+    "places_of_greatest",
     "softmax_over_features",
     "subtraction_of_mean",
 ]
@@ -73,6 +76,30 @@ def norm_over_features(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
     if operand != 0 or value is None or not axis.is_whole(value) or norm_axis(node) != axis:
         return False
     return len(node.outputs) < 2 or not _is_used(node.outputs[1])
+
+
+def only_type(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
+    """CastLike looks at no entry of its second operand."""
+    return operand == 1
+
+
+def place_of_greatest(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
+    """argmax(x + s 1) = argmax(x) over exactly this axis."""
+    value = node.inputs[0]
+    if operand != 0 or value is None or not axis.is_whole(value):
+        return False
+    return node.attributes.get_int("axis", 0) % (axes.rank(value) or 1) == axis.axis
+
+
+def places_of_greatest(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:
+    """The indices of TopK over exactly this axis; its values are used by nobody."""
+    value = node.inputs[0]
+    if operand != 0 or value is None or not axis.is_whole(value):
+        return False
+    count = axes.rank(value) or 1
+    return node.attributes.get_int("axis", -1) % count == axis.axis and not _is_used(
+        node.outputs[0]
+    )
 
 
 def softmax_over_features(node: ir.Node, operand: int, axis: FeatureAxis) -> bool:

@@ -6,28 +6,73 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis
-from graphopt.passes.streams.named_axes import named_axes
 from graphopt.passes.streams.roles import Carries, OperandRoles, carries_first
 
-__all__ = ["gathers", "gathers_slices", "joins", "pads", "slices", "splits"]
+__all__ = [
+    "compresses",
+    "gathers",
+    "gathers_slices",
+    "joins",
+    "pads",
+    "reverses",
+    "slices",
+    "splits",
+]
 
 
 def slices(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:
-    """Keeps or drops entries of other axes."""
-    position = 3
-    sliced = named_axes(node, axes.rank(result), position)
-    if sliced is None and "axes" not in node.attributes:
-        if len(node.inputs) > position and node.inputs[position] is not None:
-            return None
-        starts = (
-            node.attributes.get_ints("starts")
-            if "starts" in node.attributes
-            else constants.entries(node.inputs[1])
-        )
-        sliced = None if starts is None else set(range(len(starts)))
-    if sliced is None or axis.axis in sliced:
+    """Keeps or drops entries of other axes, or keeps every feature in its place."""
+    bounds = _bounds(node, axes.rank(result) or 0)
+    if bounds is None or (axis.axis in bounds and not _is_whole_range(node, result, axis, bounds)):
         return None
     return carries_first(node, axis)
+
+
+def _bounds(node: ir.Node, count: int) -> dict[int, int] | None:
+    """The place of each sliced axis among the bounds, or None where the axes are not constant."""
+    named = _numbers(node, "axes", 3)
+    if named is None and (len(node.inputs) < 4 or node.inputs[3] is None):
+        starts = _numbers(node, "starts", 1)
+        named = None if starts is None else list(range(len(starts)))
+    return None if named is None else {axis % count: place for place, axis in enumerate(named)}
+
+
+def _is_whole_range(
+    node: ir.Node, result: ir.Value, axis: FeatureAxis, bounds: dict[int, int]
+) -> bool:
+    """From the first entry to the last, in steps of 1; the result has the size of the operand."""
+    place, source = bounds[axis.axis], node.inputs[0]
+    starts, ends = _numbers(node, "starts", 1), _numbers(node, "ends", 2)
+    has_steps = len(node.inputs) > 4 and node.inputs[4] is not None
+    steps = _numbers(node, "steps", 4) if has_steps else [1] * len(bounds)
+    size = None if source is None else axes.dimension(source, axis.axis)
+    if starts is None or ends is None or steps is None or not isinstance(size, int):
+        return False
+    first = starts[place] == 0 or starts[place] <= -size
+    return first and ends[place] >= size and steps[place] == 1
+
+
+def _numbers(node: ir.Node, attribute: str, position: int) -> list[int] | None:
+    """The constants of an attribute or an operand, or None."""
+    if attribute in node.attributes:
+        return list(node.attributes.get_ints(attribute, ()))
+    found = constants.entries(node.inputs[position]) if len(node.inputs) > position else None
+    return None if found is None else [int(entry) for entry in found.reshape(-1)]
+
+
+def compresses(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:
+    """Keeps the entries of another axis for which a condition holds; without one it flattens."""
+    count = axes.rank(result)
+    if "axis" not in node.attributes or not count:
+        return None
+    kept = node.attributes.get_int("axis", 0) % count
+    return None if kept == axis.axis else carries_first(node, axis)
+
+
+def reverses(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:
+    """Reverses the first entries of one axis, as many as another says; neither has the features."""
+    turned = node.attributes.get_int("time_axis", 0), node.attributes.get_int("batch_axis", 1)
+    return None if axis.axis in turned else carries_first(node, axis)
 
 
 def gathers(node: ir.Node, result: ir.Value, axis: FeatureAxis) -> OperandRoles | None:

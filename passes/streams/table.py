@@ -20,7 +20,7 @@ from graphopt.passes.crms.size_operands import (
     SizesOperand,
 )
 from graphopt.passes.graph.axes import FeatureAxis, Stream
-from graphopt.passes.streams import elementwise, layouts, linear, places, selections
+from graphopt.passes.streams import elementwise, layouts, linear, places, scatters, selections
 from graphopt.passes.streams import linear_readers as read_by
 from graphopt.passes.streams.landings import anywhere, nowhere, where_reshaped
 from graphopt.passes.streams.linear_readers import LinearReader
@@ -29,6 +29,9 @@ from graphopt.passes.streams.readers import (
     norm_over_features,
     nothing,
     only_sizes,
+    only_type,
+    place_of_greatest,
+    places_of_greatest,
     softmax_over_features,
     subtraction_of_mean,
 )
@@ -80,6 +83,8 @@ _ONNX = {
         elementwise.sums, anywhere, subtraction_of_mean, None, FOLLOW, NO, NO, NO),
     "Sum": Op("C(x + y + z) = C x + C y + C z",
         elementwise.sums, anywhere, nothing, None, FOLLOW, NO, NO, NO),
+    "Mean": Op("C mean(x, y) = mean(C x, C y)",
+        elementwise.sums, anywhere, nothing, None, FOLLOW, NO, NO, NO),
     "Mul": Op("C(m x) = m C x, m one number for each token",
         elementwise.multiplies, anywhere, nothing, None, FOLLOW, NO, NO, NO),
     "Div": Op("C(x / m) = (C x) / m, m one number for each token",
@@ -92,8 +97,10 @@ _ONNX = {
         elementwise.hands_on, anywhere, nothing, None, FOLLOW, NO, NO, YES),
     "Dropout": Op("y = x where nothing is trained",
         elementwise.drops_out, anywhere, nothing, None, FOLLOW, NO, YES, YES),
-    "Cast": Op("y = x between float types",
+    "Cast": Op("y = x between float types of 16 bits and more",
         elementwise.casts, anywhere, nothing, None, FOLLOW, NO, YES, YES),
+    "CastLike": Op("y = x between float types of 16 bits and more; of z the type alone",
+        elementwise.casts, anywhere, only_type, None, FOLLOW, NO, YES, YES),
     # laid out anew
     "Transpose": Op("y[i, j] = x[j, i]",
         layouts.transposes, anywhere, nothing, None, FOLLOW, YES, YES, YES),
@@ -110,7 +117,7 @@ _ONNX = {
     "Tile": Op("y[t, f] = x[t mod n, f]",
         layouts.tiles, anywhere, nothing, None, FOLLOW, YES, YES, NO),
     # picked, dropped and joined
-    "Slice": Op("y[t, f] = x[a + b t, f]",
+    "Slice": Op("y[t, f] = x[a + b t, f]; all features, or other axes",
         selections.slices, anywhere, nothing, None, FOLLOW, YES, YES, NO),
     "Gather": Op("y[t, f] = x[i[t], f]",
         selections.gathers, anywhere, nothing, None, FOLLOW, YES, YES, NO),
@@ -120,6 +127,14 @@ _ONNX = {
         selections.splits, anywhere, nothing, None, FOLLOW, YES, YES, NO),
     "Concat": Op("C [x; y] = [C x; C y], joined on another axis",
         selections.joins, anywhere, nothing, None, FOLLOW, YES, NO, NO),
+    "Compress": Op("y[t, f] = x[i[t], f], i the places where a condition holds",
+        selections.compresses, anywhere, nothing, None, FOLLOW, YES, YES, NO),
+    "ReverseSequence": Op("y[t, f] = x[i[t], f], i a permutation",
+        selections.reverses, anywhere, nothing, None, FOLLOW, YES, YES, YES),
+    "ScatterND": Op("C (x with u at i) = C x with C u at i; C (x + u at i) = C x + C u at i",
+        scatters.scatters_slices, anywhere, nothing, None, FOLLOW, NO, NO, YES),
+    "ScatterElements": Op("C (x with u at i) = C x with C u at i, i the same for all features",
+        scatters.scatters, anywhere, nothing, None, Sizes.FIXED, NO, NO, YES),
     "Pad": Op("C [x; 0] = [C x; 0], padded on another axis",
         selections.pads, anywhere, nothing, None, FOLLOW, NO, NO, NO),
     # averaged and interpolated over other axes
@@ -153,6 +168,14 @@ _ONNX = {
         never, nowhere, softmax_over_features, None, FOLLOW, NO, NO, YES),
     "LogSoftmax": Op("logsoftmax(x + s 1) = logsoftmax(x)",
         never, nowhere, softmax_over_features, None, FOLLOW, NO, NO, YES),
+    "Hardmax": Op("hardmax(x + s 1) = hardmax(x)",
+        never, nowhere, softmax_over_features, None, FOLLOW, NO, NO, YES),
+    "ArgMax": Op("argmax(x + s 1) = argmax(x)",
+        never, nowhere, place_of_greatest, None, FOLLOW, NO, NO, NO),
+    "ArgMin": Op("argmin(x + s 1) = argmin(x)",
+        never, nowhere, place_of_greatest, None, FOLLOW, NO, NO, NO),
+    "TopK": Op("the indices of topk(x + s 1) are those of topk(x)",
+        never, nowhere, places_of_greatest, None, FOLLOW, NO, NO, NO),
     "Shape": Op("shape(x + s 1) = shape(x)",
         never, nowhere, only_sizes, None, Sizes.TOLD, NO, NO, NO),
     "Size": Op("size(x + s 1) = size(x)",

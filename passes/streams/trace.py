@@ -14,7 +14,8 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
-from graphopt.passes.streams import algebra, readers
+from graphopt.passes.graph.overflow import obstacle_to_recentring
+from graphopt.passes.streams import algebra, readers, storage
 from graphopt.passes.streams.algebra import Raw
 from graphopt.passes.streams.roles import Carries, OperandRoles, Vanishes
 
@@ -131,13 +132,18 @@ def _look_up(facts: StreamFacts) -> list[Stream]:
     value = facts.stream.value
     tensor = constants.constant_tensor(value)
     if tensor is not None:
-        if not tensor.dtype.is_floating_point() or not constants.is_finite(tensor):
+        if not tensor.dtype.is_floating_point():
             facts.source = f"constant {value.name} is not finite in every entry"
+        elif obstacle := obstacle_to_recentring(tensor):
+            facts.source = f"constant {value.name} {obstacle}"
         facts.constant = True
         return []
     node = value.producer()
     if node is None:
         facts.source = f"graph input {value.name}"
+        return []
+    if storage.widens_stored(node):
+        facts.source = f"{node.op_type} {node.name} widens what is stored in a shorter type"
         return []
     roles = algebra.producers_roles(node, value, facts.stream.axis)
     if isinstance(roles, Raw):

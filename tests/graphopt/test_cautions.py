@@ -52,3 +52,19 @@ def test_nothing_is_said_of_a_basis_that_no_norm_has() -> None:
 def test_where_the_kernels_are_is_said_where_they_are_not_asked_for() -> None:
     assert "(ops custom)" in _said("float", _STANDARD)[0]
     assert "(ops custom)" not in _said("float", _DROP)[0]
+
+
+@pytest.mark.parametrize(
+    ("opset", "ops", "count"), [(11, "custom", 1), (12, "custom", 0), (11, "ort", 0)]
+)
+def test_why_a_result_has_none_of_the_own_operators_is_said(
+    opset: int, ops: str, count: int
+) -> None:
+    model = ir.from_onnx_text(
+        f"""<ir_version: 7, opset_import: ["" : {opset}]> g (float[2] x) => (float[2] y) {{
+            y = Neg(x) }}"""
+    )
+    norm = NormDecision("n", "LayerNormalization", "x", 0, 2, converted=True)
+    said = cautions(model, Options(ops=ops), PlanSummary("rms", "cpu", (norm,)))
+    assert len(said) == count
+    assert all("need opset 12" in text for text in said)

@@ -18,8 +18,9 @@ import graphopt
 from graphopt.errors import UsageError
 from graphopt.files import loading
 from graphopt.json_values import to_json
+from graphopt.options import Sample
 from graphopt.passes import pipeline
-from graphopt.verification import OutputError, Verification
+from graphopt.verification import Original, OutputError, Verification
 from tests.graphopt.model_files import (
     block,
     save_external,
@@ -188,9 +189,10 @@ def test_what_could_not_be_verified_is_written_and_said(
 def test_given_inputs_and_tolerances_reach_the_verification(
     monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
-    asked = []
+    asked, originals = [], []
 
-    def verify(base: Path, candidate: Path, **options: object) -> Verification:
+    def verify(base: Original, candidate: Path, **options: object) -> Verification:
+        originals.append(base)
         asked.append(options)
         return Verification("passed", (OutputError("y", "float32", 0, 0, 0, 0, True),))
 
@@ -198,11 +200,18 @@ def test_given_inputs_and_tolerances_reach_the_verification(
     monkeypatch.setattr(
         "graphopt.optimization.checking.find_library", lambda provider: Path("library")
     )
-    options = {"rtol": 0.1, "atol": 0.2, "seed": 3, "dims": {"batch": 5}}
-    shapes, inputs = {"x": (1, 2, 40)}, {"x": np.zeros((1, 2, 40), np.float32)}
-    graphopt.optimize(model, input_shapes=shapes, inputs=inputs, **options)
-    expected = {**options, "input_shapes": shapes, "inputs": inputs, "provider": "cpu"}
+    sample = {
+        "inputs": {"x": np.zeros((1, 2, 40), np.float32)},
+        "input_shapes": {"x": (1, 2, 40)},
+        "dims": {"batch": 5},
+        "seed": 3,
+        "custom_op_libraries": ("own.so",),
+    }
+    graphopt.optimize(model, rtol=0.1, atol=0.2, **sample)
+    expected = {"rtol": 0.1, "atol": 0.2, "provider": "cpu", "norms": ["normed", "final"]}
     assert asked == [{**expected, "library": None}, {**expected, "library": Path("library")}]
+    assert [original.sample for original in originals] == [Sample(**sample)] * 2
+    assert originals[0] is originals[1]
     asked.clear()
     graphopt.optimize(model, ops="standard")
     assert len(asked) == 1
@@ -514,3 +523,43 @@ def test_large_weights_are_not_held_in_memory(model: Path) -> None:
     large = [tensor for tensor in tensors if tensor.nbytes > 1024]
     assert len(large) == 4
     assert all(isinstance(tensor, ir.LazyTensor | ir.ExternalTensor) for tensor in large)
+
+
+def _described(node: onnx.NodeProto) -> tuple[object, ...]:
+    return node.domain, node.op_type, list(node.input), list(node.output), list(node.attribute)
+
+
+_UNTOUCHED = """<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1, "local" : 1]>
+    g (float[B, 4] a, float[B, 4] b) => (float[B, 4] y)
+    <float[4] g = {1, 2, 3, 4}, float[4] c = {1, 0, 1, 0}, float[4, 4] w = {1, 2, 3, 4, 2, 3, 4, 5,
+     3, 4, 5, 6, 1, 1, 2, 2}, float[4] dead = {1, 2, 3, 4}> {
+        s, "", "", u = com.microsoft.SkipLayerNormalization<epsilon = 0.001>(a, b, g, c)
+        t = Transpose(w) m = MatMul(s, t) k = Mul(m, g) r = local.Half(k)
+        y = com.microsoft.SkipLayerNormalization<epsilon = 0.001>(u, r, g, c) }
+    <domain: "local", opset_import: ["" : 17]> Half (X) => (Y) {
+        h = Constant<value_float = 0.5>() Y = Mul(X, h) }"""
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_model_in_which_nothing_converts_is_left_as_it_was(
+    tmp_path: Path, in_memory: bool
+) -> None:
+    path, target = tmp_path / "model.onnx", tmp_path / "out.onnx"
+    proto = onnx.parser.parse_model(_UNTOUCHED)
+    onnx.save(proto, path)
+    model = ir.from_proto(proto) if in_memory else path
+    report = graphopt.optimize(model, output=target).report
+    assert [norm.converted for norm in report.plan.norms] == [False, False]
+    assert all(norm.reason for norm in report.plan.norms)
+    assert report.passes[-1].name == "leave-as-it-was"
+    assert {r.changed for r in report.passes if r.name != "plan"} == {0}
+    made = onnx.load(target)
+    assert [_described(node) for node in made.graph.node] == [
+        _described(node) for node in proto.graph.node
+    ]
+    kept, given = made.graph.initializer, proto.graph.initializer
+    assert [tensor.name for tensor in kept] == [tensor.name for tensor in given]
+    ((written,), (read,)) = made.functions, proto.functions
+    assert [_described(node) for node in written.node] == [_described(node) for node in read.node]
+    assert made.opset_import == proto.opset_import
+    assert not made.metadata_props

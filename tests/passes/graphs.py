@@ -139,11 +139,14 @@ def optimized(
 
 
 def _random_feeds(model: ir.Model, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Floats of mean 0.7, indices below 3, random conditions; none for overridable weights."""
+    """Floats of mean 0.7, indices below 3, random conditions; none for overridable weights.
+
+    A value of unknown rank gets none either.
+    """
     generator = np.random.default_rng(sum(sizes.values()))
     feeds = {}
     for value in model.graph.inputs:
-        if value.is_initializer():
+        if value.is_initializer() or value.shape is None:
             continue
         shape = [dim if isinstance(dim, int) else sizes[dim.value] for dim in value.shape]
         if value.dtype == ir.DataType.BOOL:

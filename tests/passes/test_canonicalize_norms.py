@@ -9,11 +9,15 @@ from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.passes import pipeline
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.infer_shapes import InferShapes
 from graphopt.passes.norms.original_spelling import NAME, SPELLING
 from graphopt.passes.norms.recognition import unsupported_reason
-from tests.passes.norms.norm_spellings import EPSILON, NEAR_MISSES, SPELLINGS, arrays, spelled
+from tests.onnx_runtime import OptimizedSession
+from tests.passes.norms.norm_fragments import EPSILON, arrays, spelled
+from tests.passes.norms.norm_near_misses import NEAR_MISSES
+from tests.passes.norms.norm_spellings import SPELLINGS
 
 
 def _canonicalize(model: ir.Model) -> dict[str, int]:
@@ -39,6 +43,47 @@ def test_a_decomposed_norm_becomes_one_node(name: str) -> None:
     assert node.attributes["epsilon"].value == pytest.approx(EPSILON, rel=1e-6)
     assert (node.meta[SPELLING], node.meta[NAME]) == ("decomposed", "y")
     np.testing.assert_allclose(evaluate(model, arrays())["y"], before, rtol=1e-6, atol=1e-6)
+
+
+_MIXED = """<ir_version: 7, opset_import: ["" : 12]> g (float16[B, 4] a) => (float[B, 4] y)
+    <float[4] g = {1, 2, 3, 4}, float[4] c = {1, 0, 1, 0}, float16[4] h = {1, 2, 3, 4},
+     float16[4,4] w = {1, 2, 3, 4, 5, 6, 7, 8, 2, 1, 2, 1, 0, 1, 0, 1}> {
+        x = Neg(a) y = LayerNormalization<epsilon = 0.001>(READS) }"""
+
+
+@pytest.mark.parametrize("ops", ["standard", "ort", "custom"])
+@pytest.mark.parametrize("reads", ["x, g", "x, g, c"])
+def test_values_of_float16_are_widened_to_a_gamma_of_float32(ops: str, reads: str) -> None:
+    """As ONNX Runtime types such a node below opset 17."""
+    model = ir.from_onnx_text(_MIXED.replace("READS", reads).replace("Neg(a)", "MatMul(a, w)"))
+    draw = np.random.default_rng(2)
+    weight = draw.normal(0.5, 1, (4, 4)).astype(np.float16)
+    model.graph.initializers["w"].const_value = ir.tensor(weight, name="w")
+    feeds = {"a": draw.normal(0.5, 1, (3, 4)).astype(np.float16)}
+    expected = OptimizedSession(model).run(feeds)["y"]
+    summary, _ = pipeline.run(model, pipeline.Options(ops=ops))
+    assert summary.converted == 1
+    result = OptimizedSession(model).run(feeds)["y"]
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, rtol=5e-3, atol=5e-3)
+
+
+def test_a_kept_norm_of_mixed_types_is_written_as_it_was() -> None:
+    model = ir.from_onnx_text(_MIXED.replace("READS", "x, g, c"))
+    summary, _ = pipeline.run(model, pipeline.Options())
+    assert summary.converted == 0
+    assert [node.op_type for node in model.graph] == ["Neg", "LayerNormalization"]
+    assert [value.name for value in list(model.graph)[1].inputs] == ["x", "g", "c"]
+
+
+@pytest.mark.parametrize("reads", ["x, h, c", "wide, h", "x, g, h"])
+def test_a_norm_of_other_mixed_types_is_named(reads: str) -> None:
+    model = ir.from_onnx_text(
+        _MIXED.replace("READS", reads).replace("x =", "wide = Cast<to = 1>(a) x =")
+    )
+    InferShapes()(model)
+    (node,) = [node for node in model.graph if node.op_type == "LayerNormalization"]
+    assert "type" in (unsupported_reason(node) or "")
 
 
 @pytest.mark.parametrize("name", NEAR_MISSES)

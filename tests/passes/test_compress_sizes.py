@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from graphopt.passes import pipeline
+from graphopt.passes.graph import constants
+from tests.onnx_runtime import OptimizedSession
 from tests.passes.compression_cases import BASES, Case, check
 from tests.passes.graphs import cases, graph, optimized
 
@@ -201,3 +204,57 @@ def test_a_result_that_nobody_reads_shrinks_too() -> None:
     assert outcome.summary.compressed == 1
     shapes = {v.name: v.shape for node in outcome.after.graph for v in node.outputs}
     assert [list(shapes[name]) for name in "de"] == [["B", 3, 7]] * 2
+
+
+def test_sizes_that_are_known_become_a_constant() -> None:
+    """As for a table of positions: ONNX Runtime folds such a Resize, and cannot run each other."""
+    body = """x = MatMul(a, w) q = Reshape(p, grid) t = Transpose<perm=[0, 3, 1, 2]>(q)
+        s = Shape(t) nc = Slice(s, zero, two, zero) sizes = Concat<axis = 0>(nc, places)
+        r = Resize<mode = "linear">(t, , , sizes) u = Transpose<perm = [0, 2, 3, 1]>(r)
+        f = Reshape(u, flat) o = Add(x, f) n = LayerNormalization(o, g, c) y = MatMul(n, v)"""
+    numbers = {"grid": [1, 3, 3, 8], "flat": [1, 16, 8], "zero": [0], "two": [2], "places": [4, 4]}
+    model = graph(
+        body,
+        "w[4,8] p[1,9,8] g[8] c[8] v[8,6]",
+        inputs="float[B,16,4] a",
+        outputs="float y",
+        constants={name: np.array(entries) for name, entries in numbers.items()},
+    )
+    outcome = optimized(model, variant="crms")
+    assert all(norm.compressed for norm in outcome.summary.norms)
+    resize = next(node for node in outcome.after.graph if node.op_type == "Resize")
+    assert constants.entries(resize.inputs[3]).tolist() == [1, 7, 4, 4]
+
+
+_RESIZED = """e = Conv<kernel_shape=[2,2], strides=[2,2]>(image, k) r = Reshape(e, flat)
+    x = Transpose<perm=[0,2,1]>(r) h = Shape(x) d = Gather(h, two)
+    q = Concat<axis=0>(one, three, three, d) p = Reshape(pos, q)
+    f = Transpose<perm=[0,3,1,2]>(p) s = Shape(f) t = Slice(s, zero, two, zero)
+    i = Shape(image) l = Slice(i, two, four, zero) m = Div(l, two)
+    z = Concat<axis=0>(t, m) o = Resize<mode="cubic", coordinate_transformation_mode="half_pixel",
+    cubic_coeff_a=-0.75>(f, "", "", z) j = Transpose<perm=[0,2,3,1]>(o)
+    b = Concat<axis=0>(one, minus, d) u = Reshape(j, b) v = Add(x, u)
+    n = LayerNormalization(v, g, c) y = MatMul(n, w)"""
+"""A table of positions in the sizes of an image, which are computed from its own."""
+
+
+@BASES
+def test_sizes_of_a_table_are_written_down(basis: str) -> None:
+    """Behind a Where ONNX Runtime folds no constants: it runs a cubic Resize that cannot shrink."""
+    numbers = {"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "minus": -1}
+    known = {name: np.array([number]) for name, number in numbers.items()}
+    model = graph(
+        _RESIZED,
+        "k[8,3,2,2] pos[1,9,8] g[8] c[8] w[8,6]",
+        inputs="float[B,3,4,4] image",
+        outputs="float y",
+        constants={**known, "flat": np.array([0, 8, -1])},
+        float64=False,
+    )
+    image = np.random.default_rng(0).normal(size=(2, 3, 4, 4)).astype(np.float32)
+    expected = OptimizedSession(model).run({"image": image})["y"]
+    summary, _ = pipeline.run(model, pipeline.Options(variant="crms", basis=basis))
+    assert summary.compressed == 1
+    assert not [node for node in model.graph if node.op_type == "Where"]
+    found = OptimizedSession(model).run({"image": image})["y"]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())

@@ -55,6 +55,13 @@ STAYS = {
     "the map is a graph output": "z = MatMul(a, w) q = Mul(z, k) y = Neg(q)",
     "the weight is shared": "p = MatMul(a, w) q = Mul(p, k) r = MatMul(a, w) y = Add(q, r)",
     "the bias has another reader": "p = MatMul(a, w) q = Add(p, b) r = Mul(q, k) y = Add(r, b)",
+    "a product of two constants": "p = Mul(k, b) y = Add(rest, p)",
+    "a product of a Constant node": """v = Constant<value_floats = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0,
+        7.0, 8.0]>() p = Mul(v, k) y = LayerNormalization(rest, p, c)""",
+    "a product of constants that a branch gives": """v = ReduceMax<keepdims = 0>(given)
+        z = Constant<value_float = 0.0>() is = Greater(v, z)
+        p = If(is)<then_branch = l () => (float[8] o) { o = Mul(k, b) },
+                   else_branch = r () => (float[8] e) { e = Identity(b) }> y = Add(rest, p)""",
     "an activation between": "p = MatMul(a, w) q = Relu(p) y = Mul(q, k)",
     "a norm between": "p = MatMul(a, w) q = LayerNormalization(p, g, c) y = Mul(q, k)",
     "a softmax between": "p = MatMul(a, w) q = Softmax(p) y = Mul(q, k)",

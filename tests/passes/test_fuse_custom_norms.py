@@ -115,6 +115,13 @@ UNFUSED = {
     "an operand that broadcasts over features": f"t = Add(x, column) y = {_NORM}(t, gamma)",
     "an operand without batch": f"t = Add(table, x) y = {_NORM}(t, gamma)",
     "a third operand that is no bias": f"b = Add(x, s) t = Add(b, table) y = {_NORM}(t, gamma)",
+    "a gamma that is computed from the sum": f"""t = Add(x, s) v = Softmax(t)
+        h = ReduceMean<axes = [0, 1], keepdims = 0>(v) y = {_NORM}(t, h)""",
+    "a gamma of a branch, which may read the sum": f"""t = Add(x, s) k = ReduceMax<keepdims = 0>(s)
+        o = Greater(k, k) h = If(o)<
+            then_branch = l () => (float[8] a) {{
+                v = Softmax(t) a = ReduceMean<axes = [0, 1], keepdims = 0>(v) }},
+            else_branch = r () => (float[8] e) {{ e = Identity(gamma) }}> y = {_NORM}(t, h)""",
     "another operator": f"t = Sub(x, s) y = {_NORM}(t, gamma)",
 }
 
@@ -131,6 +138,8 @@ def _model(body: str, outputs: str = "y") -> ir.Model:
     for node in model.graph:  # every computed value of these bodies has the shape of x
         x = model.graph.inputs[0]
         node.outputs[0].type, node.outputs[0].shape = x.type, x.shape
+        if node.outputs[0].name == "h":
+            node.outputs[0].shape = ir.Shape([8])
     define_operators(model)
     return model
 
@@ -184,3 +193,11 @@ def test_shapes_that_are_not_proved_equal_stay(shape: ir.Shape | None) -> None:
     for value in (*model.graph.inputs[:2], model.graph.node(0).outputs[0]):
         value.shape = shape
     assert not FuseCustomNorms()(model).modified
+
+
+def test_a_gamma_that_is_computed_from_something_else_is_fused() -> None:
+    model = _model(f"""t = Add(x, s) v = Softmax(x)
+        h = ReduceMean<axes = [0, 1], keepdims = 0>(v) y = {_NORM}(t, h)""")
+    fuse = FuseCustomNorms()
+    fuse(model)
+    assert fuse.record["SkipRMSNorm"] == 1

@@ -84,8 +84,10 @@ def test_every_step_can_be_built(options: Options) -> None:
         assert isinstance(step.build(options, plan), Rewrite)
 
 
-def test_steps_name_targets_that_exist() -> None:
+def test_steps_name_targets_that_exist_and_what_stands_before_them() -> None:
+    names = [step.name for step in STEPS]
     for step in STEPS:
+        assert "plan" not in step.given or names.index(step.name) > names.index("plan")
         assert set(step.variants) <= set(VARIANT.values)
         assert set(step.ops) <= set(OPS.values)
         assert set(step.providers) <= set(PROVIDER.values)

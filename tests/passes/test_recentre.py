@@ -201,7 +201,7 @@ VANISHES = {
     "x = Add(s, p)": (_STATIC, 0),
     "x = Add(p, lead)": (_STATIC, 1),
     "x = Add(p, t)  ": (_T, 1),
-    "x = Where(m, p, t)": (_T, 1),
+    "x = Where(m, p, t)": (_T, 0),  # the condition has the sizes of t
     "u = Add(t, s) x = Sub(u, p)": (_T, 1),
     "x = Add(t, p)": (_LONE, 1),
     "x = Sum(t, p, t)": (_LONE, 1),

@@ -12,7 +12,8 @@ from onnx_shape_inference import infer_symbolic_shapes
 from graphopt.evaluation import evaluate
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.restore_norms import RestoreNorms
-from tests.passes.norms.norm_spellings import SPELLINGS, arrays, spelled
+from tests.passes.norms.norm_fragments import arrays, spelled
+from tests.passes.norms.norm_spellings import SPELLINGS
 
 ORDINARY = {
     "all defaults": "y = LayerNormalization(x, gamma, beta)",

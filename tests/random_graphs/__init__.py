@@ -25,10 +25,14 @@ __all__ = ["Profile", "RandomGraph", "random_graph", "random_graphs"]
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class RandomGraph:
-    """A valid float64 model, and inputs for it at each binding of its symbolic dimensions."""
+    """A valid float64 model, and inputs for it at each binding of its symbolic dimensions.
+
+    It is not valid where a shape is declared that is not the value's, or that of an input is not.
+    """
 
     proto: onnx.ModelProto
     inputs: tuple[dict[str, np.ndarray], ...]
+    is_valid: bool = True
 
     def model(self) -> ir.Model:
         """A model of its own, as if loaded from a file (attributes are float32 there)."""
@@ -50,9 +54,9 @@ def _draw(below: Callable[[int], int], profile: Profile) -> RandomGraph:
     if profile.smooth or below(4) < 3:
         common.RemoveUnusedNodesPass()(model)
     proto = ir.serde.serialize_model(model)
-    if below(2):
+    if below(2) and builder.is_valid:
         proto = onnx.shape_inference.infer_shapes(proto)
-    return RandomGraph(proto, tuple(builder.arrays))
+    return RandomGraph(proto, tuple(builder.arrays), builder.is_valid)
 
 
 def random_graph(seed: int, profile: Profile | None = None) -> RandomGraph:

@@ -35,6 +35,7 @@ class Builder:
         self.arrays: list[dict[str, np.ndarray]] = [{} for _ in range(BINDINGS)]
         self.weights: dict[tuple[tuple[int, ...], str], list[ir.Value]] = {}
         self.in_body = False
+        self.is_valid = True
         self._count = 0
 
     def pick(self, options: Sequence[Any]) -> Any:
@@ -75,6 +76,8 @@ class Builder:
         key = (data.shape, kind if self.smooth else "")
         if is_weight and self.weights.get(key) and self.chance(15):
             return self.pick(self.weights[key])
+        if is_weight and not self.smooth and self.chance(6):
+            return self._computed(data)
         name = self.name("w" if is_weight else "c")
         tensor = ir.tensor(data, name=name)
         if self.chance(25):
@@ -95,6 +98,25 @@ class Builder:
             if self.chance(1) and not (self.smooth and kind in ("gamma", "beta")):
                 self.inputs.append(value)
         return value
+
+    def _computed(self, data: np.ndarray) -> ir.Value:
+        """A weight that nodes compute: a Cast of a constant, or a product of two."""
+        if self.chance(50):
+            stored, inputs, op, attributes = data, [], "Cast", {"to": 11}
+        else:
+            stored, op, attributes = data / 2, "Mul", {}
+            inputs = [self._stored(np.asarray(2.0))]
+        inputs.insert(0, self._stored(stored))
+        node = ir.node(op, inputs, attributes, name=self.name(f"{op}_"))
+        node.outputs[0].name = self.name("v")
+        self.nodes.append(node)
+        return node.outputs[0]
+
+    def _stored(self, data: np.ndarray) -> ir.Value:
+        node = ir.node("Constant", [], {"value": ir.tensor(data)}, name=self.name("Constant"))
+        node.outputs[0].name = self.name("w")
+        self.nodes.append(node)
+        return node.outputs[0]
 
     def input(
         self,
@@ -212,7 +234,10 @@ class Builder:
         if x.value in self.outputs or x.value.producer() is None:
             x = self.unary("Identity", x)
         x.value.type = ir.TensorType(ir.DataType.DOUBLE)
-        x.value.shape = ir.Shape([dim.label for dim in x.dims])
+        labels = [dim.label for dim in x.dims]
+        if not self.smooth and labels and self.chance(5):  # a name proves nothing
+            labels[self.below(len(labels))] = self.pick(["B", "S"])
+        x.value.shape = ir.Shape(labels)
         self.outputs.append(x.value)
 
     def model(self) -> ir.Model:

@@ -14,7 +14,9 @@ from tests.random_graphs.builder import Builder
 from tests.random_graphs.layouts import LAYOUTS
 from tests.random_graphs.norms import layer_norm
 from tests.random_graphs.parts import PARTS
+from tests.random_graphs.sequences import SEQUENCES
 from tests.random_graphs.tensors import Dim, Tensor
+from tests.random_graphs.unproved import UNPROVED
 
 __all__ = ["MOVERS", "move", "token_factor"]
 
@@ -132,4 +134,6 @@ MOVERS: list[Mover] = [
     counted,
     *LAYOUTS,
     *PARTS,
+    *SEQUENCES,
+    *UNPROVED,
 ]

@@ -61,6 +61,25 @@ def softmax(g: Builder, x: Tensor) -> Tensor:
     return g.unary(g.pick(["Softmax", "LogSoftmax"]), x, axis=axis)
 
 
+def greatest(g: Builder, x: Tensor) -> Tensor | None:
+    """Steps, too: which entry is the greatest, over the features and seldom over another axis."""
+    if g.smooth:
+        return None
+    axis = x.axis if g.chance(75) else g.below(x.rank)
+    kind = g.pick(["ArgMax", "ArgMin", "Hardmax", "TopK"])
+    dims = x.with_dim(axis, Dim.static(1))
+    if kind == "Hardmax":
+        return g.unary(kind, x, axis=axis)
+    if kind == "TopK":
+        inputs = [x, g.constant([1])]
+        values, found = g.node_outputs(kind, inputs, [dims, dims], x.axis, axis=axis)
+        if g.chance(20):
+            g.output(values)
+    else:
+        found = g.node(kind, [x], dims, x.axis, axis=axis, keepdims=1)
+    return g.unary("Cast", found, to=ir.DataType.DOUBLE)
+
+
 def feature_mean(g: Builder, x: Tensor) -> Tensor:
     return g.reduce(g.pick(["ReduceMean", "ReduceSum"]), x, x.axis, keepdims=g.chance(50))
 
@@ -182,6 +201,7 @@ def captured(g: Builder, x: Tensor) -> Tensor:
 READERS: list[Reader] = [
     raw,
     softmax,
+    greatest,
     gated_norm,
     relu,
     squared,

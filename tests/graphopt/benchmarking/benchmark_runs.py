@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from graphopt.benchmarking.execution import Execution, open_model
-from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.result import Benchmark
 from graphopt.benchmarking.trial import Trial
+from graphopt.runtime.own_process import ProcessFailed
 
 QUICK: dict[str, Any] = {"iterations": 6, "openings": 6, "warmup": 1, "dims": {"rows": (4,)}}
 

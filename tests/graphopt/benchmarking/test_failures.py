@@ -14,11 +14,11 @@ from onnx import helper
 import graphopt
 from graphopt.benchmarking import timing
 from graphopt.benchmarking.execution import Execution, open_model
-from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.peers import PEERS, run_peer
 from graphopt.benchmarking.result import Benchmark
 from graphopt.benchmarking.trial import Trial
 from graphopt.errors import ModelError, UsageError
+from graphopt.runtime.own_process import ProcessFailed
 from tests.graphopt.benchmarking.benchmark_runs import QUICK, measured, try_here
 from tests.graphopt.model_files import WIDTH, block, save_external, save_inline
 

@@ -88,7 +88,7 @@ def test_padding_takes_two_samples(
 
 def test_a_given_shape_leaves_no_batch_to_choose() -> None:
     shapes = {"pixels": [(1, 3, 32, 32), (4, 3, 32, 32)]}
-    places, notes = build_grid(model(IMAGE), shapes=shapes)
+    places, notes = build_grid(model(IMAGE), input_shapes=shapes)
     assert places == [Place({}, {"pixels": shape}) for shape in shapes["pixels"]]
     assert notes == []
 

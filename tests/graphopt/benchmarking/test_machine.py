@@ -11,7 +11,6 @@ import pytest
 
 from graphopt.benchmarking.execution import Execution
 from graphopt.benchmarking.machine import describe
-from graphopt.benchmarking.own_process import ProcessFailed, run_module
 from graphopt.benchmarking.placement import count_nodes, nodes_by_provider
 from graphopt.errors import EnvironmentFailure
 from graphopt.runtime.gpu import describe_gpu, device_memory
@@ -85,34 +84,3 @@ def test_a_run_tells_the_provider_of_every_node(tmp_path: Path) -> None:
     path = save_inline(block(), tmp_path / "model.onnx")
     inputs = {"x": np.ones((1, 2, WIDTH), np.float32)}
     assert nodes_by_provider(path, inputs, Execution()).keys() == {"CPUExecutionProvider"}
-
-
-@pytest.mark.parametrize(
-    ("code", "message"),
-    [
-        ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL, perhaps for want of memory"),
-        ("import os; os.kill(os.getpid(), 11)", "killed by SIGSEGV"),
-        ("import signal; signal.pause()", "did not end within 1 s"),
-        ("raise SystemExit(4)", "ended with 4"),
-        ("raise ValueError('one\\ntwo')", "two"),
-    ],
-)
-def test_a_process_that_does_not_end_well_says_how(
-    code: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "failing.py").write_text(code)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(ProcessFailed, match=message):
-        run_module("failing", {}, seconds=1.0 if "pause" in code else FOREVER)
-
-
-def test_a_process_gets_its_arguments_and_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "telling.py").write_text(
-        "import json, os, sys; print('noise'); "
-        "print(json.loads(sys.argv[1])['word'], os.environ['COLOUR'])"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    said = run_module("telling", {"word": "é"}, seconds=FOREVER, environment={"COLOUR": "red"})
-    assert said == "é red"

@@ -15,13 +15,13 @@ from onnx import helper
 import graphopt
 from graphopt.benchmarking import candidates, execution, timing
 from graphopt.benchmarking.execution import Execution
-from graphopt.benchmarking.own_process import ProcessFailed
 from graphopt.benchmarking.peers import PEERS, Peer, run_peer
 from graphopt.benchmarking.result import Failure
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.trial import try_model
 from graphopt.errors import EnvironmentFailure, ModelError, UsageError
 from graphopt.files.loading import load
+from graphopt.runtime.own_process import ProcessFailed
 from tests.graphopt.benchmarking.benchmark_runs import QUICK, measured, try_here
 from tests.graphopt.model_files import WIDTH, block, save_external, save_inline
 from tests.versions.conditions import needs_onnxruntime

@@ -329,7 +329,10 @@ def test_an_unwritable_directory(
 def test_without_onnxruntime_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path" / "onnxruntime.py").write_text("raise ImportError('there is none')")
+    monkeypatch.syspath_prepend(tmp_path / "path")  # what other processes import, too
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     before = snapshot(tmp_path)
     code, _, error = run(capsys, "optimize", model)
     assert_one_line(error, "pip install")

@@ -24,7 +24,8 @@ def declared(**inputs: list[Any]) -> ir.Model:
         ir.val(name, ir.DataType[dtype], ir.Shape(dims)) for name, (dtype, *dims) in inputs.items()
     ]
     node = ir.node("Identity", values[:1])
-    graph = ir.Graph(values, node.outputs, nodes=[node], opset_imports={"": 17})
+    node.outputs[0].type, node.outputs[0].shape = values[0].type, values[0].shape
+    graph = ir.Graph(values, node.outputs, nodes=[node], opset_imports={"": 17}, name="g")
     return ir.Model(graph, ir_version=8)
 
 

@@ -9,17 +9,12 @@ from onnx_shape_inference import infer_symbolic_shapes
 
 from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.norms.decomposed_norms import spelled_norms
 from graphopt.passes.norms.normalization import normalization
-from tests.passes.norms.norm_spellings import (
-    BETA,
-    EPSILON,
-    GAMMA,
-    NEAR_MISSES,
-    SPELLINGS,
-    arrays,
-    spelled,
-)
+from tests.passes.norms.norm_fragments import BETA, EPSILON, GAMMA, ONNX_BODY, arrays, spelled
+from tests.passes.norms.norm_near_misses import NEAR_MISSES
+from tests.passes.norms.norm_spellings import SPELLINGS
 
 
 def _found(body: str, opset: int = 17):
@@ -136,10 +131,125 @@ def test_a_mean_without_its_axis_is_another_mean() -> None:
     assert [norm for node in model.graph for norm in spelled_norms(node)] == []
 
 
+def test_a_mean_that_is_reshaped_to_other_axes_is_another_mean() -> None:
+    body = SPELLINGS["one pass, axes dropped and brought back by Reshape (Flax)"][0]
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17]> g (float[8, 8, 8] x) => (float[8, 8, 8] y)
+        <float[8] gamma = {{1, 2, 3, 4, 5, 6, 7, 8}}, float[8] beta = {{1, 2, 3, 4, 5, 6, 7, 8}},
+         float eps = {{0.001}}, float nought = {{0}}, int64[3] rows = {{8, 8, 1}},
+         int64[3] columns = {{1, 8, 8}}>
+        {{ {body.replace("(mean, rows)", "(mean, columns)")} }}"""
+    )
+    infer_symbolic_shapes(model)
+    assert [norm for node in model.graph for norm in spelled_norms(node)] == []
+
+
+def test_the_function_that_onnx_defines_is_a_norm_of_rows() -> None:
+    (norm,) = _found(ONNX_BODY)
+    assert (norm.x.name, norm.output.name, norm.size) == ("flat", "biased", 8)
+    assert (norm.scale.name, norm.bias.name) == ("gamma", "beta")
+
+
+@pytest.mark.parametrize(
+    ("size", "line", "found"),
+    [
+        (16, "Div(length, c)<4>", 1),
+        (16, "Mul(length, c)<0.25>", 1),
+        (16, "Mul(c, length)<0.25>", 1),
+        (16, "Div(length, c)<3.9999998>", 0),
+        (16, "Div(length, c)<16>", 0),
+        (16, "Div(c, length)<4>", 0),
+        (8, "Div(length, c)<2.828427>", 0),  # the root of 8 is no float
+        (8, "Mul(length, c)<0.35355338>", 0),
+    ],
+)
+def test_a_length_is_a_deviation_where_the_root_of_the_size_is_exact(
+    size: int, line: str, found: int
+) -> None:
+    expression, number = line.rstrip(">").split("<")
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17]> g (float[B, {size}] x) => (float[B, {size}] y)
+        <float c = {{{number}}}> {{
+            mean = ReduceMean<axes = [-1]>(x)
+            d = Sub(x, mean)
+            length = ReduceL2<axes = [-1]>(d)
+            deviation = {expression}
+            y = Div(d, deviation)
+        }}"""
+    )
+    infer_symbolic_shapes(model)
+    norms = [norm for node in model.graph for norm in spelled_norms(node)]
+    assert [(norm.x.name, norm.epsilon, norm.size) for norm in norms] == [("x", 0.0, size)] * found
+
+
+def test_a_clip_at_the_largest_float_clips_nothing() -> None:
+    body = SPELLINGS["one pass, Clip"][0]
+    assert len(_found(body.replace("(variance, nought)", "(variance, nought, largest)"))) == 1
+    assert _found(body.replace("(variance, nought)", "(variance, nought, eight)")) == []
+
+
+def test_an_rms_norm_of_a_difference_that_others_read_stays() -> None:
+    body = SPELLINGS["an RMSNorm of the difference"][0].replace("y =", "n =")
+    assert _found(body + "\n y = Add(n, d)") == []
+
+
+@pytest.mark.parametrize("dtype", ["float", "float16"])
+@pytest.mark.parametrize(("size", "found"), [(48, 1), (47, 0)])
+def test_the_share_of_a_sum_is_rounded_once_to_its_own_type(
+    dtype: str, size: int, found: int
+) -> None:
+    share = np.array(1 / 48, np.dtype(dtype.replace("float", "float32").replace("3216", "16")))
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 13]>
+        g ({dtype}[B, {size}] x) => ({dtype}[B, {size}] y)
+        <{dtype} c = {{0}}, {dtype} eps = {{0}}, int64[1] last = {{-1}}> {{
+            sum = ReduceSum(x, last)
+            mean = Mul(sum, c)
+            d = Sub(x, mean)
+            square = Mul(d, d)
+            sum2 = ReduceSum(square, last)
+            variance = Mul(sum2, c)
+            shifted = Add(variance, eps)
+            deviation = Sqrt(shifted)
+            y = Div(d, deviation)
+        }}"""
+    )
+    model.graph.initializers["c"].const_value = ir.tensor(share, name="c")
+    infer_symbolic_shapes(model)
+    assert len([norm for node in model.graph for norm in spelled_norms(node)]) == found
+
+
 def test_gamma_that_differs_by_token_stays_outside() -> None:
     body = SPELLINGS["gamma alone"][0].replace("Mul(n, gamma)", "Mul(n, other)")
     (norm,) = _found(body)
     assert (norm.output.name, norm.scale) == ("n", None)
+
+
+_TOKENS = """<ir_version: 8, opset_import: ["" : 17]> g (float[B, {s}, 4] x) => (float[B, {s}, 4] y)
+    <float[1, 2, 4] gamma = {{1, 2, 3, 4, {row}}}, float[2, 4] beta = {{1, 0, 1, 0, 1, 0, 1, 0}}> {{
+        y = LayerNormalization(x, gamma, beta) }}"""
+
+
+@pytest.mark.parametrize(
+    ("length", "row", "takes"),
+    [("2", "1, 2, 3, 4", True), ("2", "1, 2, 3, 5", False), ("S", "1, 2, 3, 4", False)],
+)
+def test_a_gamma_that_repeats_a_row_for_each_token_is_that_row(
+    length: str, row: str, takes: bool
+) -> None:
+    model = ir.from_onnx_text(_TOKENS.format(s=length, row=row))
+    infer_symbolic_shapes(model)
+    canonicalize = CanonicalizeNorms()
+    canonicalize(model)
+    assert canonicalize.record["LayerNormalization"] == takes
+    (norm,) = list(model.graph)
+    shapes = [list(value.shape) for value in norm.inputs[1:]]
+    assert shapes == ([[4], [4]] if takes else [[1, 2, 4], [2, 4]])
+    x = np.random.default_rng(0).normal(1, 1, (3, 2, 4))
+    result = evaluate(cast_to_float64(model), {"x": x})["y"]
+    original = ir.from_onnx_text(_TOKENS.format(s=length, row=row))
+    expected = evaluate(cast_to_float64(original), {"x": x})["y"]
+    np.testing.assert_allclose(result, expected, rtol=1e-9)
 
 
 def test_gamma_that_raises_the_rank_stays_outside() -> None:

@@ -9,7 +9,9 @@ from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.infer_shapes import InferShapes
 from graphopt.passes.norms.recognition import other_norms
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
-from tests.passes.norms.norm_spellings import NEAR_MISSES, SPELLINGS, spelled
+from tests.passes.norms.norm_fragments import spelled
+from tests.passes.norms.norm_near_misses import NEAR_MISSES
+from tests.passes.norms.norm_spellings import SPELLINGS
 
 _RMS_BODY = (
     SPELLINGS["attribute axes, Pow, Div"][0].replace("Pow(d,", "Pow(x,").replace("Div(d,", "Div(x,")

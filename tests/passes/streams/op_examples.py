@@ -47,18 +47,26 @@ CONSTANTS = {
         "i1": [1],
         "i2": [2],
         "i4": [4],
+        "i8": [8],
+        "lengths": [2, 4],
+        "pairs": [[0, 1], [1, 3]],
         "one": 1,
         "rows": [-1, 8],
         "grown": [3, 4, 8],
         "twice": [1, 2, 1],
         "halves": [2, 2],
-        "places": [[0], [1], [1]],
+        "places": [[0], [2], [1]],
         "around": [0, 1, 0, 0, 1, 0],
         "tall": [2, 8, 5, 5],
     }.items()
-} | {"none": np.array([], np.float32)}
+} | {
+    "none": np.array([], np.float32),
+    "columns": np.array([0, 3, 2, 1]).reshape(2, 2, 1).repeat(8, axis=2),
+}
 
 _TWO = "x[2,4,8] z[2,4,8]"
+_OLD_SLICE = "y = Slice<axes = [1, -1], starts = [1, 0], ends = [3, 9]>(x)"
+_PLACES = {"y": "int64"}
 _PARTS = {"y": "float", "r": "float"}
 _IMAGE = "x[2,8,3,3]"
 
@@ -74,8 +82,15 @@ _ONNX = {
         Example("y = Add(x, z)", "x[2,4,8] z[8]"),
         Example("y = Add(t, x)", "t[4,1] x[2,4,8]"),
     ),
+    "ArgMax": _each(Example("y = ArgMax<axis = 2>(x)", results=_PLACES)),
+    "ArgMin": _each(Example("y = ArgMin<axis = -1, keepdims = 0>(x)", results=_PLACES)),
     "AveragePool": _each(Example("y = AveragePool<kernel_shape = [2, 2]>(x)", _IMAGE)),
     "Cast": _each("y = Cast<to = 11>(x)"),
+    "CastLike": _each(Example("y = CastLike(x, z)", "x[2,4,8] z[3,5]")),
+    "Compress": _each(
+        Example("y = Compress<axis = 1>(x, m)", "x[2,4,8] m[4]", types=(("m", "bool"),)),
+        Example("y = Compress<axis = -2>(x, m)", "x[2,4,8] m[3]", types=(("m", "bool"),)),
+    ),
     "Concat": _each(Example("y = Concat<axis = 1>(x, z)", "x[2,4,8] z[2,3,8]")),
     "Conv": _each(
         Example("y = Conv(x, w, b)", "x[2,5,4,4] w[8,5,2,2] b[8]"),
@@ -92,7 +107,7 @@ _ONNX = {
     "Expand": _each(Example("y = Expand(x, grown)", "x[1,8]")),
     "Flatten": _each("y = Flatten<axis = 2>(x)"),
     "Gather": _each("y = Gather<axis = 1>(x, i2)", Example("y = Gather(x, places)", "x[5,8]")),
-    "GatherND": _each("y = GatherND(x, places)"),
+    "GatherND": _each(Example("y = GatherND(x, places)", "x[3,4,8]")),
     "Gelu": _each(Example("y = Gelu(x)", opset=20)),
     "Gemm": _each(
         Example("y = Gemm<alpha = 0.5, beta = 2.0>(x, w, b)", "x[4,5] w[5,8] b[8]"),
@@ -101,6 +116,7 @@ _ONNX = {
     ),
     "GlobalAveragePool": _each(Example("y = GlobalAveragePool(x)", _IMAGE)),
     "GlobalMaxPool": _each(Example("y = GlobalMaxPool(x)", _IMAGE)),
+    "Hardmax": _each("y = Hardmax(x)"),
     "HardSigmoid": _each("y = HardSigmoid(x)"),
     "HardSwish": _each("y = HardSwish(x)"),
     "Identity": _each("y = Identity(x)"),
@@ -113,6 +129,7 @@ _ONNX = {
     ),
     "Max": _each(Example("y = Max(x, z)", _TWO)),
     "MaxPool": _each(Example("y = MaxPool<kernel_shape = [2, 2]>(x)", _IMAGE)),
+    "Mean": _each(Example("y = Mean(x, z, t)", "x[2,4,8] z[8] t[4,1]")),
     "Min": _each(Example("y = Min(x, z)", _TWO)),
     "Mish": _each(Example("y = Mish(x)", opset=18)),
     "Mul": _each(
@@ -133,10 +150,31 @@ _ONNX = {
     "Relu": _each("y = Relu(x)"),
     "Reshape": _each("y = Reshape(x, rows)"),
     "Resize": _each(Example('y = Resize<mode = "linear">(x, none, none, tall)', _IMAGE)),
+    "ReverseSequence": _each(
+        "y = ReverseSequence<time_axis = 1, batch_axis = 0>(x, lengths)",
+        Example("y = ReverseSequence(x, lengths)", "x[4,2,8]"),
+    ),
+    "ScatterElements": _each(
+        Example("y = ScatterElements<axis = 1>(x, columns, u)", "x[2,4,8] u[2,2,8]"),
+        Example(
+            'y = ScatterElements<axis = -2, reduction = "add">(x, columns, u)',
+            "x[2,4,8] u[2,2,8]",
+            opset=18,
+        ),
+    ),
+    "ScatterND": _each(
+        Example("y = ScatterND(x, places, u)", "x[5,4,8] u[3,4,8]"),
+        Example("y = ScatterND(x, pairs, u)", "x[2,4,8] u[2,8]"),
+        Example('y = ScatterND<reduction = "add">(x, pairs, u)', "x[2,4,8] u[2,8]", opset=18),
+    ),
     "Shape": _each(Example("y = Shape(x)", results={"y": "int64"})),
     "Sigmoid": _each("y = Sigmoid(x)"),
     "Size": _each(Example("y = Size(x)", results={"y": "int64"})),
-    "Slice": _each("y = Slice(x, i1, i4, i1, i2)"),
+    "Slice": _each(
+        "y = Slice(x, i1, i4, i1, i2)",
+        "y = Slice(x, i0, i8, i2)",
+        Example(_OLD_SLICE, opset=9),
+    ),
     "Softmax": _each("y = Softmax(x)"),
     "Softplus": _each("y = Softplus(x)"),
     "Split": _each(Example("y, r = Split<axis = 1>(x, halves)", results=_PARTS)),
@@ -150,6 +188,7 @@ _ONNX = {
     "Sum": _each(Example("y = Sum(x, z, t)", "x[2,4,8] z[8] t[4,1]")),
     "Tanh": _each("y = Tanh(x)"),
     "Tile": _each("y = Tile(x, twice)"),
+    "TopK": _each(Example("v, y = TopK(x, i2)", results=_PLACES)),
     "Transpose": _each("y = Transpose<perm = [2, 0, 1]>(x)"),
     "Unsqueeze": _each("y = Unsqueeze(x, i1)"),
     "Where": _each(

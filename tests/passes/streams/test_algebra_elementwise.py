@@ -28,7 +28,7 @@ CONSTANTS = {
 }
 
 
-def _case(fragment: str, **expected: object) -> Case:
+def fragment_case(fragment: str, **expected: object) -> Case:
     body = f"""x = MatMul(a, w)
         z = LayerNormalization(x, g, c)
         {fragment}
@@ -69,6 +69,11 @@ COMMUTES = {
     "v = Dropout(x, half, false)": "",
     "v, mask = Dropout(x, half)": "",
     "low = Cast<to=10>(x) v = Cast<to=1>(low)": "",
+    "v = Mean(x)": "",
+    "x2 = MatMul(a, w2) v = Mean(x, x2, b, t)": "w2 b",
+    "v = CastLike(x, s)": "",
+    "low = Cast<to=10>(x) v = CastLike(low, u)": "",
+    "low = Cast<to=16>(x) v = Cast<to=1>(low)": "",
     "v = com.microsoft.BiasAdd(x, b, x)": "b",
     "v = CumSum(x, one)": "",
     "v = CumSum<exclusive = 1, reverse = 1>(x, before)": "",
@@ -89,6 +94,10 @@ READS_RAW = {
     "big = Greater(x, s) v = Where(big, b, s)": ("Where v writes it", "Greater big reads x raw"),
     "i = Cast<to=7>(x) v = Cast<to=1>(i)": ("Cast v writes it", "Cast i reads x raw"),
     "i = Cast<to=9>(x) v = Cast<to=1>(i)": ("Cast v writes it", "Cast i reads x raw"),
+    "i = CastLike(x, one) v = Cast<to=1>(i)": ("Cast v writes it", "CastLike i reads x raw"),
+    "short = Cast<to=17>(x) v = Cast<to=1>(short)": ("Cast v writes it", "Cast short reads x raw"),
+    "short = Cast<to=19>(x) v = Cast<to=1>(short)": ("Cast v writes it", "Cast short reads x raw"),
+    "v = Mean(x, u)": ("Mean v writes it", "Mean v reads x raw"),
     "v = Dropout(x, zero, on)": ("Dropout v writes it", "Dropout v reads x raw"),
     "v = Dropout(x, zero, true)": ("Dropout v writes it", "Dropout v reads x raw"),
     "e, mask = Dropout(x) r = Cast<to=1>(mask) v = Add(e, r)": (
@@ -106,11 +115,11 @@ READS_RAW = {
 }
 
 
-@cases({f: _case(f, converts="y z", absorbs="w " + more) for f, more in COMMUTES.items()})
+@cases({f: fragment_case(f, converts="y z", absorbs="w " + more) for f, more in COMMUTES.items()})
 def test_what_commutes_is_centred(case: Case) -> None:
     assert_outcome(case)
 
 
-@cases({f: _case(f, keeps={"y": y, "z": z}) for f, (y, z) in READS_RAW.items()})
+@cases({f: fragment_case(f, keeps={"y": y, "z": z}) for f, (y, z) in READS_RAW.items()})
 def test_what_does_not_commute_reads_raw(case: Case) -> None:
     assert_outcome(case)

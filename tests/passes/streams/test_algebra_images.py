@@ -66,7 +66,7 @@ WRITES_RAW = {
     _STREAM + 'x = Resize<mode = "linear">(e, "", larger)': ("Resize x writes it", {}),
     _STREAM + 'x = Resize(e, "", larger)': ("Resize x writes it", {}),
     _STREAM + 'x = Resize(e, "", scales)': (
-        "Resize x writes it",
+        "Reshape lines writes it",
         {
             "declared": "float[2,8,4,4] x",
             "options": {"feeds": {"scales": np.array([1, 1.1, 1, 1])}},
@@ -85,7 +85,7 @@ WRITES_RAW = {
     _STREAM
     + 'x = Resize<axes = [1, 2, 3], keep_aspect_ratio_policy = "not_larger", mode = "linear">'
     + '(e, "", "", nearly)': (
-        "Resize x writes it",
+        "Reshape lines writes it",
         {"opset": 18, "inputs": "float[2,3,32,32] image", "declared": "float[2,8,32,32] x"},
     ),
     _STREAM

@@ -18,6 +18,16 @@ TOLERATE = {
     "z = LogSoftmax<axis = -1>(x)": {},
     "z = Softmax<axis = 2>(x) ": {"opset": 11},
     "u = Unsqueeze<axes = [3]>(x) z = Softmax<axis = 2>(u)": {"opset": 11},
+    "z = Hardmax(x)": {},
+    "u = Unsqueeze<axes = [3]>(x) z = Hardmax<axis = 2>(u)": {"opset": 11},
+    "z = ArgMax<axis = 2>(x)": {"outputs": "float y, int64 z"},
+    "z = ArgMax<axis = -1, keepdims = 0, select_last_index = 1>(x)": {
+        "outputs": "float y, int64 z"
+    },
+    "z = ArgMin<axis = 2>(x)": {"outputs": "float y, int64 z"},
+    "v, z = TopK(x, two)": {"outputs": "float y, int64 z"},
+    "v, z = TopK<axis = 2, largest = 0, sorted = 1>(x, two)": {"outputs": "float y, int64 z"},
+    "z = CastLike(a, x)": {},
     "z = Shape(x)": {"outputs": "float y, int64 z"},
     "z = Size(x)": {"outputs": "float y, int64 z"},
     "m = ReduceMean<axes = [-1]>(x) d = Sub(x, m) z = Relu(d)": {},
@@ -31,7 +41,25 @@ DISTURBED = {
     "z = Softmax(x)": ("Softmax z reads x raw", {"opset": 11}),
     "z = Softmax<axis = 1>(x)  ": ("Softmax z reads x raw", {"opset": 11}),
     "z = LogSoftmax<axis = 0>(x)": ("LogSoftmax z reads x raw", {}),
-    "z = Hardmax(x)": ("Hardmax z reads x raw", {}),
+    "z = Hardmax<axis = 1>(x)": ("Hardmax z reads x raw", {}),
+    "z = Hardmax(x)": ("Hardmax z reads x raw", {"opset": 11}),
+    "z = ArgMax(x)": ("ArgMax z reads x raw", {"outputs": "float y, int64 z"}),
+    "z = ArgMax<axis = 1>(x)": ("ArgMax z reads x raw", {"outputs": "float y, int64 z"}),
+    "z = ArgMin<axis = -2>(x)": ("ArgMin z reads x raw", {"outputs": "float y, int64 z"}),
+    "h = Reshape(x, heads) z = ArgMax<axis = 3>(h)": (
+        "Reshape h reads x raw",
+        {"outputs": "float y, int64 z"},
+    ),
+    "v, z = TopK<axis = 1>(x, two)": ("TopK v reads x raw", {"outputs": "float y, int64 z"}),
+    "z, i = TopK(x, two)": ("TopK z reads x raw", {}),
+    "v, z = TopK(x, two) u = Relu(v)": (
+        "TopK v reads x raw",
+        {"outputs": "float y, int64 z, float u"},
+    ),
+    "i = Cast<to = 7>(s) z = CastLike(x, i)": (
+        "CastLike z reads x raw",
+        {"outputs": "float y, int64 z"},
+    ),
     "z = com.microsoft.QuickGelu(x)": ("QuickGelu z reads x raw", {}),
     "z = SimplifiedLayerNormalization(x, g)": ("SimplifiedLayerNormalization z reads x raw", {}),
     "u = Unsqueeze<axes = [3]>(x) e = Expand(u, pairs) z = Softmax<axis = 2>(e)": (
@@ -54,7 +82,7 @@ DISTURBED = {
 
 
 def _beside(reader: str, **given: object) -> dict[str, object]:
-    constants = {"last": np.array([-1]), "heads": np.array([0, 0, 2, 4])}
+    constants = {"last": np.array([-1]), "two": np.array([2]), "heads": np.array([0, 0, 2, 4])}
     constants["pairs"] = np.array([1, 1, 1, 2])
     return {
         "body": _NORM + reader,

@@ -168,7 +168,7 @@ def test_what_is_said_never_to_commute_does_not(name: str) -> None:
     for example in EXAMPLES[NAMES[name]]:
         model, arrays = _model(example), _operands(example)
         node, before = model.graph[0], evaluate(model, arrays)
-        for result in node.outputs:
+        for result in (value for value in node.outputs if value.name in before):
             for axis in _axes(result):
                 assert algebra.producers_roles(node, result, axis) is Raw.NEVER
                 for changed in _centred_somewhere(model, arrays, axis.size):

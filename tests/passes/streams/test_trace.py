@@ -39,7 +39,7 @@ SIZES = {
     "an addend's rank is unknown": Case(
         "p = MatMul(a, w) q = Squeeze(u) x = Add(p, q) " + _NORM,
         _W,
-        keeps={"y": "Add x writes it"},
+        keeps={"y": "static size"},
         given={"inputs": "float[B,S,4] a, float[K,F] u", "declared": "float[B,S,8] x"},
     ),
     "the axis is not the last": Case(

@@ -1,0 +1,205 @@
+"""ONNX Runtime in a process of its own, which a model may end."""
+
+from __future__ import annotations
+
+__all__ = ["Opened", "RuntimeDied", "SessionProcess"]
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from graphopt.errors import EnvironmentFailure, ModelError, UsageError
+from graphopt.runtime import sessions
+from graphopt.runtime.own_process import OwnProcess, ProcessFailed, serve
+from graphopt.runtime.sessions import Optimization, RuntimeRefused
+
+_SECONDS = 3600.0
+_PROFILED = "_kernel_time"
+_RAISED: dict[str, type[Exception]] = {
+    kind.__name__: kind for kind in (EnvironmentFailure, ModelError, RuntimeRefused, UsageError)
+}
+
+Array = npt.NDArray[Any]
+
+
+class RuntimeDied(RuntimeRefused):
+    """ONNX Runtime ended its process while it loaded or ran a model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """What a session says of its model.
+
+    Attributes:
+        inputs: Names of the inputs that must be given.
+        outputs: Names of the outputs.
+        version: Version of ONNX Runtime.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    version: str
+
+
+class SessionProcess:
+    """One session at a time, in one process for all of them; arrays pass through files.
+
+    A model that ends the process costs no other: the next one is opened in a new process.
+    """
+
+    def __init__(self) -> None:
+        self._process = OwnProcess("graphopt.runtime.session_process")
+        self._profile: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> SessionProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process, and the session in it."""
+        self._process.close()
+        if self._profile is not None:
+            self._profile.cleanup()
+
+    def open(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        provider: str = "cpu",
+        optimization: Optimization = "all",
+        library: str | os.PathLike[str] | None = None,
+        custom_op_libraries: Sequence[str | os.PathLike[str]] = (),
+        profile: bool = False,
+    ) -> Opened:
+        """Open a model on all cores, in the place of the one before.
+
+        Args:
+            path: The model.
+            provider: ``cpu``, or ``cuda`` without TF32: tolerances are those of float32.
+            optimization: Level of ONNX Runtime's own graph optimization.
+            library: Library of kernels to register.
+            custom_op_libraries: Libraries of the user's own operators.
+            profile: Record which nodes run.
+
+        Raises:
+            RuntimeDied: It ended the process.
+            RuntimeRefused: ONNX Runtime cannot load the model.
+            EnvironmentFailure: ONNX Runtime is missing, it refuses a library, or the provider does
+                not start.
+        """
+        if profile:
+            self._profile = tempfile.TemporaryDirectory(prefix="graphopt-profile-")
+        found = self._ask(
+            "open",
+            path=os.fspath(path),
+            provider=provider,
+            optimization=optimization,
+            library=None if library is None else os.fspath(library),
+            custom_op_libraries=[os.fspath(each) for each in custom_op_libraries],
+            profile=self._profile.name if profile and self._profile else None,
+        )
+        return Opened(tuple(found["inputs"]), tuple(found["outputs"]), found["version"])
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array | None]:
+        """Run the session once; an output that is no tensor is None.
+
+        Raises:
+            RuntimeDied: It ended the process, and the session with it.
+            RuntimeRefused: The inputs do not fit, or a kernel failed.
+        """
+        with tempfile.TemporaryDirectory(prefix="graphopt-arrays-") as directory:
+            for number, array in enumerate(inputs.values()):
+                np.save(Path(directory) / f"{number}.npy", array, allow_pickle=False)
+            found = self._ask("run", directory=directory, inputs=list(inputs))
+            return {
+                name: np.load(Path(directory) / file, allow_pickle=False) if file else None
+                for name, file in found
+            }
+
+    def nodes_that_ran(self) -> frozenset[str]:
+        """Names of the nodes that ran since the session was opened to be profiled; it is closed.
+
+        Raises:
+            RuntimeDied: It ended the process.
+        """
+        return frozenset(self._ask("end profiling"))
+
+    def _ask(self, what: Literal["open", "run", "end profiling"], **request: Any) -> Any:
+        try:
+            return self._process.ask({"do": what, **request}, seconds=_SECONDS)
+        except ProcessFailed as error:
+            if error.signal is not None:
+                raise RuntimeDied(f"ONNX Runtime ended with signal {error.signal}") from error
+            if not error.kind:
+                raise RuntimeDied(f"ONNX Runtime ended: {error}") from error
+            raise _RAISED.get(error.kind, EnvironmentFailure)(str(error)) from error
+
+
+class _Server:
+    """The other end: what happens inside the process."""
+
+    def __init__(self) -> None:
+        self._session: Any = None
+
+    def answer(self, request: dict[str, Any]) -> Any:
+        what = request.pop("do")
+        if what == "open":
+            return self._open(**request)
+        return self._run(**request) if what == "run" else self._end_profiling()
+
+    def _open(
+        self, path: str, profile: str | None, provider: str, **options: Any
+    ) -> dict[str, Any]:
+        self._session = None  # one model at a time is in memory
+        self._session = sessions.create_session(
+            path,
+            provider=provider,
+            threads=0,
+            provider_options={"use_tf32": "0"} if provider == "cuda" else {},
+            profile=Path(profile) / "profile" if profile else None,
+            **options,
+        )
+        return {
+            "inputs": [value.name for value in self._session.get_inputs()],
+            "outputs": [value.name for value in self._session.get_outputs()],
+            "version": sessions.ort_version(),
+        }
+
+    def _run(self, directory: str, inputs: list[str]) -> list[tuple[str, str]]:
+        files = [Path(directory) / f"{number}.npy" for number in range(len(inputs))]
+        arrays = [np.load(file, allow_pickle=False) for file in files]
+        results = sessions.run(self._session, dict(zip(inputs, arrays, strict=True)))
+        found = []
+        for number, (name, result) in enumerate(results.items()):
+            file = ""
+            if isinstance(result, np.ndarray):
+                array = result.astype(str) if result.dtype == object else result
+                file = f"result-{number}.npy"
+                np.save(Path(directory) / file, array, allow_pickle=False)
+            found.append((name, file))
+        return found
+
+    def _end_profiling(self) -> list[str]:
+        session, self._session = self._session, None
+        events = json.loads(Path(session.end_profiling()).read_text())
+        names = (event.get("name", "") for event in events if event.get("cat") == "Node")
+        return sorted({name.removesuffix(_PROFILED) for name in names if name.endswith(_PROFILED)})
+
+
+if __name__ == "__main__":
+    serve(_Server().answer)

@@ -1,0 +1,112 @@
+"""Inputs of several sizes, seeds and scales, and what a model gives on them."""
+
+from __future__ import annotations
+
+__all__ = ["Draws", "Runs", "SizesRefused"]
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.evaluation.calls import Array
+from graphopt.inputs import GeneratedInputs, InputGenerator
+from graphopt.options import Sample
+from graphopt.runtime.session_process import RuntimeDied, SessionProcess
+from graphopt.runtime.sessions import RuntimeRefused
+
+_SCALES = (1.0, 0.25, 4.0)
+"""Deviation of the generated floats of each draw."""
+
+
+class SizesRefused(RuntimeRefused):
+    """A model runs on none of the inputs that were tried; the message is that of the first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """What a model gave.
+
+    Attributes:
+        sizes: The inputs of the first run, with the sizes of all.
+        inputs: The inputs of each run, by name.
+        results: The outputs of each run, by name; one that is no tensor is None.
+        attempt: Number of the sizes that were taken, 0 for the likeliest.
+    """
+
+    sizes: GeneratedInputs
+    inputs: tuple[Mapping[str, Array], ...]
+    results: tuple[Mapping[str, Array | None], ...]
+    attempt: int
+
+
+class Draws:
+    """What one model is run on: the given inputs, or others where it refuses the likeliest sizes.
+
+    Args:
+        model: The model.
+        sample: What it is run on. Its seed is that of the first draw; each further one has the
+            next.
+
+    Raises:
+        InputsUnknown: An input cannot be generated.
+        UsageError: Something given does not fit the model.
+    """
+
+    def __init__(self, model: ir.Model, sample: Sample) -> None:
+        self._generator = InputGenerator(
+            model, shapes=sample.input_shapes, dims=sample.dims, given=sample.inputs
+        )
+        self._seed = sample.seed
+        self._sizes = list(self._generator.sizes())
+        self.first = self._generator.draw(self._sizes[0], seed=self._seed)
+
+    @property
+    def configuration(self) -> tuple[str, ...]:
+        """Names of the files beside the model that state sizes."""
+        return self._generator.configuration.files
+
+    def run(self, process: SessionProcess, attempt: int = 0) -> Runs:
+        """Run the open session on the first sizes that it takes, with every seed and scale.
+
+        A further draw that it refuses, because of its values, is left out.
+
+        Args:
+            process: What runs it.
+            attempt: Number of the sizes to begin with.
+
+        Raises:
+            SizesRefused: It runs on none.
+            RuntimeDied: It ended the process.
+        """
+        problem: RuntimeRefused | None = None
+        for number in range(attempt, len(self._sizes)):
+            drawn = self._generator.draw(self._sizes[number], seed=self._seed)
+            try:
+                results = [process.run(drawn.arrays)]
+            except RuntimeDied:
+                raise
+            except RuntimeRefused as error:
+                problem = problem or error
+                continue
+            inputs: list[Mapping[str, Array]] = [drawn.arrays]
+            for index, scale in enumerate(_SCALES[1:] if self._generator.varies else (), start=1):
+                other = self._generator.draw(
+                    self._sizes[number], seed=self._seed + index, scale=scale
+                )
+                if _equal(other.arrays, inputs[0]):
+                    continue
+                try:
+                    results.append(process.run(other.arrays))
+                except RuntimeDied:
+                    raise
+                except RuntimeRefused:
+                    continue
+                inputs.append(other.arrays)
+            return Runs(drawn, tuple(inputs), tuple(results), number)
+        raise SizesRefused(str(problem))
+
+
+def _equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in one)

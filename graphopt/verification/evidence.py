@@ -1,0 +1,178 @@
+"""Holds the outputs of a candidate against those of the original, and asks what that proves."""
+
+from __future__ import annotations
+
+__all__ = ["Comparison"]
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+
+from graphopt.evaluation import EvaluationFailed
+from graphopt.evaluation.calls import Array
+from graphopt.options import Reference
+from graphopt.verification.differences import (
+    OutputError,
+    compare,
+    compare_with_truth,
+    decide,
+    mismatch,
+)
+from graphopt.verification.exercise import untried_norms
+from graphopt.verification.original import Expectation, Original
+
+_MOST_NAMES = 4
+
+
+class Comparison:
+    """One way to hold a candidate against the original.
+
+    Args:
+        original: The original, which ran.
+        expected: What it gave, on some execution provider.
+        reference: ``ort``, or ``float64`` for the errors against a float64 evaluation alone.
+        rtol: Relative tolerance, or None for that of the computing type.
+        atol: Absolute tolerance, or None for rtol times the mean magnitude.
+        norms: Names of norms that must have been tried.
+    """
+
+    def __init__(
+        self,
+        original: Original,
+        expected: Expectation,
+        reference: Reference,
+        rtol: float | None,
+        atol: float | None,
+        norms: Collection[str],
+    ) -> None:
+        self.expected = expected
+        self.reference = reference
+        self._original = original
+        self._tolerances = (rtol, atol)
+        self._norms = norms
+        self._truths: dict[int, dict[str, Array]] = {}
+        self._errors: dict[str, list[OutputError]] = {}
+
+    def truth(self, draw: int) -> dict[str, Array]:
+        """The outputs of the original on the inputs of a draw, evaluated in float64.
+
+        Raises:
+            EvaluationFailed: They cannot be.
+            MemoryError: There is too little memory.
+        """
+        if draw not in self._truths:
+            self._truths[draw] = self._original.in_float64(self.expected.draws[draw])
+        return self._truths[draw]
+
+    def outputs(self, actual: Sequence[Mapping[str, Array | None]]) -> list[OutputError]:
+        """The error of each output in the draw where it is the farthest beyond its tolerance."""
+        results = self.expected.results
+        self._errors = {name: [] for name in results[0]}
+        for draw, found in enumerate(actual):
+            for name, base in results[draw].items():
+                self._errors[name].append(self._compare(draw, name, base, found[name]))
+        return [max(errors, key=_badness) for errors in self._errors.values()]
+
+    def notes(self, outputs: Sequence[OutputError]) -> list[str]:
+        """What a reader should be told of the outputs."""
+        notes = [f"output {name} proves nothing: it {why}" for name, why in self._empty().items()]
+        decided = [output.name for output in outputs if output.decided_by_float64]
+        if decided:
+            notes.append(
+                f"{_listed(decided)}: both differ by more than the tolerance, and the original "
+                "evaluated in float64 decided"
+            )
+        return notes
+
+    def missing_evidence(self) -> str:
+        """Why equal outputs do not show that the function is the same; "" where they do."""
+        known = self.expected
+        if known.problem:
+            return (
+                f"{known.problem}; with its optimizations at level {known.optimization!r} the "
+                "outputs agree"
+            )
+        empty = self._empty()
+        if len(empty) == len(self._errors):
+            name, why = next(iter(empty.items()))
+            others = f", and {len(empty) - 1} more alike" if len(empty) > 1 else ""
+            return (
+                f"no output of the original proves anything: {name} {why}{others} (--input gives "
+                "other inputs)"
+            )
+        if not self._norms:
+            return ""
+        proving = [name for name in self._errors if name not in empty]
+        untried = untried_norms(
+            self._original.inlined,
+            self._norms,
+            proving,
+            lambda: self._original.nodes_that_ran(known),
+        )
+        if not untried:
+            return ""
+        reasons = "; ".join(
+            f"{_listed([name for name in untried if untried[name] == reason])}: {reason}"
+            for reason in dict.fromkeys(untried.values())
+        )
+        return (
+            f"{len(untried)} of {len(self._norms)} converted norms were not exercised ({reasons}; "
+            "--input and --dim give other inputs)"
+        )
+
+    def _compare(self, draw: int, name: str, base: Array, found: Array | None) -> OutputError:
+        if found is None:
+            return mismatch(name, str(base.dtype), "no tensor")
+        if self.reference == "float64":
+            return compare_with_truth(name, self.truth(draw)[name], base, found)
+        computing = self._original.computing_types.get(name)
+        plain = compare(name, base, found, *self._tolerances, computing)
+        if plain.passed or plain.dtype != str(found.dtype) or base.shape != found.shape:
+            return plain
+        try:
+            return decide(plain, self.truth(draw)[name], base, found)
+        except (EvaluationFailed, MemoryError):
+            return plain
+
+    def _empty(self) -> dict[str, str]:
+        """The outputs that prove nothing, each with the reason."""
+        results = self.expected.results
+        found = {}
+        for name, errors in self._errors.items():
+            reason = _emptiness([result[name] for result in results], errors)
+            if reason:
+                found[name] = reason
+        return found
+
+
+def _emptiness(arrays: Sequence[Array], errors: Sequence[OutputError]) -> str:
+    """Why one output of the original says nothing of its candidates, in words; else ""."""
+    filled = [array for array in arrays if array.size]
+    if not filled:
+        return "is empty"
+    kind = filled[0].dtype.kind
+    if kind not in "fiub":
+        first = filled[0].reshape(-1)[0]
+        same = all(bool((array == first).all()) for array in filled)
+        return "is the same everywhere" if same else ""
+    finite = [array[np.isfinite(array)] for array in filled]
+    if not any(array.size for array in finite):
+        return "is NaN or infinite everywhere"
+    low = min(float(array.min()) for array in finite if array.size)
+    high = max(float(array.max()) for array in finite if array.size)
+    if low == high:
+        return f"is {low:.6g} everywhere"
+    # Where all elements are within the tolerance of each other, any of them would do for another.
+    tolerance = max(error.atol + error.rtol * max(abs(low), abs(high)) for error in errors)
+    if kind == "f" and high - low <= tolerance:
+        return f"is saturated: all of it is between {low:.6g} and {high:.6g}"
+    return ""
+
+
+def _badness(error: OutputError) -> tuple[bool, float]:
+    return not error.passed, error.max_rel
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_NAMES])
+    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown

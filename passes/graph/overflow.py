@@ -1,0 +1,67 @@
+"""Bounds of folded weights: what could leave the range of its type is not folded.
+
+Weights are folded when they are written, long after the plan is made. So the plan asks here, by
+bounds that cost no more than a look at the largest entry.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.passes.graph import constants
+
+__all__ = ["beta_overflows", "obstacle_to_recentring", "scaling_overflows"]
+
+_LARGEST = {
+    ir.DataType.FLOAT16: 65504.0,
+    ir.DataType.BFLOAT16: (2 - 2.0**-7) * 2.0**127,
+    ir.DataType.FLOAT: (2 - 2.0**-23) * 2.0**127,
+    ir.DataType.DOUBLE: (2 - 2.0**-52) * 2.0**1023,
+}
+_RECENTRED = 2.0
+"""No entry minus the mean of some is larger than twice the largest: |w - m| <= |w| + |m|."""
+
+
+def obstacle_to_recentring(tensor: ir.TensorProtocol) -> str:
+    """Why a constant cannot be recentred in its own type, or ""."""
+    magnitude = constants.largest(tensor)
+    if not math.isfinite(magnitude):
+        return "is not finite in every entry"
+    if _overflows(tensor.dtype, _RECENTRED * magnitude):
+        kind = tensor.dtype.name.lower()
+        return f"has entries up to {magnitude:.3g}, which could overflow {kind} once recentred"
+    return ""
+
+
+def scaling_overflows(tensor: ir.TensorProtocol, factors: np.ndarray) -> bool:
+    """Whether W diag(f) could leave the type; read for 16 bits only, the others have the room."""
+    if tensor.dtype not in constants.HALF:
+        return False
+    bound = constants.largest(tensor) * float(np.abs(factors).max(initial=0.0))
+    return _overflows(tensor.dtype, _RECENTRED * bound)
+
+
+def beta_overflows(
+    weight: ir.TensorProtocol,
+    beta: np.ndarray,
+    bias: ir.TensorProtocol | None,
+    factor: float,
+    bias_factor: float,
+) -> bool:
+    """Whether bias_factor bias + factor W beta could leave the type of a weight of 16 bits.
+
+    |sum_i w_ij beta_i| <= max |w| sum |beta_i|, once for each place of a convolution.
+    """
+    if weight.dtype not in constants.HALF:
+        return False
+    places = math.prod(weight.shape.numpy()[2:])
+    bound = _RECENTRED * constants.largest(weight) * places * float(np.abs(beta).sum())
+    rest = 0.0 if bias is None else _RECENTRED * constants.largest(bias)
+    return _overflows(weight.dtype, abs(factor) * bound + abs(bias_factor) * rest)
+
+
+def _overflows(dtype: ir.DataType, bound: float) -> bool:
+    return not bound <= _LARGEST.get(dtype, math.inf)

@@ -1,0 +1,123 @@
+"""A weight that folding could take beyond its type is left as it is, and the reason is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from graphopt.passes import pipeline
+from graphopt.passes.graph import constants, overflow
+from graphopt.passes.report import PlanSummary
+
+OPTIONS = pipeline.Options(ops="standard")
+TEXT = """<ir_version: 8, opset_import: ["" : 17]>
+    g (float16[N, 8] x) => (float16[N, 8] y) {
+        stream = MatMul (x, written)
+        normed = LayerNormalization <axis = -1> (stream, gamma, beta)
+        product = MatMul (normed, read)
+        y = Add (product, bias)
+    }"""
+
+
+def model(kind: str = "float16", **entries: np.ndarray) -> ir.Model:
+    """Small weights but for those given; without a mean that is 0 by chance."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "written": rng.normal(size=(8, 8)) + 0.3,
+        "gamma": 1 + rng.normal(size=8) / 4,
+        "beta": rng.normal(size=8),
+        "read": rng.normal(size=(8, 8)),
+        "bias": rng.normal(size=8),
+    } | entries
+    made = ir.from_onnx_text(TEXT.replace("float16", kind.replace("float32", "float")))
+    for name, array in arrays.items():
+        tensor = ir.tensor(array.astype(f"{kind}"), name=name)
+        value = next(
+            v for node in made.graph for v in node.inputs if v is not None and v.name == name
+        )
+        value.const_value = tensor
+        value.type, value.shape = ir.TensorType(tensor.dtype), tensor.shape
+        made.graph.register_initializer(value)
+    return made
+
+
+def optimized(made: ir.Model) -> tuple[PlanSummary, ir.Model]:
+    summary, _ = pipeline.run(made, OPTIONS)
+    for value in made.graph.initializers.values():
+        assert value.const_value is not None
+        assert np.isfinite(np.asarray(value.const_value.numpy(), np.float64)).all(), value.name
+    return summary, made
+
+
+def test_small_weights_are_recentred_and_take_beta() -> None:
+    summary, made = optimized(model())
+    assert summary.converted == 1
+    assert "beta" not in made.graph.initializers
+
+
+def with_one(entry: float) -> np.ndarray:
+    """Recentred, the entry beside seven of the other sign leaves the range of float16."""
+    array = np.full((8, 8), -60000.0)
+    array[3, 2] = entry
+    return array
+
+
+def test_a_weight_that_would_overflow_keeps_its_norm() -> None:
+    large = with_one(60000.0)
+    centred = large - large.mean(axis=1, keepdims=True)
+    assert np.abs(centred).max() > 65504
+    summary, _ = optimized(model(written=large))
+    (norm,) = summary.norms
+    assert not norm.converted
+    assert "written has entries up to 6e+04, which could overflow float16 once recentred" in (
+        norm.reason
+    )
+
+
+def test_the_same_weight_is_recentred_in_float32() -> None:
+    assert optimized(model("float32", written=with_one(60000.0)))[0].converted == 1
+
+
+def test_a_float32_weight_at_its_limit_keeps_its_norm() -> None:
+    (norm,) = optimized(model("float32", written=with_one(60000.0) * 5e33))[0].norms
+    assert not norm.converted
+    assert "could overflow float once recentred" in norm.reason
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"beta": np.full(8, 200.0), "read": np.full((8, 8), 50.0)},
+        {"beta": np.full(8, 10.0), "read": np.full((8, 8), 50.0), "bias": np.full(8, 30000.0)},
+    ],
+    ids=["the product", "the sum"],
+)
+def test_a_beta_that_would_overflow_stays_at_its_norm(entries: dict[str, np.ndarray]) -> None:
+    summary, made = optimized(model(**entries))
+    (norm,) = summary.norms
+    assert norm.converted
+    assert "could overflow" in norm.affine
+    assert "beta" in made.graph.initializers
+    assert made.graph.initializers["bias"].const_value is not None
+
+
+def test_a_layer_scale_that_would_overflow_stays() -> None:
+    tensor = ir.tensor(np.full((4, 4), 500.0, np.float16))
+    assert overflow.scaling_overflows(tensor, np.full(4, 70.0))
+    assert not overflow.scaling_overflows(tensor, np.full(4, 50.0))
+    wide = ir.tensor(np.full((4, 4), 500.0, np.float32))
+    assert not overflow.scaling_overflows(wide, np.full(4, 70.0))
+
+
+@pytest.mark.parametrize("dtype", ["FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"])
+@pytest.mark.parametrize("shape", [(), (5,), (3, 0), (7, 3)])
+def test_the_largest_entry(dtype: str, shape: tuple[int, ...]) -> None:
+    kind = ir.DataType[dtype]
+    array = np.linspace(-5, 4, int(np.prod(shape))).reshape(shape).astype(kind.numpy())
+    expected = float(np.abs(array.astype(np.float64)).max(initial=0.0))
+    assert constants.largest(ir.Tensor(array, dtype=kind)) == expected
+    for poison in (np.nan, np.inf, -np.inf):
+        if array.size:
+            array.reshape(-1)[array.size // 2] = poison
+            assert not np.isfinite(constants.largest(ir.Tensor(array, dtype=kind)))

@@ -1,0 +1,58 @@
+"""No converted norm can be wrong and pass: the weights of each are corrupted, one at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from graphopt.models import describe
+from graphopt.passes import pipeline
+from graphopt.verification import Original, verify
+from tests.conftest import ZooModel
+from tests.expectations import EXPECTED
+
+FACTOR = 1.5
+GAMMA = {"RMSNorm": 1, "SkipRMSNorm": 2}
+
+_EXPORTERS = {row.name: row.exporters for row in describe()}
+QUICK = ("vit-ti-16-tiny", "gpt2-with-past-tiny", "clip-vit-b-32-text-tiny", "bert-base-tiny")
+CASES = [
+    pytest.param(name, exporter, marks=[] if name in QUICK and not number else pytest.mark.slow)
+    for name in EXPECTED
+    for number, exporter in enumerate(_EXPORTERS[name])
+]
+
+
+def corrupt(norm: ir.Node) -> None:
+    """Give a converted norm a gamma of its own, and wrong by a factor."""
+    position = GAMMA[norm.op_type]
+    gamma = norm.inputs[position]
+    assert gamma is not None and gamma.const_value is not None
+    wrong = ir.tensor((FACTOR * gamma.const_value.numpy()).astype(np.float32))
+    value = ir.Value(name="corrupted", const_value=wrong, type=gamma.type, shape=gamma.shape)
+    graph = norm.graph
+    assert isinstance(graph, ir.Graph)
+    graph.register_initializer(value)
+    norm.replace_input_with(position, value)
+
+
+@pytest.mark.parametrize(("name", "exporter"), CASES)
+def test_a_norm_with_corrupted_weights_does_not_pass(
+    name: str, exporter: str, zoo_model: ZooModel
+) -> None:
+    path = zoo_model(name, exporter=exporter)
+    optimized = ir.load(path)
+    summary, _ = pipeline.run(optimized, pipeline.Options(ops="custom"))
+    count = sum(node.domain == "graphopt" for node in optimized.graph)
+    assert bool(count) == bool(summary.converted)
+    with Original(path) as original:
+        assert verify(original, optimized).status == "passed"
+        passed = []
+        for number in range(count):
+            candidate = optimized.clone()
+            norm = [node for node in candidate.graph if node.domain == "graphopt"][number]
+            corrupt(norm)
+            if verify(original, candidate).status != "failed":
+                passed.append(norm.name)
+        assert passed == []
