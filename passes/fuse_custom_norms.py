@@ -37,7 +37,7 @@ class FuseCustomNorms(Rewrite):
 
     1. The sum (the residual stream) is the second output, also where nothing else reads it: ONNX
        refuses a call of a function that takes fewer outputs than the body has.
-    2. Both operands are proved to have the shape of the sum.
+    2. Both operands are proved to have the shape and the type of the sum.
     3. A second Add of a constant bias [d] before or after the residual Add is taken in; it must
        have one reader.
     4. gamma is not computed from the sum.
@@ -87,7 +87,8 @@ def _reading(norm: ir.Node, has_bias: bool) -> ResidualSum | None:
             continue
         if read.bias is not None and not is_vector(read.bias, x):
             continue
-        if shape is not None and dims(read.first) == dims(read.second) == shape:
+        same_type = read.first.dtype == read.second.dtype == x.dtype
+        if shape is not None and same_type and dims(read.first) == dims(read.second) == shape:
             return read
     return None
 

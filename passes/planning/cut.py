@@ -81,7 +81,7 @@ def minimum_cut(
         cut.imply(made, at_hand)
         cut.imply(made, moves)
         cut.charge(at_hand, copies[stream], unless=made)
-        if growth and growth.get(stream) and not facts.source:
+        if growth and growth.get(stream):
             cut.charge(at_hand, growth[stream])
         if facts.source:
             cut.forbid(made)

@@ -8,6 +8,7 @@ implication is an edge that no cut crosses, a gain is the edge from the source.
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 
 import networkx as nx
@@ -35,24 +36,31 @@ class Implications:
 
     def gain(self, variable: Variable, gain: float) -> None:
         """``gain`` where the variable is true."""
-        self._graph.add_edge(_End.SOURCE, variable, capacity=round(gain * _SCALE))
+        self._add(_End.SOURCE, variable, gain)
         self._gainful.append(variable)
 
     def imply(self, first: Variable, second: Variable) -> None:
         """Where the first is true the second is."""
-        self._graph.add_edge(first, second)
+        self._add(first, second)
 
     def forbid(self, variable: Variable) -> None:
         """The variable is false."""
-        self._graph.add_edge(variable, _End.SINK)
+        self._add(variable, _End.SINK)
 
     def charge(self, variable: Variable, price: float, unless: Variable | None = None) -> None:
         """``price`` where the variable is true and ``unless`` is not; infinity is no choice."""
-        end = _End.SINK if unless is None else unless
-        if price == float("inf"):
-            self._graph.add_edge(variable, end)
+        self._add(variable, _End.SINK if unless is None else unless, price)
+
+    def _add(self, start: object, end: object, price: float = math.inf) -> None:
+        """An edge; with one that is there already, what both ask for."""
+        total = price
+        if self._graph.has_edge(start, end):
+            total += self._graph[start][end].get("capacity", math.inf) / _SCALE
+            self._graph.remove_edge(start, end)
+        if total == math.inf:
+            self._graph.add_edge(start, end)  # without a capacity: no cut crosses it
         else:
-            self._graph.add_edge(variable, end, capacity=max(1, round(price * _SCALE)))
+            self._graph.add_edge(start, end, capacity=max(1, round(total * _SCALE)))
 
     def best(self) -> Choice:
         """The choice of the greatest gain, and of those the one that asks for the least."""
