@@ -61,6 +61,8 @@ class Provider:
         checked_as: The field of a report for the verification on it.
         fuses_skip_norms: ONNX Runtime's fused residual-and-norm operators are faster there than
             their parts.
+        exact_options: The provider's options with which it multiplies float32 in float32: what a
+            verification runs with.
         costs: What the plan weighs.
     """
 
@@ -71,6 +73,7 @@ class Provider:
     is_device: bool
     checked_as: str
     fuses_skip_norms: bool
+    exact_options: Mapping[str, str]
     costs: Costs
 
 
@@ -110,6 +113,7 @@ PROVIDERS: Mapping[str, Provider] = {
             is_device=False,
             checked_as="verification",
             fuses_skip_norms=False,
+            exact_options={},
             costs=Costs(0.486, 0.245, 0.106, 0.215 * 1.15, 0.0, 2e-4, 0.34, 0.44),
         ),
         Provider(
@@ -120,6 +124,7 @@ PROVIDERS: Mapping[str, Provider] = {
             is_device=True,
             checked_as="verification_on_cuda",
             fuses_skip_norms=True,
+            exact_options={"use_tf32": "0"},
             costs=Costs(0.0040, 0.0032, 0.0032, 0.0050 * 1.15, 2500.0, 2e-4, 0.0096, 0.0128),
         ),
     )

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphopt.errors import EnvironmentFailure, ModelError, UsageError
+from graphopt.passes.targets import provider_named
 from graphopt.runtime import sessions
 from graphopt.runtime.own_process import OwnProcess, ProcessFailed, serve
 from graphopt.runtime.sessions import Optimization, RuntimeRefused
@@ -170,7 +171,7 @@ class _Server:
             path,
             provider=provider,
             threads=0,
-            provider_options={"use_tf32": "0"} if provider == "cuda" else {},
+            provider_options=provider_named(provider).exact_options,
             profile=Path(profile) / "profile" if profile else None,
             **options,
         )

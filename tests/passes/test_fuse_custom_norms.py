@@ -135,10 +135,10 @@ def _model(body: str, outputs: str = "y") -> ir.Model:
         <float[8] gamma = {{0.5, -1.25, 2.0, 0.75, 1.5, -0.25, 1.0, 3.0}},
          float[8] bias = {{1.0, 0.5, -0.25, 2.0, 0.75, -1.5, 0.125, 0.25}}> {{ {body} }}"""
     )
-    for node in model.graph:  # every computed value of these bodies has the shape of x
+    for node in model.graph.all_nodes():  # every computed value of these bodies has the shape of x
         x = model.graph.inputs[0]
         node.outputs[0].type, node.outputs[0].shape = x.type, x.shape
-        if node.outputs[0].name == "h":
+        if node.outputs[0].name in ("h", "a", "e"):
             node.outputs[0].shape = ir.Shape([8])
     define_operators(model)
     return model

@@ -18,6 +18,7 @@ A, B = StreamState.MADE.of(STREAM), StreamState.AT_HAND.of(STREAM)
 def is_taken(choice: Implications) -> bool:
     return STREAM in choice.best().streams(StreamState.MADE)
 
+
 ASKED = {
     "a price and a ban": ([("charge", A, 1.0), ("forbid", A)], 100.0, False),
     "two prices below the gain": ([("charge", A, 3.0), ("charge", A, 4.0)], 8.0, True),
