@@ -27,6 +27,10 @@ main(["optimize", sys.argv[2]])
 """
 
 
+SESSIONS = "graphopt.runtime.session_process"
+"""Starts the process that imports ONNX Runtime, which does not see Ctrl-C."""
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return save_inline(block(), tmp_path / "model.onnx")
@@ -43,7 +47,7 @@ def graphopt(*arguments: str | Path | bytes, redirect: str = "") -> tuple[int, b
 
 @pytest.mark.parametrize(
     "module",
-    ["click", "numpy", "numpy.random", "onnx", "onnx_ir", "onnxruntime", "graphopt.cli.commands"],
+    ["click", "numpy", "numpy.random", "onnx", "onnx_ir", "graphopt.cli.commands", SESSIONS],
 )
 def test_ctrl_c_while_a_module_is_imported(tmp_path: Path, model: Path, module: str) -> None:
     done = subprocess.run(
