@@ -11,13 +11,14 @@ from graphopt.passes.graph.axes import Dim
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.sizes import same_dimensions
 from graphopt.passes.graph.unread import remove_unread, replace
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["ComposeTransposes"]
 
 _SWAPS_LAST_TWO = (0, 2, 1)
 
 
-class ComposeTransposes(ir.passes.InPlacePass):
+class ComposeTransposes(Rewrite):
     """The keys of an attention are transposed once, and not at all where nobody sees it.
 
     1. Reshape(Transpose(Reshape(x, [m, s, d]), (0, 2, 1)), [.., d, s]), as PyTorch's exporters
@@ -30,9 +31,7 @@ class ComposeTransposes(ir.passes.InPlacePass):
     4. What is a graph output stays, because the output needs its name. Nodes of one graph only.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.record: dict[str, int] = {}
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""

@@ -8,13 +8,14 @@ from graphopt.passes.graph.intervals import Intervals
 from graphopt.passes.graph.naming import all_nodes
 from graphopt.passes.graph.sizes import broadcasts_into
 from graphopt.passes.graph.unread import replace
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["DropIdleMasks"]
 
 _SCORES = frozenset({"Softmax", "LogSoftmax"})
 
 
-class DropIdleMasks(ir.passes.InPlacePass):
+class DropIdleMasks(Rewrite):
     """Replaces what a constant mask leaves as it is by what it was computed from.
 
     1. The entries of the mask are proved to be one number (``passes/graph/intervals.py``), for
@@ -27,9 +28,7 @@ class DropIdleMasks(ir.passes.InPlacePass):
     4. A result that is a graph output stays, because the output needs its name.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.record: dict[str, int] = {}
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""

@@ -8,13 +8,14 @@ import onnx_ir as ir
 from graphopt.passes.graph.intervals import Intervals
 from graphopt.passes.graph.naming import all_nodes
 from graphopt.passes.graph.unread import replace
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["DropNanGuards"]
 
 _LARGEST_SCORE = 1e30
 
 
-class DropNanGuards(ir.passes.InPlacePass):
+class DropNanGuards(Rewrite):
     """Where(IsNaN(p), f, p) with p = Softmax(s) becomes p, where no row of s can give NaN.
 
     Softmax gives NaN for a row that holds NaN or +Inf, and for a row that is -Inf throughout, which
@@ -35,9 +36,7 @@ class DropNanGuards(ir.passes.InPlacePass):
     without it: that is all that changes.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.record: dict[str, int] = {}
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""

@@ -12,11 +12,12 @@ from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.scaling import Share, shares_behind
 from graphopt.passes.graph.unread import remove_unread, replace
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["FoldScales"]
 
 
-class FoldScales(ir.passes.InPlacePass):
+class FoldScales(Rewrite):
     """(a q)(b k) c becomes q' k, where q' comes from weights and biases that hold a b c.
 
     1. The factors are constants of one finite entry that is not 0, which multiply or divide an
@@ -29,9 +30,7 @@ class FoldScales(ir.passes.InPlacePass):
     5. Weights of 16 bits stay as they are, because small ones would lose digits.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.record: dict[str, int] = {}
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""

@@ -7,13 +7,14 @@ import onnx_ir as ir
 from graphopt.passes.graph.constants import HALF
 from graphopt.passes.graph.naming import all_nodes
 from graphopt.passes.graph.unread import remove_unread
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["FuseKeyTransposes"]
 
 _MICROSOFT = "com.microsoft"
 
 
-class FuseKeyTransposes(ir.passes.InPlacePass):
+class FuseKeyTransposes(Rewrite):
     """MatMul(q, Transpose(k, p)) becomes FusedMatMul(q, Transpose(k, p')) with transB.
 
     p' is p with its last two entries swapped: it moves whole runs of entries, where p moves single
@@ -30,7 +31,6 @@ class FuseKeyTransposes(ir.passes.InPlacePass):
     def __init__(self, provider: str = "cpu") -> None:
         super().__init__()
         self._types = {ir.DataType.FLOAT, *(HALF if provider == "cuda" else ())}
-        self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""

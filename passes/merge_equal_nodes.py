@@ -10,6 +10,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.naming import all_nodes
 from graphopt.passes.graph.unread import remove_unread
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["MergeEqualNodes"]
 
@@ -27,7 +28,7 @@ _RANDOM = frozenset(
 )
 
 
-class MergeEqualNodes(ir.passes.InPlacePass):
+class MergeEqualNodes(Rewrite):
     """Two nodes that compute the same from the same become one.
 
     1. Both are of one graph, and of one operator of ONNX; of other domains it is not known that
@@ -39,10 +40,6 @@ class MergeEqualNodes(ir.passes.InPlacePass):
     The pass of onnx_ir merges Bernoulli, operators of any domain and nodes whose optional results
     differ, and takes constants for equal only where they are one value.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.record: dict[str, int] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place, in the order of its nodes."""

@@ -9,13 +9,14 @@ from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.sizes import Entry, Sizes, same_dimensions, same_shape
 from graphopt.passes.graph.unread import remove_unread, replace
+from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["SettleSizes"]
 
 _OPS = frozenset({"Reshape", "Expand", "Cast"})
 
 
-class SettleSizes(ir.passes.InPlacePass):
+class SettleSizes(Rewrite):
     """Sizes that Shape, Gather and Concat compute at run time become constants.
 
     1. A Reshape whose result is proved to have the shape of its operand, an Expand none of whose
@@ -28,9 +29,7 @@ class SettleSizes(ir.passes.InPlacePass):
     3. What is a graph output stays, because the output needs its name.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.record: dict[str, int] = {}
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from graphopt.optimization.job import ModelOrPath, Result, inspect_for, optimize_for
 from graphopt.options import Check, Sample
-from graphopt.passes.choices import MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT
+from graphopt.passes.choices import FUSE, MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PlanSummary, Progress
 
@@ -34,12 +34,13 @@ def optimize(
     seed: int = 0,
     max_growth: float | None = MAX_GROWTH.default,
     skip: Iterable[str] = SKIP.default,
+    fuse: bool = FUSE.default,
     progress: Progress | None = None,
 ) -> Result:
     """Convert the LayerNorms of a model whose mean can be removed ahead of time.
 
-    What to make is said by ``variant``, ``basis``, ``ops``, ``provider``, ``max_growth`` and
-    ``skip``: :mod:`graphopt.passes.choices` has what each may be, and what it means.
+    What to make is said by ``variant``, ``basis``, ``ops``, ``provider``, ``max_growth``,
+    ``skip`` and ``fuse``: :mod:`graphopt.passes.choices` has what each may be, and what it means.
 
     Args:
         model: Path of an ONNX file, or a model in memory. Neither is changed.
@@ -60,6 +61,7 @@ def optimize(
         seed: Seed of the generated inputs.
         max_growth: Largest bytes of copied weights, as a share of all weights.
         skip: Names of optional passes that are left out.
+        fuse: Clean up and fuse what stands beside the norms.
         progress: Called as the work advances.
 
     Returns:
@@ -72,7 +74,7 @@ def optimize(
         OutputRejected: The result is not the same function within the tolerance.
         EnvironmentFailure: No ONNX Runtime, a full disk, a missing permission.
     """
-    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip))
+    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse)
     sample = Sample(inputs or {}, input_shapes or {}, dims or {}, seed)
     check = Check(sample, rtol, atol) if verify else None
     return optimize_for(model, options, check=check, output=output, force=force, progress=progress)
@@ -87,6 +89,7 @@ def inspect(
     provider: str = PROVIDER.default,
     max_growth: float | None = MAX_GROWTH.default,
     skip: Iterable[str] = SKIP.default,
+    fuse: bool = FUSE.default,
 ) -> PlanSummary:
     """Plan the optimization of a model without applying it.
 
@@ -98,6 +101,7 @@ def inspect(
         provider: As in :func:`optimize`.
         max_growth: As in :func:`optimize`.
         skip: As in :func:`optimize`.
+        fuse: As in :func:`optimize`.
 
     Returns:
         Every LayerNorm with its decision and reason, the recentrings and the copied weights.
@@ -107,5 +111,5 @@ def inspect(
         ModelError: The model cannot be read, is invalid or is quantized.
         EnvironmentFailure: The model file cannot be read.
     """
-    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip))
+    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse)
     return inspect_for(model, options)
