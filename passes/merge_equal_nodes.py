@@ -15,8 +15,10 @@ from graphopt.passes.rewrite import Rewrite
 __all__ = ["MergeEqualNodes"]
 
 _FEW = 64
-_RANDOM = frozenset(
+_STAYS = frozenset(
     {
+        "Constant",
+        "LayerNormalization",
         "Bernoulli",
         "Dropout",
         "Multinomial",
@@ -32,7 +34,8 @@ class MergeEqualNodes(Rewrite):
     """Two nodes that compute the same from the same become one.
 
     1. Both are of one graph, and of one operator of ONNX; of other domains it is not known that
-       they give the same twice. Not those that draw at random, and not those with nested graphs.
+       they give the same twice. Not those that draw at random, not those with nested graphs, and
+       not LayerNormalization: the report names each norm that stays.
     2. Their attributes are equal, and so are their operands: one value, or constants of one type
        and shape with at most 64 equal entries. The first has every result that the other has.
     3. A node with a graph output stays, because the output needs its name.
@@ -58,7 +61,7 @@ class MergeEqualNodes(Rewrite):
 
 def _key(node: ir.Node) -> Hashable | None:
     """What two nodes must share to be one; None for those that stay."""
-    if node.graph is None or node.domain or node.op_type in _RANDOM or node.op_type == "Constant":
+    if node.graph is None or node.domain or node.op_type in _STAYS:
         return None
     attributes = []
     for name, attribute in sorted(node.attributes.items()):

@@ -14,6 +14,7 @@ CONSTANTS = {
     "two": np.array(2, np.float32),
     "long": np.ones(65, np.float32),
     "long_again": np.ones(65, np.float32),
+    "g": np.arange(4, dtype=np.float32),
     "split": np.array([2, 2], np.int64),
 }
 
@@ -59,6 +60,7 @@ CASES: dict[str, tuple[str, int]] = {
     ),
     "random numbers": ("s = RandomNormalLike(a) t = RandomNormalLike(a) y = Add(s, t)", 0),
     "draws": ("s = Bernoulli(a) t = Bernoulli(a) y = Add(s, t)", 0),
+    "norms": ("s = LayerNormalization(a, g) t = LayerNormalization(a, g) y = Add(s, t)", 0),
     "another domain": (
         "s = com.microsoft.Gelu(a) t = com.microsoft.Gelu(a) y = Add(s, t)",
         0,
@@ -75,7 +77,7 @@ def test_what_is_computed_twice_is_computed_once(case: str) -> None:
         inputs="float[B,4] a, float[B,4] b, float[B,1,4] c, float[65] e",
         constants=CONSTANTS,
         outputs="float y" if "z = " not in body else "float y, float z",
-        opset=15,
+        opset=17,
     )
     before = model.graph.num_nodes()
     assert records(model, MergeEqualNodes()) == ({"equal nodes merged": merged} if merged else {})
