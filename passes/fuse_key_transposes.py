@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from graphopt.passes.graph.constants import HALF
-from graphopt.passes.graph.naming import all_nodes
+from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.unread import remove_unread
 from graphopt.passes.rewrite import Rewrite
 
@@ -22,43 +21,51 @@ class FuseKeyTransposes(Rewrite):
 
     1. p moves the last axis of k away from the end, and p' leaves it there.
     2. Nobody else reads the transposed keys.
-    3. float32, the one type of ONNX Runtime's kernel on the CPU; on CUDA those of 16 bits, too.
-
-    Args:
-        provider: Execution provider that the result is for.
+    3. float32, the one type that ONNX Runtime has a kernel for on every provider.
     """
 
-    def __init__(self, provider: str = "cpu") -> None:
-        super().__init__()
-        self._types = {ir.DataType.FLOAT, *(HALF if provider == "cuda" else ())}
+    needs_shapes = True
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""
-        fused = sum(self._fuse(node) for node in all_nodes(model))
+        names = Names(model)
+        fused = sum(_fuse(names, node) for node in all_nodes(model))
         self.record = {"key transposes fused": fused}
         if fused:
             model.opset_imports.setdefault(_MICROSOFT, 1)
         return ir.passes.PassResult(model, modified=fused > 0)
 
-    def _fuse(self, node: ir.Node) -> bool:
-        if node.op_type != "MatMul" or node.domain or node.graph is None:
-            return False
-        keys, result = node.inputs[1], node.outputs[0]
-        turn = None if keys is None else keys.producer()
-        if keys is None or turn is None or turn.op_type != "Transpose" or turn.domain:
-            return False
-        if result.dtype not in self._types or len(keys.uses()) != 1 or keys.is_graph_output():
-            return False
-        order = list(turn.attributes.get_ints("perm", ()))
-        if len(order) < 2 or order[-2] != len(order) - 1 or turn.graph is not node.graph:
-            return False
-        order[-2:] = [order[-1], order[-2]]
-        turn.attributes["perm"] = ir.AttrInt64s("perm", order)
-        if keys.shape is not None:
-            keys.shape = ir.Shape([*keys.shape[:-2], keys.shape[-1], keys.shape[-2]])
-        if order == sorted(order):
-            node.replace_input_with(1, turn.inputs[0])
-            remove_unread([keys])
-        node.domain, node.op_type = _MICROSOFT, "FusedMatMul"
-        node.attributes["transB"] = ir.AttrInt64("transB", 1)
-        return True
+
+def _fuse(names: Names, node: ir.Node) -> bool:
+    if node.op_type != "MatMul" or node.domain or node.graph is None:
+        return False
+    keys, result = node.inputs[1], node.outputs[0]
+    turn = None if keys is None else keys.producer()
+    if keys is None or turn is None or turn.op_type != "Transpose" or turn.domain:
+        return False
+    if result.dtype != ir.DataType.FLOAT or len(keys.uses()) != 1 or keys.is_graph_output():
+        return False
+    order = list(turn.attributes.get_ints("perm", ()))
+    if len(order) < 2 or order[-2] != len(order) - 1 or turn.graph is not node.graph:
+        return False
+    order[-2:] = [order[-1], order[-2]]
+    node.replace_input_with(1, _turned(names, turn, keys, order))
+    remove_unread([keys])
+    node.domain, node.op_type = _MICROSOFT, "FusedMatMul"
+    node.attributes["transB"] = ir.AttrInt64("transB", 1)
+    return True
+
+
+def _turned(names: Names, turn: ir.Node, keys: ir.Value, order: list[int]) -> ir.Value | None:
+    """The operand of ``turn`` in another order."""
+    if order == sorted(order):
+        return turn.inputs[0]
+    name = names.fresh(f"{keys.name}.rows")
+    node = ir.node("Transpose", turn.inputs[:1], {"perm": order}, name=name)
+    value = node.outputs[0]
+    value.name, value.type = name, keys.type
+    if keys.shape is not None:
+        value.shape = ir.Shape([*keys.shape[:-2], keys.shape[-1], keys.shape[-2]])
+    assert turn.graph is not None
+    turn.graph.insert_before(turn, node)
+    return value

@@ -277,7 +277,6 @@ STEPS = (
         "fuse-key-transposes",
         "let the multiplication take the keys as they lie",
         FuseKeyTransposes,
-        given=("provider",),
         optional=True,
         ops=("custom", "ort"),
         fuses=True,
