@@ -112,7 +112,7 @@ def test_padding_changes_nothing(name: str, exporter: str, zoo_model: ZooModel) 
         inputs = {n: x.astype(np.float32) if x.dtype == float else x for n, x in given.items()}
         before, after = (session.run(inputs) for session in sessions)
         for output, expected in before.items():
-            _assert_close(after[output], expected, 1e-5)
+            _assert_close(after[output], expected, 2e-6)
 
 
 def _assert_close(result: np.ndarray, expected: np.ndarray, tolerance: float) -> None:

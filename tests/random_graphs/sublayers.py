@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-import numpy as np
-import onnx_ir as ir
-
 from tests.random_graphs.builder import Builder
 from tests.random_graphs.linear import linear
 from tests.random_graphs.norms import layer_norm
@@ -112,34 +109,12 @@ def _packed(g: Builder, x: Tensor, width: int) -> tuple[Tensor, Tensor]:
 
 
 def attend(g: Builder, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """softmax(q k^T) v over the last two axes, with scales and masks as exporters write them."""
+    """softmax(q k^T) v over the last two axes."""
     rank = keys.rank
     turned = g.transpose(keys, [*range(rank - 2), rank - 1, rank - 2])
-    if g.chance(20):
-        queries, turned = (g.binary("Mul", x, g.constant(0.7)) for x in (queries, turned))
     dims = [*queries.dims[:-1], keys.dims[-2]]
     scores = g.node("MatMul", [queries, turned], dims, queries.rank - 1)
     if g.chance(30):
         scores = g.binary("Mul", scores, g.constant(0.5))
-    weights = _weights(g, scores)
-    return g.node("MatMul", [weights, values], [*dims[:-1], values.dims[-1]], queries.rank - 1)
-
-
-def _weights(g: Builder, scores: Tensor) -> Tensor:
-    """Softmax of masked scores; a mask may leave nothing of them."""
-    fill = 1.0 if g.smooth else g.pick([1.0, 1.0, 0.0, -1e4, -3.4e38, -np.inf])
-    if fill == 0:
-        scores = g.binary("Add", scores, g.constant(0.0), flip=g.chance(30))
-    elif fill < 0:
-        keep = g.input([scores.dims[-1]], draw=_some(g), dtype=ir.DataType.BOOL)
-        mask = g.node("Where", [keep, g.constant(0.0), g.constant(fill)], keep.dims)
-        scores = g.binary("Add", scores, mask)
     weights = g.unary("Softmax", scores, axis=-1)
-    if fill == -np.inf or g.chance(20):
-        nan = g.unary("IsNaN", weights)
-        weights = g.node("Where", [nan, g.constant(0.0), weights], weights.dims, weights.axis)
-    return weights
-
-
-def _some(g: Builder) -> Callable[[tuple[int, ...]], np.ndarray]:
-    return lambda shape: g.random.integers(0, 2, shape).astype(bool)
+    return g.node("MatMul", [weights, values], [*dims[:-1], values.dims[-1]], queries.rank - 1)
