@@ -14,6 +14,7 @@ from graphopt.passes.graph import constants
 __all__ = ["Interval", "Intervals"]
 
 _MOST_ENTRIES = 1 << 22
+_MOST_OF_A_MASK = 1 << 16
 _LONGEST = 1 << 48
 """No axis is longer, in any memory."""
 _FARTHEST = 64
@@ -94,9 +95,8 @@ class Intervals:
         node = value.producer()
         if node is None:
             return None
-        if self._largest_product is not None and _is_product(node) and value.dtype:
-            largest = self._largest_product(value.dtype)
-            return Interval(-largest, largest)
+        if self._largest_product is not None and _is_product(node):
+            return self._product(node, value.dtype, self._largest_product)
         if node.domain:
             return None
         if node.op_type in _MOVERS:
@@ -115,6 +115,19 @@ class Intervals:
         if rule is not None:
             return rule(node)
         return self._of_two(node, value.dtype)
+
+    def _product(
+        self, node: ir.Node, dtype: ir.DataType | None, largest: Callable[[ir.DataType], float]
+    ) -> Interval | None:
+        """What is assumed of a product of matrices, unless one is known to hold Inf."""
+        for value in node.inputs:
+            tensor = constants.constant_tensor(value)
+            if tensor is not None and tensor.size > _MOST_OF_A_MASK:
+                continue  # weights
+            found = self.of(value)
+            if found is not None and not found.is_finite:
+                return None
+        return None if dtype is None else Interval(-largest(dtype), largest(dtype))
 
     def _of_two(self, node: ir.Node, dtype: ir.DataType | None) -> Interval | None:
         if len(node.inputs) != 2:

@@ -13,6 +13,11 @@ _GUARD = "p = Softmax(s) n = IsNaN(p) y0 = Where(n, zero, p) y = Neg(y0)"
 # The scores s of a product t and the guard, and whether it goes.
 CASES: dict[str, tuple[str, bool]] = {
     "a product": (f"s = Identity(t) {_GUARD}", True),
+    "a product with a mask of -Inf": (
+        f"m = Where(c, zero, infinite) s = MatMul(t, m) {_GUARD}",
+        False,
+    ),
+    "a product with a finite mask": (f"m = Where(c, zero, low) s = MatMul(t, m) {_GUARD}", True),
     "a product times a number": (f"s = Mul(t, half) {_GUARD}", True),
     "a softcap": (f"u = Tanh(t) s = Mul(u, half) {_GUARD}", False),
     "a finite mask": (f"m = Where(c, zero, lowest) s = Add(t, m) {_GUARD}", True),
