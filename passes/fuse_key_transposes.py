@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from graphopt.passes.graph import constants
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.unread import remove_unread
 from graphopt.passes.rewrite import Rewrite
@@ -19,7 +20,8 @@ class FuseKeyTransposes(Rewrite):
     p' is p with its last two entries swapped: it moves whole runs of entries, where p moves single
     ones. ONNX Runtime does this itself only where p' moves nothing.
 
-    1. p moves the last axis of k away from the end, and p' leaves it there.
+    1. p moves the last axis of k away from the end, and p' leaves it there. k is computed: a weight
+       is transposed once, when the session starts.
     2. Nobody else reads the transposed keys.
     3. float32, the one type that ONNX Runtime has a kernel for on every provider.
     """
@@ -44,6 +46,8 @@ def _fuse(names: Names, node: ir.Node) -> bool:
     if keys is None or turn is None or turn.op_type != "Transpose" or turn.domain:
         return False
     if result.dtype != ir.DataType.FLOAT or len(keys.uses()) != 1 or keys.is_graph_output():
+        return False
+    if constants.constant_tensor(turn.inputs[0]) is not None:
         return False
     order = list(turn.attributes.get_ints("perm", ()))
     if len(order) < 2 or order[-2] != len(order) - 1 or turn.graph is not node.graph:

@@ -21,6 +21,7 @@ CASES: dict[str, tuple[str, list[int] | None]] = {
         "t = Transpose<perm=[0,2,3,1]>(k) s0 = MatMul(q, t) r = ReduceSum(t) s = Add(s0, r)",
         None,
     ),
+    "a weight": ("t = Transpose<perm=[1,0]>(w) s = MatMul(q, t)", None),
     "the left operand": ("t = Transpose<perm=[0,2,3,1]>(k) s = MatMul(t, p)", None),
 }
 
@@ -28,7 +29,7 @@ CASES: dict[str, tuple[str, list[int] | None]] = {
 def _model(body: str, float64: bool = False) -> ir.Model:
     return graph(
         f"{body} y = Identity(s)",
-        "z[4,5]",
+        "z[4,5] w[3,4]",
         inputs="float[2,3,5,4] q, float[2,5,3,4] k, float[2,3,5,4] p",
         outputs="float y",
         float64=float64,
