@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from graphopt.errors import UsageError
 from graphopt.passes.targets import CPU, OPERATOR_SETS, PROVIDERS
 
-__all__ = ["BASIS", "MAX_GROWTH", "OPS", "PROVIDER", "SKIP", "VARIANT", "Choice"]
+__all__ = ["BASIS", "FUSE", "MAX_GROWTH", "OPS", "PROVIDER", "SKIP", "VARIANT", "Choice"]
 
 Default = TypeVar("Default")
 
@@ -66,6 +66,7 @@ PROVIDER = Choice(
 MAX_GROWTH: Choice[float | None] = Choice(
     "max_growth", "Largest bytes of copied weights, as a share of all weights.", None
 )
+FUSE = Choice("fuse", "Clean up and fuse what stands beside the norms: attention.", True)
 SKIP: Choice[frozenset[str]] = Choice(
     "skip", "Leave out an optional pass (graphopt passes lists them).", frozenset()
 )

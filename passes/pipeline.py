@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import onnx_ir as ir
 
@@ -10,9 +11,9 @@ from graphopt.passes.make_plan import MakePlan
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.report import PassRecord, PlanSummary, Progress
 from graphopt.passes.rewrite import Rewrite
-from graphopt.passes.steps import Options, Step, steps
+from graphopt.passes.steps import STEPS, Options, Step, steps
 
-__all__ = ["Options", "Step", "analyse", "run", "steps"]
+__all__ = ["Options", "Step", "analyse", "is_left_as_it_was", "run", "steps"]
 
 
 def analyse(model: ir.Model, options: Options) -> PlanSummary:
@@ -50,6 +51,15 @@ def run(
             plan, summary = made.plan, made.summary
     assert summary is not None
     return summary, tuple(records)
+
+
+def is_left_as_it_was(plan: PlanSummary, records: Iterable[PassRecord]) -> bool:
+    """True for a model that no pass is to change: no norm converts, and nothing beside is fused.
+
+    One that was optimized before, with operators of the domain graphopt, may be asked for others.
+    """
+    reasons = {step.name for step in STEPS if step.fuses} | {"unfuse-custom-norms"}
+    return not plan.converted and not any(r.changed for r in records if r.name in reasons)
 
 
 def _take(

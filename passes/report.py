@@ -14,7 +14,6 @@ __all__ = [
     "PlanSummary",
     "Progress",
     "Recentring",
-    "is_left_as_it_was",
     "undone",
 ]
 
@@ -157,15 +156,6 @@ class PassRecord:
     changed: int
     seconds: float
     detail: dict[str, int] = dataclasses.field(default_factory=dict)
-
-
-def is_left_as_it_was(plan: PlanSummary, records: Iterable[PassRecord]) -> bool:
-    """True for a model that no pass is to change: none of its norms converts.
-
-    One that was optimized before, with operators of the domain graphopt, may be asked for others.
-    """
-    has_read_back = any(r.name == "unfuse-custom-norms" and r.changed for r in records)
-    return not plan.converted and not has_read_back
 
 
 def undone(records: Iterable[PassRecord]) -> tuple[PassRecord, ...]:

@@ -9,12 +9,17 @@ from graphopt.errors import UsageError
 from graphopt.passes import choices
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.clean_up import CleanUp
+from graphopt.passes.compose_transposes import ComposeTransposes
 from graphopt.passes.compress import Compress
 from graphopt.passes.convert_norms import ConvertNorms
+from graphopt.passes.drop_idle_masks import DropIdleMasks
+from graphopt.passes.drop_nan_guards import DropNanGuards
 from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
+from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.fold_transposes import FoldTransposes
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
+from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
 from graphopt.passes.inline_functions import InlineFunctions
@@ -22,11 +27,13 @@ from graphopt.passes.list_constants import ListConstants, UnlistConstants
 from graphopt.passes.lower_custom_norms import LowerCustomNorms
 from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.make_plan import MakePlan
+from graphopt.passes.merge_equal_nodes import MergeEqualNodes
 from graphopt.passes.merge_twins import MergeTwins
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.recentre import Recentre
 from graphopt.passes.restore_norms import RestoreNorms
 from graphopt.passes.rewrite import Rewrite
+from graphopt.passes.settle_sizes import SettleSizes
 from graphopt.passes.targets import PROVIDERS
 from graphopt.passes.unfuse_custom_norms import UnfuseCustomNorms
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
@@ -47,6 +54,7 @@ class Options:
         provider: Execution provider that the result is lowered for.
         max_growth: Upper bound of the bytes of copied constants, as a share of all constants.
         skip: Names of optional steps to leave out.
+        fuse: Take the steps that clean up and fuse what stands beside the norms.
 
     Raises:
         UsageError: A choice that does not exist, a basis without crms, or a step that cannot be
@@ -59,6 +67,7 @@ class Options:
     provider: str = choices.PROVIDER.default
     max_growth: float | None = choices.MAX_GROWTH.default
     skip: Collection[str] = choices.SKIP.default
+    fuse: bool = choices.FUSE.default
 
     def __post_init__(self) -> None:
         choices.VARIANT.check(self.variant)
@@ -103,6 +112,7 @@ class Step:
         variants: The variants that it is for; all where none is named.
         ops: The operator sets that it is for; all where none is named.
         providers: The execution providers that it is for; all where none is named.
+        fuses: True where it is about what stands beside the norms.
     """
 
     name: str
@@ -113,6 +123,7 @@ class Step:
     variants: tuple[str, ...] = ()
     ops: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
+    fuses: bool = False
 
     def applies(self, options: Options) -> bool:
         """False where the options leave nothing to do."""
@@ -120,6 +131,7 @@ class Step:
             options.variant in (self.variants or choices.VARIANT.values)
             and options.ops in (self.ops or choices.OPS.values)
             and options.provider in (self.providers or choices.PROVIDER.values)
+            and (options.fuse or not self.fuses)
         )
 
     def build(self, options: Options, plan: Plan | None = None) -> Rewrite:
@@ -167,6 +179,42 @@ STEPS = (
         FoldLayerScale,
         optional=True,
     ),
+    # Clean up what exporters write around attention.
+    Step(
+        "drop-idle-masks",
+        "remove masks that mask nothing",
+        DropIdleMasks,
+        optional=True,
+        fuses=True,
+    ),
+    Step(
+        "drop-nan-guards",
+        "remove guards behind Softmax that can never act",
+        DropNanGuards,
+        optional=True,
+        fuses=True,
+    ),
+    Step(
+        "settle-sizes",
+        "make the sizes of Reshape constant, and drop what changes no shape",
+        SettleSizes,
+        optional=True,
+        fuses=True,
+    ),
+    Step(
+        "compose-transposes",
+        "transpose the keys of attention once",
+        ComposeTransposes,
+        optional=True,
+        fuses=True,
+    ),
+    Step(
+        "fold-scales",
+        "fold the scale of attention scores into the projection of the queries",
+        FoldScales,
+        optional=True,
+        fuses=True,
+    ),
     # Decide, and do what was decided.
     Step(
         "plan",
@@ -196,6 +244,14 @@ STEPS = (
         given=("plan",),
     ),
     Step("merge-twins", "merge norms that compute the same thing", MergeTwins, optional=True),
+    # Before anything is lowered: ONNX Runtime fuses no norm that shares a part of its spelling.
+    Step(
+        "merge-equal-nodes",
+        "compute once what every layer computes anew",
+        MergeEqualNodes,
+        optional=True,
+        fuses=True,
+    ),
     # Lower: write it in the operators of the target.
     Step(
         "restore-norms",
@@ -224,6 +280,14 @@ STEPS = (
         ops=("custom",),
     ),
     Step("lower-norms", "write RMSNorms in the target's operators", LowerNorms, given=("ops",)),
+    Step(
+        "fuse-key-transposes",
+        "let the multiplication take the keys as they lie",
+        FuseKeyTransposes,
+        optional=True,
+        ops=("custom", "ort"),
+        fuses=True,
+    ),
     Step("clean-up", "remove what nothing reads", CleanUp),
     Step(
         "forget-shapes",

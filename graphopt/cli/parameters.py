@@ -23,7 +23,7 @@ import click
 
 from graphopt.cli.parsing import existing_files, read_arrays, to_dims, to_shapes
 from graphopt.options import Check, Sample
-from graphopt.passes.choices import BASIS, MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT, Choice
+from graphopt.passes.choices import BASIS, FUSE, MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT, Choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +56,7 @@ def target_options(command: Command) -> Command:
             metavar="SHARE",
             help=f"{MAX_GROWTH.help} [default: no bound]",
         ),
+        click.option("--fuse/--no-fuse", default=FUSE.default, show_default=True, help=FUSE.help),
         click.option("--skip", multiple=True, metavar="PASS", help=f"{SKIP.help} Repeatable."),
     )(command)
 
@@ -182,10 +183,11 @@ def _to_options(
     provider: str,
     max_growth: float | None,
     skip: Sequence[str],
+    fuse: bool,
 ) -> Options:
     from graphopt.passes.pipeline import Options
 
-    return Options(variant, basis, ops, provider, max_growth, frozenset(skip))
+    return Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse)
 
 
 def _to_check(

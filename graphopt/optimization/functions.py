@@ -11,7 +11,7 @@ import numpy as np
 
 from graphopt.optimization.job import ModelOrPath, Result, inspect_for, optimize_for
 from graphopt.options import Check, Sample
-from graphopt.passes.choices import MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT
+from graphopt.passes.choices import FUSE, MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PlanSummary, Progress
 
@@ -35,15 +35,17 @@ def optimize(
     custom_op_libraries: Sequence[str | os.PathLike[str]] = (),
     max_growth: float | None = MAX_GROWTH.default,
     skip: Iterable[str] = SKIP.default,
+    fuse: bool = FUSE.default,
     progress: Progress | None = None,
 ) -> Result:
     """Convert the LayerNorms of a model whose mean can be removed ahead of time.
 
-    A model in which no norm converts is left as it was: its skip-norms, functions and Transposes
-    are in the result. One that holds operators of the domain graphopt is written in ``ops``.
+    A model in which no norm converts and nothing is fused is left as it was: its skip-norms,
+    functions and Transposes are in the result. One that holds operators of the domain graphopt is
+    written in ``ops``.
 
-    What to make is said by ``variant``, ``basis``, ``ops``, ``provider``, ``max_growth`` and
-    ``skip``: :mod:`graphopt.passes.choices` has what each may be, and what it means.
+    What to make is said by ``variant``, ``basis``, ``ops``, ``provider``, ``max_growth``,
+    ``skip`` and ``fuse``: :mod:`graphopt.passes.choices` has what each may be, and what it means.
 
     Args:
         model: Path of an ONNX file, or a model in memory. Neither is changed.
@@ -66,6 +68,7 @@ def optimize(
         custom_op_libraries: Libraries of operators of your own that the verification registers.
         max_growth: Largest bytes of copied weights, as a share of all weights.
         skip: Names of optional passes that are left out.
+        fuse: Clean up and fuse what stands beside the norms.
         progress: Called as the work advances.
 
     Returns:
@@ -78,7 +81,7 @@ def optimize(
         OutputRejected: The result is not the same function within the tolerance.
         EnvironmentFailure: No ONNX Runtime, a full disk, a missing permission.
     """
-    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip))
+    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse)
     libraries = tuple(custom_op_libraries)
     sample = Sample(inputs or {}, input_shapes or {}, dims or {}, seed, libraries)
     check = Check(sample, rtol, atol) if verify else None
@@ -94,6 +97,7 @@ def inspect(
     provider: str = PROVIDER.default,
     max_growth: float | None = MAX_GROWTH.default,
     skip: Iterable[str] = SKIP.default,
+    fuse: bool = FUSE.default,
 ) -> PlanSummary:
     """Plan the optimization of a model without applying it.
 
@@ -105,6 +109,7 @@ def inspect(
         provider: As in :func:`optimize`.
         max_growth: As in :func:`optimize`.
         skip: As in :func:`optimize`.
+        fuse: As in :func:`optimize`.
 
     Returns:
         Every LayerNorm with its decision and reason, the recentrings and the copied weights.
@@ -114,5 +119,5 @@ def inspect(
         ModelError: The model cannot be read, is invalid or is quantized.
         EnvironmentFailure: The model file cannot be read.
     """
-    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip))
+    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse)
     return inspect_for(model, options)

@@ -24,7 +24,7 @@ from graphopt.options import Check
 from graphopt.passes import pipeline
 from graphopt.passes.operators.custom_ops import has_custom_operators
 from graphopt.passes.pipeline import Options
-from graphopt.passes.report import PlanSummary, Progress, is_left_as_it_was, undone
+from graphopt.passes.report import PlanSummary, Progress, undone
 from graphopt.reporting import Report
 from graphopt.verification import Original
 
@@ -77,7 +77,7 @@ def optimize_for(
     with clock.stage("optimize"):
         optimized = loaded.clone()
         plan, records = pipeline.run(optimized, options, advance)
-        if is_left_as_it_was(plan, records):
+        if pipeline.is_left_as_it_was(plan, records):
             optimized, records = loaded.clone(), undone(records)
         else:
             _sign(optimized, options)

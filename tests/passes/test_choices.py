@@ -86,11 +86,31 @@ def test_a_row_is_found_by_its_name() -> None:
 
 
 def test_each_operator_set_has_steps_that_write_it() -> None:
-    made = {name: [step.name for step in steps(Options(ops=name))] for name in OPS.values}
+    made = {
+        name: [step.name for step in steps(Options(ops=name, fuse=False))] for name in OPS.values
+    }
     assert len({tuple(names) for names in made.values()}) == 2  # ort differs in what one step does
     assert {"lower-custom-norms", "fuse-custom-norms"} <= set(made["custom"])
-    on_cuda = [step.name for step in steps(Options(ops="ort", provider="cuda"))]
+    on_cuda = [step.name for step in steps(Options(ops="ort", provider="cuda", fuse=False))]
     assert set(on_cuda) - set(made["ort"]) == {"fuse-skip-norms"}
+
+
+@pytest.mark.parametrize("name", OPS.values)
+def test_what_is_not_about_norms_can_be_left_out(name: str) -> None:
+    fused = {step.name for step in steps(Options(ops=name))}
+    alone = {step.name for step in steps(Options(ops=name, fuse=False))}
+    added = {
+        "compose-transposes",
+        "drop-idle-masks",
+        "drop-nan-guards",
+        "fold-scales",
+        "merge-equal-nodes",
+        "settle-sizes",
+    }
+    assert fused - alone == added | ({"fuse-key-transposes"} if name != "standard" else set())
+    assert alone <= fused
+    for step in added:
+        assert step not in {each.name for each in steps(Options(ops=name, skip={step}))}
 
 
 def test_names_of_providers_are_compared_nowhere_else() -> None:

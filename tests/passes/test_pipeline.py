@@ -109,7 +109,7 @@ def test_steps_are_told_apart() -> None:
 
 @pytest.mark.parametrize("skipped", [[], *([name] for name in _OPTIONAL), _OPTIONAL])
 def test_every_optional_step_may_be_skipped(skipped: list[str]) -> None:
-    outcome = optimized(_block(), ops="custom", skip=frozenset(skipped))
+    outcome = optimized(_block(), ops="custom", fuse=True, skip=frozenset(skipped))
     assert outcome.converted == {"n", "y"}
     assert {step.name for step in pipeline.steps(Options(skip=frozenset(skipped)))}.isdisjoint(
         skipped

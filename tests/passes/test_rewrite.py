@@ -6,11 +6,16 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
+from graphopt.passes.compose_transposes import ComposeTransposes
 from graphopt.passes.compress import Compress
 from graphopt.passes.convert_norms import ConvertNorms
+from graphopt.passes.drop_idle_masks import DropIdleMasks
+from graphopt.passes.drop_nan_guards import DropNanGuards
 from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
+from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
+from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
 from graphopt.passes.lower_custom_norms import LowerCustomNorms
@@ -20,16 +25,23 @@ from graphopt.passes.merge_twins import MergeTwins
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.recentre import Recentre
 from graphopt.passes.rewrite import PlannedRewrite, Rewrite
+from graphopt.passes.settle_sizes import SettleSizes
 from graphopt.passes.steps import STEPS
 
 _SHAPED = (
     CanonicalizeNorms,
     FoldLayerScale,
+    DropIdleMasks,
+    DropNanGuards,
+    SettleSizes,
+    ComposeTransposes,
+    FoldScales,
     MakePlan,
     FuseSkipNorms,
     LowerCustomNorms,
     FuseCustomNorms,
     LowerNorms,
+    FuseKeyTransposes,
 )
 
 

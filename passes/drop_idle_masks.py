@@ -1,0 +1,93 @@
+"""Remove masks that mask nothing."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from graphopt.passes.graph.intervals import Intervals
+from graphopt.passes.graph.naming import all_nodes
+from graphopt.passes.graph.sizes import broadcasts_into
+from graphopt.passes.graph.unread import replace
+from graphopt.passes.rewrite import Rewrite
+
+__all__ = ["DropIdleMasks"]
+
+_SCORES = frozenset({"Softmax", "LogSoftmax"})
+
+
+class DropIdleMasks(Rewrite):
+    """Replaces what a constant mask leaves as it is by what it was computed from.
+
+    1. The entries of the mask are proved to be one number (``passes/graph/intervals.py``), for
+       every input of the model: x And True, x Or False, Where(True, x, y), Where(False, y, x),
+       x * 1, x / 1, x + 0, x - 0.
+    2. Each dimension of the other operands is proved to be 1 or that of x, which they must not
+       broadcast.
+    3. x + 0 and x - 0 turn -0 into 0 and so count only where nothing but Softmax reads the result,
+       directly or behind more such sums.
+    4. A result that is a graph output stays, because the output needs its name.
+    """
+
+    needs_shapes = True
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Rewrites ``model`` in place."""
+        intervals = Intervals()
+        dropped = sum(_drop(intervals, node) for node in all_nodes(model))
+        self.record = {"idle masks dropped": dropped}
+        return ir.passes.PassResult(model, modified=dropped > 0)
+
+
+def _drop(intervals: Intervals, node: ir.Node) -> bool:
+    if node.graph is None or node.domain or len(node.outputs) != 1:
+        return False
+    result, kept = node.outputs[0], _kept(intervals, node)
+    if kept is None or kept.dtype != result.dtype or result.is_graph_output():
+        return False
+    if not all(value is kept or broadcasts_into(value, kept) for value in node.inputs):
+        return False
+    replace(result, kept)
+    return True
+
+
+def _kept(intervals: Intervals, node: ir.Node) -> ir.Value | None:
+    """The operand that the others leave as it is, or None."""
+    if node.op_type == "Where":
+        condition = intervals.of(node.inputs[0])
+        if condition is None or condition.only is None:
+            return None
+        return node.inputs[1] if condition.only else node.inputs[2]
+    if node.op_type not in _NEUTRAL or len(node.inputs) != 2:
+        return None
+    neutral, commutes = _NEUTRAL[node.op_type]
+    if node.op_type in ("Add", "Sub") and not _only_softmax_reads(node.outputs[0]):
+        return None
+    for kept, mask in ((0, 1), (1, 0)) if commutes else ((0, 1),):
+        interval = intervals.of(node.inputs[mask])
+        if interval is not None and interval.only == neutral:
+            return node.inputs[kept]
+    return None
+
+
+_NEUTRAL = {
+    "Add": (0, True),
+    "Sub": (0, False),
+    "Mul": (1, True),
+    "Div": (1, False),
+    "And": (1, True),
+    "Or": (0, True),
+}
+"""The number that leaves the other operand as it is, and whether it may be the first."""
+
+
+def _only_softmax_reads(value: ir.Value) -> bool:
+    readers = [use.node for use in value.uses()]
+    while readers:
+        reader = readers.pop()
+        if reader.domain:
+            return False
+        if reader.op_type in ("Add", "Sub") and not reader.outputs[0].is_graph_output():
+            readers.extend(use.node for use in reader.outputs[0].uses())
+        elif reader.op_type not in _SCORES:
+            return False
+    return bool(value.uses())
