@@ -23,7 +23,7 @@ PYTEST := $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(WORKERS)
 PYTEST_LOWEST := $(TEST_ENVIRONMENT) $(VENV_LOWEST)/bin/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-lower-bounds lint format bench clean
+.PHONY: help demo test test-all test-lower-bounds lint format reliability bench clean
 
 help:  ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,11 @@ lint: $(VENV)/.dev  ## Check style, format, types and the direction of imports
 format: $(VENV)/.dev  ## Format the code and apply the lint fixes that are safe
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reliability: $(VENV)/.dev  ## Print how far the optimizer's word was held against what runs (half an hour)
+	$(BIN)/python benchmarks/reliability.py facts zoo corrupted loads
+	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/damaged_files.py
 
 bench: $(VENV)/.dev  ## Print what optimizing costs and what it gains (best on a quiet machine)
 	$(BIN)/python benchmarks/optimize_cost.py

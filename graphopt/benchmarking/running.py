@@ -270,7 +270,7 @@ class _Run:
         drawn = generate_inputs(
             model,
             seed=self.settings.seed,
-            shapes=place.input_shapes,
+            input_shapes=place.input_shapes,
             dims=place.dims,
             given=fit_precision(self.settings.inputs, model),
         )

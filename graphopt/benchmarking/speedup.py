@@ -59,7 +59,7 @@ def measure_speedup(
     drawn = generate_inputs(
         given,
         seed=sample.seed,
-        shapes=sample.input_shapes,
+        input_shapes=sample.input_shapes,
         # Those that the verification found it to run on.
         dims={**(checked.defaulted if checked else {}), **sample.dims},
         given=sample.inputs,

@@ -43,7 +43,7 @@ def generate_inputs(
     model: ir.Model | str | os.PathLike[str],
     *,
     seed: int = 0,
-    shapes: Mapping[str, Sequence[int]] = {},
+    input_shapes: Mapping[str, Sequence[int]] = {},
     dims: Mapping[str, int] = {},
     given: Mapping[str, Array] = {},
 ) -> GeneratedInputs:
@@ -57,7 +57,7 @@ def generate_inputs(
     Args:
         model: A file, or a model in memory, which is not changed.
         seed: Of the random numbers; each input draws from a stream of its own.
-        shapes: Complete shapes of some inputs, by name.
+        input_shapes: Complete shapes of some inputs, by name.
         dims: Sizes of some symbolic dimensions, by name.
         given: Arrays of some inputs, by name.
 
@@ -68,7 +68,7 @@ def generate_inputs(
     """
     if not isinstance(model, ir.Model):
         model = loading.load(model)
-    generator = InputGenerator(model, shapes=shapes, dims=dims, given=given)
+    generator = InputGenerator(model, input_shapes=input_shapes, dims=dims, given=given)
     return generator.draw(next(generator.sizes()), seed=seed)
 
 
@@ -85,13 +85,13 @@ class InputGenerator:
         self,
         model: ir.Model,
         *,
-        shapes: Mapping[str, Sequence[int]] = {},
+        input_shapes: Mapping[str, Sequence[int]] = {},
         dims: Mapping[str, int] = {},
         given: Mapping[str, Array] = {},
     ) -> None:
         self._inputs = [value for value in model.graph.inputs if value.const_value is None]
         self._given = given
-        self._shapes = _fixed_shapes(model, self._inputs, shapes, given)
+        self._shapes = _fixed_shapes(model, self._inputs, input_shapes, given)
         self._dims = dims
         source = loading.source_of(model)
         self.configuration = read_configuration(source.path) if source else Configuration()

@@ -56,7 +56,7 @@ class Draws:
 
     def __init__(self, model: ir.Model, sample: Sample) -> None:
         self._generator = InputGenerator(
-            model, shapes=sample.input_shapes, dims=sample.dims, given=sample.inputs
+            model, input_shapes=sample.input_shapes, dims=sample.dims, given=sample.inputs
         )
         self._seed = sample.seed
         self._sizes = list(self._generator.sizes())

@@ -548,7 +548,7 @@ def test_a_model_in_which_nothing_converts_is_left_as_it_was(
     proto = onnx.parser.parse_model(_UNTOUCHED)
     onnx.save(proto, path)
     model = ir.from_proto(proto) if in_memory else path
-    report = graphopt.optimize(model, output=target).report
+    report = graphopt.optimize(model, output=target, fuse=False).report
     assert [norm.converted for norm in report.plan.norms] == [False, False]
     assert all(norm.reason for norm in report.plan.norms)
     assert report.passes[-1].name == "leave-as-it-was"
@@ -563,3 +563,15 @@ def test_a_model_in_which_nothing_converts_is_left_as_it_was(
     assert [_described(node) for node in written.node] == [_described(node) for node in read.node]
     assert made.opset_import == proto.opset_import
     assert not made.metadata_props
+
+
+def test_what_is_fused_beside_norms_that_stay_is_written(tmp_path: Path) -> None:
+    result = graphopt.optimize(
+        ir.from_proto(onnx.parser.parse_model(_UNTOUCHED)), output=tmp_path / "out.onnx"
+    )
+    assert result.report.plan.converted == 0
+    assert result.report.verification is not None
+    assert result.report.verification.status == "passed"
+    counts = {what: n for record in result.report.passes for what, n in record.detail.items()}
+    assert counts["scales folded"] == 1
+    assert "Mul" not in [node.op_type for node in onnx.load(tmp_path / "out.onnx").graph.node]

@@ -99,7 +99,7 @@ def test_symbolic_dimensions_get_sizes_that_agree(name: str) -> None:
 
 def test_what_the_user_gives_is_taken_and_is_no_default() -> None:
     tied = declared(a=["INT64", "batch", "s"], b=["INT64", "batch", "s"], c=["FLOAT", "batch", "t"])
-    result = generate_inputs(tied, dims={"t": 5}, shapes={"a": (3, 7)})
+    result = generate_inputs(tied, dims={"t": 5}, input_shapes={"a": (3, 7)})
     assert {name: array.shape for name, array in result.arrays.items()} == {
         "a": (3, 7),
         "b": (3, 7),
@@ -313,6 +313,6 @@ def test_an_input_of_unknown_rank_or_of_strings_must_be_given() -> None:
     unknown.graph.inputs[0].shape = None
     with pytest.raises(UsageError, match=r"'x' has no declared rank; give --input-shape x:"):
         generate_inputs(unknown)
-    assert generate_inputs(unknown, shapes={"x": (3,)}).arrays["x"].shape == (3,)
+    assert generate_inputs(unknown, input_shapes={"x": (3,)}).arrays["x"].shape == (3,)
     with pytest.raises(UsageError, match="'t' is no tensor of numbers"):
         generate_inputs(declared(t=["STRING", 2]))

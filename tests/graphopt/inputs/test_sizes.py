@@ -53,7 +53,7 @@ def test_a_dimension_is_told_by_its_place(name: str) -> None:
 def test_a_size_of_minus_one_can_be_given() -> None:
     unknown = declared(x=["FLOAT", -1, -1, 8])
     assert generate_inputs(unknown, dims={"x[0]": 3}).arrays["x"].shape == (3, 16, 8)
-    assert generate_inputs(unknown, shapes={"x": (3, 5, 8)}).arrays["x"].shape == (3, 5, 8)
+    assert generate_inputs(unknown, input_shapes={"x": (3, 5, 8)}).arrays["x"].shape == (3, 5, 8)
 
 
 @pytest.mark.parametrize("prefix", ["d", "seq_"])

@@ -193,7 +193,7 @@ def test_a_negative_size_is_unknown() -> None:
     a.shape = ir.Shape([-1, -1, 4])
     generated = generate_inputs(model, dims={"a[0]": 5})
     assert generated.arrays["a"].shape[0] == 5
-    assert generate_inputs(model, shapes={"a": [3, 2, 4]}).arrays["a"].shape == (3, 2, 4)
+    assert generate_inputs(model, input_shapes={"a": [3, 2, 4]}).arrays["a"].shape == (3, 2, 4)
     summary, _ = pipeline.run(model, pipeline.Options())
     assert summary.converted == 1
     assert a.shape == ir.Shape([-1, -1, 4])
