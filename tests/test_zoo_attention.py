@@ -15,6 +15,7 @@ from graphopt.models import describe
 from graphopt.passes import pipeline
 from tests.conftest import ZooModel
 from tests.onnx_runtime import OptimizedSession
+from tests.versions.conditions import needs_transformers
 
 COUNTED = (
     "idle masks dropped",
@@ -50,8 +51,8 @@ CLEANED: dict[tuple[str, str], tuple[int, ...]] = {
     ("llama-160m-tiny", "torchscript"): (7, 0, 33, 8, 0, 0, 0, 2),
     ("bloom-560m-tiny", "dynamo"): (1, 0, 0, 6, 0, 0, 0, 0),
     ("bloom-560m-tiny", "torchscript"): (4, 0, 21, 6, 0, 0, 0, 0),
-    ("gptj-6b-tiny", "dynamo"): (1, 0, 2, 12, 0, 0, 2, 0),
-    ("gptj-6b-tiny", "torchscript"): (1, 0, 16, 14, 0, 2, 2, 0),
+    ("gptj-6b-tiny", "dynamo"): (1, 2, 0, 12, 2, 2, 4, 0),
+    ("gptj-6b-tiny", "torchscript"): (1, 0, 10, 14, 0, 0, 4, 0),
     ("mpt-1b-tiny", "dynamo"): (1, 0, 0, 6, 0, 0, 2, 0),
     ("mpt-1b-tiny", "torchscript"): (3, 0, 13, 8, 0, 0, 0, 0),
     ("falcon-7b-tiny", "dynamo"): (1, 2, 0, 4, 2, 0, 0, 2),
@@ -87,6 +88,7 @@ _EXPORTERS = {row.name: row.exporters for row in describe()}
 PADDED = [(name, exporter) for name in MASKED for exporter in _EXPORTERS[name]]
 
 
+@needs_transformers("5.24", "the exports whose clean-up is counted")
 @pytest.mark.parametrize(("name", "exporter"), CLEANED)
 def test_what_exporters_write_around_attention_goes(
     name: str, exporter: str, zoo_model: ZooModel

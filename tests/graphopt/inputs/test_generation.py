@@ -282,19 +282,22 @@ def test_the_seed_decides_and_each_input_has_its_own_stream() -> None:
 
 TWO: dict[str, list[Any]] = {"a": ["INT64", "batch", "s"], "b": ["FLOAT", "batch", 4]}
 MISUSES = {
-    "an unknown input": ({"shapes": {"c": (1, 2)}}, "no input 'c'; it has: a, b"),
+    "an unknown input": ({"input_shapes": {"c": (1, 2)}}, "no input 'c'; it has: a, b"),
     "an unknown array": ({"given": {"c": np.ones(1)}}, "no input 'c'; it has: a, b"),
     "an unknown dimension": ({"dims": {"t": 3}}, "no symbolic dimension 't'; it has: batch, s"),
     "a size of zero": ({"dims": {"s": 0}}, "dimension 's' is 0"),
-    "another rank": ({"shapes": {"a": (1,)}}, r"'a' is declared \[batch, s\]; the shape .* \[1\]"),
-    "another static size": ({"shapes": {"b": (1, 3)}}, r"'b' is declared \[batch, 4\]"),
+    "another rank": (
+        {"input_shapes": {"a": (1,)}},
+        r"'a' is declared \[batch, s\]; the shape .* \[1\]",
+    ),
+    "another static size": ({"input_shapes": {"b": (1, 3)}}, r"'b' is declared \[batch, 4\]"),
     "two sizes": (
-        {"shapes": {"a": (2, 3)}, "dims": {"batch": 5}},
+        {"input_shapes": {"a": (2, 3)}, "dims": {"batch": 5}},
         "dimension 'batch' is 2, but 5 was given before",
     ),
     "another type": ({"given": {"b": np.ones((1, 4))}}, "declared float32; the array .* float64"),
     "array and shape": (
-        {"given": {"b": np.ones((1, 4), np.float32)}, "shapes": {"b": (2, 4)}},
+        {"given": {"b": np.ones((1, 4), np.float32)}, "input_shapes": {"b": (2, 4)}},
         "give one of them",
     ),
 }
