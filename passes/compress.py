@@ -13,6 +13,7 @@ from graphopt.passes.crms.change_basis import insert_decoder, insert_encoder
 from graphopt.passes.crms.size_operands import Sizes
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream, dimension, rank
+from graphopt.passes.graph.edits import Edit, Scale
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.graph.shapes import resize
 from graphopt.passes.planning.compression import readers_by_weight
@@ -150,11 +151,11 @@ class _Compression:
         )
 
     def _encode_constant(self, stream: Stream, uses: list[Use]) -> None:
-        edits: list[constants.Edit] = [Encode(stream.axis.axis, self._basis(stream.axis))]
+        edits: list[Edit] = [Encode(stream.axis.axis, self._basis(stream.axis))]
         self.record["weights encoded"] += 1
         self._replace(stream.value, edits, uses)
 
-    def _replace(self, value: ir.Value, edits: list[constants.Edit], uses: list[Use]) -> None:
+    def _replace(self, value: ir.Value, edits: list[Edit], uses: list[Use]) -> None:
         """Give ``uses`` an edited ``value``: in place where nobody else reads it, else a copy."""
         if len(uses) == len(value.uses()) and not value.is_graph_output():
             self.names.edit(value, edits)
@@ -181,8 +182,8 @@ class _Compression:
             norm, uses = readers[0][0], [(node, 1) for _, node in readers]
             scale = norm.node.inputs[1]
             assert scale is not None
-            edits: list[constants.Edit] = [
-                constants.Scale(axis, constants.vector(scale, norm.stream.axis.size)),
+            edits: list[Edit] = [
+                Scale(axis, constants.vector(scale, norm.stream.axis.size)),
                 Absorb(axis, self._basis(norm.stream.axis)),
             ]
             self._replace(weight, edits, uses)

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph import constants
+from graphopt.passes.graph.edits import Scale
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.rewrite import PlannedRewrite
@@ -84,7 +85,7 @@ class FoldAffine(PlannedRewrite):
         for reader in part.linear or ():
             weight = reader.node.inputs[1]
             assert weight is not None
-            names.edit(weight, [constants.Scale(reader.axis, gamma)])
+            names.edit(weight, [Scale(reader.axis, gamma)])
         tensor = constants.constant_tensor(scale)
         assert tensor is not None
         ones = np.ones([norm.stream.axis.size], dtype=tensor.dtype.numpy())

@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream
+from graphopt.passes.graph.edits import Scale
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.graph.overflow import scaling_overflows
 from graphopt.passes.rewrite import Rewrite
@@ -60,7 +61,7 @@ class FoldLayerScale(Rewrite):
             if any(not _keeps_digits(weight, factors) for weight in found):
                 continue
             for weight in found:
-                names.edit(weight.value, [constants.Scale(weight.axis.axis, factors)])
+                names.edit(weight.value, [Scale(weight.axis.axis, factors)])
             replace_outputs = node.outputs[0].is_graph_output()
             assert node.graph is not None
             result = node.outputs[0]
@@ -136,7 +137,7 @@ def _keeps_digits(weight: Stream, factors: np.ndarray) -> bool:
         return False
     if tensor.dtype != ir.DataType.FLOAT16:
         return True
-    scaled = constants.Scale(weight.axis.axis, factors).apply(constants.exact(tensor), 0, 0)
+    scaled = Scale(weight.axis.axis, factors).apply(constants.exact(tensor), 0, 0)
     constants.release(tensor)
     typical = float(np.median(np.abs(scaled)))
     return typical == 0.0 or typical >= _MINIMUM_SCALED_HALF

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph import axes, constants
+from graphopt.passes.graph.edits import Scale
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.scaling import Share, shares_behind
 from graphopt.passes.graph.unread import remove_unread, replace
@@ -150,7 +151,7 @@ def _fold(names: Names, shares: list[Share], factor: float) -> bool:
     if any(tensor is None or tensor.dtype in constants.HALF for tensor in tensors):
         return False
     for share in shares:
-        edit = constants.Scale(share.axis, np.where(share.marks, factor, 1.0))
+        edit = Scale(share.axis, np.where(share.marks, factor, 1.0))
         if len(share.constant.uses()) == 1 and not share.constant.is_graph_output():
             names.edit(share.constant, [edit])
         else:

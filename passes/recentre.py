@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream, dimension, rank
+from graphopt.passes.graph.edits import Centring
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.rewrite import PlannedRewrite
 from graphopt.passes.streams.roles import Carries, Vanishes
@@ -127,8 +128,8 @@ def _dimension_from_behind(value: ir.Value, back: int) -> int | ir.SymbolicDim |
     return dimension(value, (rank(value) or 0) - back)
 
 
-def _edit(stream: Stream) -> constants.Centring:
-    return constants.Centring(stream.axis.axis, stream.axis.size, stream.axis.inner)
+def _edit(stream: Stream) -> Centring:
+    return Centring(stream.axis.axis, stream.axis.size, stream.axis.inner)
 
 
 def _graph_of(node: ir.Node) -> ir.Graph:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.graph.constants import Edit, Scale, constant_tensor
+from graphopt.passes.graph.constants import constant_tensor
+from graphopt.passes.graph.edits import Edit, Scale
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.streams import algebra

@@ -144,11 +144,7 @@ _FUSING = tuple(row.name for row in PROVIDERS.values() if row.fuses_skip_norms)
 
 STEPS = (
     # Read: every way to write a thing becomes one.
-    Step(
-        "unlist-constants",
-        "below IR version 4, take the constants from the inputs",
-        UnlistConstants,
-    ),
+    Step("unlist-constants", "below IR version 4, read listed constants", UnlistConstants),
     Step(
         "unfuse-custom-norms",
         "read the operators of the domain graphopt back",
@@ -253,11 +249,7 @@ STEPS = (
         fuses=True,
     ),
     # Lower: write it in the operators of the target.
-    Step(
-        "restore-norms",
-        "give the norms that stay their original spelling back",
-        RestoreNorms,
-    ),
+    Step("restore-norms", "give the norms that stay their spelling back", RestoreNorms),
     Step(
         "fuse-skip-norms",
         "fuse a residual Add and the norm behind it",

@@ -46,7 +46,11 @@ def check_types(model: ir.Model) -> None:
             tensor_type.ClearField("shape")
         _forget_declared_shapes(proto)
         onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except (
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+        ValueError,  # of a type that does not exist
+    ) as error:
         raise ModelError(f"the graph is invalid: {_one_line(error)}") from error
 
 

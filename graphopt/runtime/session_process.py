@@ -164,7 +164,13 @@ class _Server:
         return self._run(**request) if what == "run" else self._end_profiling()
 
     def _open(
-        self, path: str, profile: str | None, provider: str, **options: Any
+        self,
+        path: str,
+        profile: str | None,
+        provider: str,
+        optimization: Optimization,
+        library: str | None,
+        custom_op_libraries: Sequence[str],
     ) -> dict[str, Any]:
         self._session = None  # one model at a time is in memory
         self._session = sessions.create_session(
@@ -173,7 +179,9 @@ class _Server:
             threads=0,
             provider_options=provider_named(provider).exact_options,
             profile=Path(profile) / "profile" if profile else None,
-            **options,
+            optimization=optimization,
+            library=library,
+            custom_op_libraries=custom_op_libraries,
         )
         return {
             "inputs": [value.name for value in self._session.get_inputs()],

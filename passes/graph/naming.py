@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph import constants
+from graphopt.passes.graph.edits import Edit
 
 __all__ = ["Names", "all_nodes"]
 
@@ -63,14 +64,14 @@ class Names:
             return value
         return self.initializer(base, ir.tensor(np.array(tensor.numpy()), dtype=tensor.dtype))
 
-    def edited_copy(self, value: ir.Value, edits: list[constants.Edit], suffix: str) -> ir.Value:
+    def edited_copy(self, value: ir.Value, edits: list[Edit], suffix: str) -> ir.Value:
         """A new constant: ``value`` with ``edits``; ``value`` itself stays as it is."""
         tensor = constants.constant_tensor(value)
         assert tensor is not None, value.name
         base = f"{value.name}{suffix}"
         return self.initializer(base, constants.edited(tensor, edits, base))
 
-    def edit(self, value: ir.Value, edits: list[constants.Edit]) -> ir.Value:
+    def edit(self, value: ir.Value, edits: list[Edit]) -> ir.Value:
         """Change a constant for all its readers; a Constant node becomes an initializer."""
         node = value.producer()
         if node is None:

@@ -278,3 +278,15 @@ def test_what_the_file_declares_of_a_weight_is_nothing(
     model.graph.value_info.append(info)
     path = save_inline(model, tmp_path / "model.onnx")
     assert run(capsys, "optimize", path) == (0, "")
+
+
+def test_a_cast_to_no_type_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = onnx.parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        g (float[2, 8] x) => (float[2, 8] y) { y = Cast<to = 0>(x) }"""
+    )
+    code, error = run(capsys, "optimize", save_inline(model, tmp_path / "model.onnx"))
+    assert code == 2
+    assert "the graph is invalid: Invalid tensor data type 0" in error

@@ -8,7 +8,8 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.passes.graph import constants
-from graphopt.passes.graph.constants import Centring, FoldedTensor, Scale
+from graphopt.passes.graph.constants import FoldedTensor
+from graphopt.passes.graph.edits import Centring, Scale
 from tests.passes.graphs import graph, random_array
 
 _FACTORS = np.array([0.3, -2.0, 0.0, 7.0, 1e-3, 11.0, 0.1, -0.7])
