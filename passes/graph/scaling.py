@@ -17,6 +17,8 @@ __all__ = ["Share", "shares_behind"]
 _MOVES = frozenset({"Identity", "Neg", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"})
 _ALL = np.array(True)
 _MOST_NODES = 64
+_MOST_FEATURES = 1 << 20
+"""Of an axis that is marked entry by entry; a damaged file may declare any size."""
 """Queries are computed within fewer."""
 
 Marks = np.ndarray
@@ -160,7 +162,7 @@ class _Walk:
         axis = node.attributes.get_int("axis", 0) % rank
         sizes = [axes.dimension(value, axis) for value in node.outputs]
         numbers = [size for size in sizes if isinstance(size, int)]
-        return numbers if len(numbers) == len(sizes) else None
+        return numbers if len(numbers) == len(sizes) and sum(numbers) <= _MOST_FEATURES else None
 
     def _sum(self, node: ir.Node, index: int, marks: Marks) -> bool:
         value = node.inputs[index]
@@ -230,6 +232,7 @@ def _reshaped(node: ir.Node, marks: Marks) -> Marks | None:
     lead = count - len(behind)
     if (
         not isinstance(last, int)
+        or last > _MOST_FEATURES
         or math.prod(behind) != last
         or any(size != 1 for size in marks.shape[:lead])
     ):

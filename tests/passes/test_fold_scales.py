@@ -8,6 +8,7 @@ import pytest
 
 from graphopt.evaluation import evaluate
 from graphopt.passes.fold_scales import FoldScales
+from graphopt.passes.infer_shapes import InferShapes
 from tests.passes.attention import records
 from tests.passes.graphs import graph
 
@@ -208,3 +209,19 @@ def test_a_power_of_two_changes_no_digit() -> None:
     after = model.graph.initializers["w"].const_value
     assert after is not None
     assert np.array_equal(after.numpy(), before / 16)
+
+
+def test_parts_of_absurd_size_are_not_marked() -> None:
+    """A damaged file may split into 2^40 features; nothing is made of that size."""
+    model = ir.from_onnx_text(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        g (float[2, 3, 8] x, float[8, 24] j) => (float y)
+        <float c = {0.5}, int64[3] parts = {1099511627776, 8, 8}> {
+            j0 = MatMul(x, j) q, k, v = Split<axis=2>(j0, parts) a = Mul(q, c)
+            kt = Transpose<perm=[0,2,1]>(k) s = MatMul(a, kt) y = Softmax(s) }"""
+    )
+    weight = model.graph.inputs.pop()
+    weight.const_value = ir.tensor(np.ones((8, 24), np.float32), name="j")
+    model.graph.register_initializer(weight)
+    InferShapes()(model)
+    assert not FoldScales()(model).modified
