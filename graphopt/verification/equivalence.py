@@ -133,8 +133,8 @@ def _verify(
             if sorted(opened.inputs) != list(known.needed):
                 problem = _difference("input", known.needed, sorted(opened.inputs))
                 return _failed(result, expected, problem)
-            if list(opened.outputs) != list(expected):
-                problem = _difference("output", list(expected), list(opened.outputs))
+            if opened.outputs != known.outputs:
+                problem = _difference("output", known.outputs, opened.outputs)
                 return _failed(result, expected, problem)
             actual = [base.process.run(inputs) for inputs in known.draws]
     except _NotSeeded as error:
@@ -262,4 +262,6 @@ def _difference(kind: str, needed: Sequence[str], found: Sequence[str]) -> str:
         parts.append(f"lacks the {kind}s {', '.join(missing)}")
     if extra:
         parts.append(f"has the {kind}s {', '.join(extra)}, which the original has not")
+    if not parts and sorted(needed) != sorted(found):
+        parts.append(f"does not list each of its {kind}s as often as the original")
     return f"the candidate {' and '.join(parts) or f'has its {kind}s in another order'}"

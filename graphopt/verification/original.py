@@ -44,6 +44,7 @@ class Expectation:
         draws: The inputs of each run.
         results: The outputs of each run, by name.
         needed: Names of the inputs, sorted.
+        outputs: Names of the outputs, in order; one that is listed twice is here twice.
         sizes: The first draw with the sizes that were chosen, or None where none was.
         configuration: Names of the files that some sizes were read from.
         provider: Execution provider that it ran on.
@@ -56,6 +57,7 @@ class Expectation:
     draws: tuple[Mapping[str, Array], ...] = ()
     results: tuple[Mapping[str, Array], ...] = ()
     needed: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     sizes: GeneratedInputs | None = None
     configuration: tuple[str, ...] = ()
     provider: str = "cpu"
@@ -185,6 +187,7 @@ class Original:
                 draws=runs.inputs,
                 results=results,
                 needed=tuple(sorted(opened.inputs)),
+                outputs=tuple(opened.outputs),
                 sizes=runs.sizes,
                 configuration=draws.configuration if runs.sizes.configured else (),
                 provider=provider,

@@ -169,6 +169,19 @@ def test_outputs_in_another_order_have_failed() -> None:
     )
 
 
+def test_an_output_that_is_listed_twice_is_compared_as_one() -> None:
+    once = model("y = Exp(x)")
+    twice = model("y = Exp(x)", "float[batch, 4] y, float[batch, 4] y")
+    assert verify(twice, twice).status == "passed"
+    assert verify(twice, twice, reference="float64").status == "passed"
+    for base, candidate in ((twice, once), (once, twice)):
+        result = verify(base, candidate)
+        assert (result.status, result.reason) == (
+            "failed",
+            "the candidate does not list each of its outputs as often as the original",
+        )
+
+
 UNVERIFIED = {
     "a base that the runtime does not have": (
         model("y = Mystery(x)"),
