@@ -8,6 +8,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.edits import Scale
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.graph.overflow import scaling_overflows
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.rewrite import PlannedRewrite
 from graphopt.passes.streams.affine import BIASED, Affine, contracted_beta
@@ -111,9 +112,14 @@ def gammas_to_fold(plan: Plan) -> list[Norm]:
 
 
 def _can_lose_gamma(plan: Plan, norm: Norm) -> bool:
-    part = plan.affine[norm]
-    is_constant = constants.constant_tensor(norm.node.inputs[1]) is not None
-    return is_constant and part.beta != "stays" and part.gamma_is_free
+    part, scale = plan.affine[norm], norm.node.inputs[1]
+    if scale is None or constants.constant_tensor(scale) is None:
+        return False
+    if part.beta == "stays" or not part.gamma_is_free:
+        return False
+    gamma = constants.vector(scale, norm.stream.axis.size)
+    weights = [constants.constant_tensor(each.node.inputs[1]) for each in part.linear or ()]
+    return not any(scaling_overflows(weight, gamma) for weight in weights if weight is not None)
 
 
 def _extend_bias(names: Names, reader: LinearReader, node: ir.Node, beta: np.ndarray) -> None:

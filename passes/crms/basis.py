@@ -54,6 +54,16 @@ class Basis:
         """How much of a centred vector's last entry E adds to the others, before it is scaled."""
         return 0.0 if self.name == "drop" else self.to_last - self.to_each
 
+    @property
+    def growth(self) -> float:
+        """No entry of E C v or D^T A is larger than this many times the largest of v or A.
+
+        |C v| <= 2 |v|, so E takes it to 2 (1 + |from_last|) / scale; the factors of D^T sum up to
+        scale (1 + |a| (d - 1) + |b|) = 2 scale in the one basis, and to 2 in the other.
+        """
+        encoded = 2 * (1 + abs(self.from_last)) / self.scale
+        return max(encoded, 2 * self.scale)
+
     def encode(self, values: np.ndarray, axis: int) -> np.ndarray:
         """E C v along ``axis``: d entries become d - 1."""
         centred = np.moveaxis(values, axis, -1)

@@ -13,7 +13,12 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 
-__all__ = ["beta_overflows", "obstacle_to_recentring", "scaling_overflows"]
+__all__ = [
+    "beta_overflows",
+    "obstacle_to_compressing",
+    "obstacle_to_recentring",
+    "scaling_overflows",
+]
 
 _LARGEST = {
     ir.DataType.FLOAT16: 65504.0,
@@ -34,6 +39,20 @@ def obstacle_to_recentring(tensor: ir.TensorProtocol) -> str:
         kind = tensor.dtype.name.lower()
         return f"has entries up to {magnitude:.3g}, which could overflow {kind} once recentred"
     return ""
+
+
+def obstacle_to_compressing(tensor: ir.TensorProtocol, growth: float) -> str:
+    """Why a constant cannot be given another basis in its own type, or "".
+
+    Args:
+        tensor: The constant.
+        growth: How many times its largest entry its new entries may be.
+    """
+    magnitude = constants.largest(tensor)
+    if not _overflows(tensor.dtype, growth * magnitude):
+        return ""
+    kind = tensor.dtype.name.lower()
+    return f"has entries up to {magnitude:.3g}, which could overflow {kind} once compressed"
 
 
 def scaling_overflows(tensor: ir.TensorProtocol, factors: np.ndarray) -> bool:

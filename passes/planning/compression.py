@@ -11,12 +11,15 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.crms import sizes
+from graphopt.passes.crms.basis import Basis
 from graphopt.passes.crms.size_operands import Sizes
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
+from graphopt.passes.graph.overflow import obstacle_to_compressing
 from graphopt.passes.planning.costs import Costs, RowCounts
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.affine import Affine
@@ -48,7 +51,7 @@ class Compression:
     Attributes:
         gains: What compressing a norm is worth, in nanoseconds, for each norm that could be.
         norm_obstacles: Why another norm could not be compressed, in words.
-        stream_obstacles: Why a stream could not be compressed, in words; constants always can.
+        stream_obstacles: Why a stream could not be compressed, in words.
         whole_readers: Who reads a stream whole, in words, beside its norms and carriers.
         encoding: Price of an encoder behind a stream, in nanoseconds.
         decoding: Price of a decoder behind a stream.
@@ -66,6 +69,7 @@ def compression(
     model: ir.Model,
     found: Trace,
     affines: dict[Norm, Affine],
+    basis: str,
     costs: Costs,
     rows: RowCounts,
     rate: float,
@@ -76,6 +80,7 @@ def compression(
         model: The traced model.
         found: Its trace.
         affines: The affine part of each norm.
+        basis: Name of the basis.
         costs: Of the execution provider.
         rows: Reference sizes.
         rate: Nanoseconds that a copied byte costs.
@@ -84,7 +89,7 @@ def compression(
     opset = model.opset_imports.get("", 1)
     turned = {stream.value for stream in found.streams}
     for norm, part in affines.items():
-        reason = _norm_obstacle(norm, part, turned)
+        reason = _norm_obstacle(norm, part, basis, turned)
         if opset < _MINIMUM_OPSET_OF_SIZES:
             reason = f"compression needs opset {_MINIMUM_OPSET_OF_SIZES}"
         if reason:
@@ -102,7 +107,7 @@ def compression(
         stream_obstacles={
             stream: reason
             for stream, facts in found.streams.items()
-            if not facts.constant and (reason := _stream_obstacle(facts))
+            if (reason := _stream_obstacle(facts, basis))
         },
         whole_readers={
             stream: [
@@ -112,7 +117,7 @@ def compression(
             ]
             for stream, facts in found.streams.items()
         },
-        encoding={stream: _encoding(stream, costs, rows, writes) for stream in everything},
+        encoding={stream: _encoding(stream, basis, costs, rows, writes) for stream in everything},
         decoding={
             stream: _price(stream, costs.decoding, 4, costs, rows) if writes else float("inf")
             for stream in everything
@@ -126,10 +131,10 @@ def _price(stream: Stream, rate: float, nodes: int, costs: Costs, rows: RowCount
     return rate * rows.elements(stream) + nodes * costs.launch + 1.0
 
 
-def _encoding(stream: Stream, costs: Costs, rows: RowCounts, writes: bool) -> float:
-    """The price of an encoder; a constant is encoded beforehand."""
+def _encoding(stream: Stream, basis: str, costs: Costs, rows: RowCounts, writes: bool) -> float:
+    """The price of an encoder; a constant is encoded beforehand, where it has the room."""
     if stream.is_whole and constants.constant_tensor(stream.value) is not None:
-        return 1.0
+        return float("inf") if _constant_obstacle(stream, basis) else 1.0
     return _price(stream, costs.encoding, 3, costs, rows) if writes else float("inf")
 
 
@@ -189,7 +194,7 @@ def weight_copies(norms: Iterable[Norm], affines: Mapping[Norm, Affine]) -> list
     return found
 
 
-def _norm_obstacle(norm: Norm, part: Affine, turned: set[ir.Value]) -> str:
+def _norm_obstacle(norm: Norm, part: Affine, basis: str, turned: set[ir.Value]) -> str:
     """Why the readers of a norm cannot absorb a basis and gamma, or ``""``.
 
     ``turned`` are the values that another norm's stream runs through, there on an axis of its own.
@@ -202,6 +207,8 @@ def _norm_obstacle(norm: Norm, part: Affine, turned: set[ir.Value]) -> str:
         return f"its beta stays: {part.obstacle}"
     if not part.linear:
         return "nothing reads it"
+    if crowded := _overflowing_reader(norm, part, basis):
+        return crowded
     for stream in part.between:
         if not stream.is_whole:
             return f"{stream.value.name} splits its features"
@@ -217,14 +224,38 @@ def _norm_obstacle(norm: Norm, part: Affine, turned: set[ir.Value]) -> str:
     return ""
 
 
+def _overflowing_reader(norm: Norm, part: Affine, basis: str) -> str:
+    """Why a weight that reads the norm has no room for the basis and gamma, or ``""``."""
+    size, scale = norm.stream.axis.size, norm.node.inputs[1]
+    assert scale is not None
+    gamma = constants.vector(scale, size)
+    growth = Basis(basis, size).growth * float(np.abs(gamma).max(initial=0.0))
+    for reader in part.linear or ():
+        weight = reader.node.inputs[1]
+        tensor = constants.constant_tensor(weight)
+        assert weight is not None and tensor is not None
+        if obstacle := obstacle_to_compressing(tensor, growth):
+            return f"{weight.name} {obstacle} with gamma in it"
+    return ""
+
+
 def _sizes_obstacle(node: ir.Node, stream: Stream, others: tuple[Stream, ...]) -> str:
     source = next((other.axis for other in others if other.value is node.inputs[0]), None)
     return sizes.obstacle(algebra.sizes_of(node), node, source, stream.value, stream.axis.axis)
 
 
-def _stream_obstacle(facts: StreamFacts) -> str:
-    """Why a runtime value cannot be written with d - 1 features, or ``""``."""
+def _constant_obstacle(stream: Stream, basis: str) -> str:
+    tensor = constants.constant_tensor(stream.value)
+    assert tensor is not None
+    obstacle = obstacle_to_compressing(tensor, Basis(basis, stream.axis.size).growth)
+    return f"constant {stream.value.name} {obstacle}" if obstacle else ""
+
+
+def _stream_obstacle(facts: StreamFacts, basis: str) -> str:
+    """Why a value cannot be written with d - 1 features, or ``""``."""
     stream = facts.stream
+    if facts.constant:
+        return facts.source or _constant_obstacle(stream, basis)
     node = stream.value.producer()
     if node is None or facts.roles is None:
         return facts.source

@@ -118,6 +118,9 @@ def _compress(
     for stream, facts in found.streams.items():
         if facts.constant:
             _compress_constant(cut, found, stream, copies[stream])
+            if stream in compression.stream_obstacles:
+                cut.forbid(StreamState.ENCODED.of(stream))
+                cut.forbid(StreamState.COMPRESSED_BY_ONE.of(stream))
             continue
         compressed, encoded = (
             StreamState.COMPRESSED.of(stream),

@@ -90,7 +90,9 @@ def make_plan(
     limit = None if max_growth is None else max_growth * _all_constant_bytes(model)
     while True:
         prices = prices_of(found, affines, costs, rows, rate)
-        squeezed = None if basis is None else compression(model, found, affines, costs, rows, rate)
+        squeezed = None
+        if basis is not None:
+            squeezed = compression(model, found, affines, basis, costs, rows, rate)
         chosen = minimum_cut(found, prices.gains, prices.copies, squeezed, prices.growth)
         plan = _read_off(found, affines, prices, chosen)
         if squeezed is not None:

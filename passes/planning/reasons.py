@@ -55,10 +55,12 @@ def why_uncompressed(found: Trace, squeezed: Compression, norm: Norm) -> str:
     while queue:
         stream = queue.popleft()
         facts = found.streams.get(stream)
-        if facts is None or facts.constant:
+        if facts is None:
             continue
         if stream in squeezed.stream_obstacles:
             return squeezed.stream_obstacles[stream]
+        if facts.constant:
+            continue
         if squeezed.whole_readers[stream]:
             return f"{squeezed.whole_readers[stream][0]} reads {stream.value.name} whole"
         following = (*facts.operands, *facts.siblings, *facts.carriers)

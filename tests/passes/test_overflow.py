@@ -20,7 +20,7 @@ TEXT = """<ir_version: 8, opset_import: ["" : 17]>
     }"""
 
 
-def model(kind: str = "float16", **entries: np.ndarray) -> ir.Model:
+def model(kind: str = "float16", text: str = TEXT, **entries: np.ndarray) -> ir.Model:
     """Small weights but for those given; without a mean that is 0 by chance."""
     rng = np.random.default_rng(0)
     arrays = {
@@ -30,7 +30,7 @@ def model(kind: str = "float16", **entries: np.ndarray) -> ir.Model:
         "read": rng.normal(size=(8, 8)),
         "bias": rng.normal(size=8),
     } | entries
-    made = ir.from_onnx_text(TEXT.replace("float16", kind.replace("float32", "float")))
+    made = ir.from_onnx_text(text.replace("float16", kind.replace("float32", "float")))
     for name, array in arrays.items():
         tensor = ir.tensor(array.astype(f"{kind}"), name=name)
         value = next(
@@ -42,8 +42,8 @@ def model(kind: str = "float16", **entries: np.ndarray) -> ir.Model:
     return made
 
 
-def optimized(made: ir.Model) -> tuple[PlanSummary, ir.Model]:
-    summary, _ = pipeline.run(made, OPTIONS)
+def optimized(made: ir.Model, options: pipeline.Options = OPTIONS) -> tuple[PlanSummary, ir.Model]:
+    summary, _ = pipeline.run(made, options)
     for value in made.graph.initializers.values():
         assert value.const_value is not None
         assert np.isfinite(np.asarray(value.const_value.numpy(), np.float64)).all(), value.name
@@ -108,6 +108,65 @@ def test_a_layer_scale_that_would_overflow_stays() -> None:
     assert not overflow.scaling_overflows(tensor, np.full(4, 50.0))
     wide = ir.tensor(np.full((4, 4), 500.0, np.float32))
     assert not overflow.scaling_overflows(wide, np.full(4, 70.0))
+
+
+CRMS = pipeline.Options(variant="crms", ops="standard")
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        (
+            {"read": np.full((8, 8), 35000.0)},
+            "read has entries up to 3.5e+04, which could overflow float16 once compressed with "
+            "gamma in it",
+        ),
+        (
+            {"read": np.full((8, 8), 9000.0), "gamma": np.full(8, 4.0), "beta": np.zeros(8)},
+            "read has entries up to 9e+03, which could overflow float16 once compressed with "
+            "gamma in it",
+        ),
+        (
+            {"written": np.full((8, 8), 30000.0)},
+            "constant written has entries up to 3e+04, which could overflow float16 once "
+            "compressed",
+        ),
+    ],
+    ids=["what reads", "gamma", "what writes"],
+)
+def test_a_weight_without_room_for_the_basis_keeps_the_norm_uncompressed(
+    entries: dict[str, np.ndarray], reason: str
+) -> None:
+    entries.setdefault("beta", np.zeros(8))
+    summary, _ = optimized(model(**entries), CRMS)
+    (norm,) = summary.norms
+    assert (norm.converted, norm.compressed) == (True, False)
+    assert norm.uncompressed == reason
+
+
+def test_a_weight_with_room_for_the_basis_is_compressed() -> None:
+    summary, _ = optimized(model(read=np.full((8, 8), 10000.0), beta=np.zeros(8)), CRMS)
+    assert summary.norms[0].compressed
+
+
+def test_a_gamma_that_would_overflow_is_not_folded_to_merge_twins() -> None:
+    text = TEXT.replace(
+        "product = MatMul (normed, read)",
+        """other = LayerNormalization <axis = -1> (stream, wide, beta)
+        second = MatMul (other, read_too)
+        first = MatMul (normed, read)
+        product = Add (first, second)""",
+    )
+    for entry, norms in ((1000.0, 2), (10.0, 1)):
+        made = model(
+            text=text,
+            wide=np.full(8, 100.0),
+            read_too=np.full((8, 8), entry),
+            beta=np.zeros(8),
+        )
+        optimized(made)
+        roots = [node for node in made.graph if node.op_type == "Sqrt"]
+        assert len(roots) == norms
 
 
 @pytest.mark.parametrize("dtype", ["FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"])

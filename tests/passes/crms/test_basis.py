@@ -73,3 +73,15 @@ def test_edits_work_on_any_axis(name: str, axis: int) -> None:
         np.testing.assert_allclose(found, truth, atol=1e-14)
         assert edit.resized(constant.shape) == found.shape
         assert [edit.couples(other) for other in range(3)] == [a == axis for a in range(3)]
+
+
+@pytest.mark.parametrize("name", ["orthonormal", "drop"])
+@pytest.mark.parametrize("size", [3, 4, 7, 64, 768])
+def test_no_entry_grows_beyond_the_bound_and_one_comes_near_it(name: str, size: int) -> None:
+    basis = Basis(name, size)
+    # The worst input of each row of E C and of D^T: entries 1 and -1 with the signs of the row.
+    encoding = basis.encode(np.eye(size), 0)
+    absorbing = basis.absorb(np.eye(size), 0)
+    largest = max(np.abs(matrix).sum(axis=1).max() for matrix in (encoding, absorbing))
+    assert largest <= basis.growth * (1 + 1e-12)
+    assert largest > (0.9 if size > 60 else 0.6) * basis.growth

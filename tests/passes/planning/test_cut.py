@@ -106,7 +106,9 @@ class _Choices:
         self.streams = list(found.streams)
         affines = {norm: affine_of(norm) for norm in found.norms}
         rate = costs.nanoseconds_per_byte
-        self.squeezing = compression(model, found, affines, costs, self.rows, rate).gains
+        self.squeezing = compression(
+            model, found, affines, "orthonormal", costs, self.rows, rate
+        ).gains
         self.converting = {}
         for norm, part in affines.items():
             elements = self.rows.elements(norm.stream)
