@@ -18,6 +18,7 @@ from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
 from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.fold_transposes import FoldTransposes
+from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
@@ -278,6 +279,14 @@ STEPS = (
         FuseKeyTransposes,
         optional=True,
         ops=("custom", "ort"),
+        fuses=True,
+    ),
+    Step(
+        "fuse-biases",
+        "let the multiplication add the bias where a Reshape follows",
+        FuseBiases,
+        optional=True,
+        providers=("cpu",),
         fuses=True,
     ),
     Step("clean-up", "remove what nothing reads", CleanUp),

@@ -104,6 +104,7 @@ def test_what_is_not_about_norms_can_be_left_out(name: str) -> None:
         "drop-idle-masks",
         "drop-nan-guards",
         "fold-scales",
+        "fuse-biases",
         "merge-equal-nodes",
         "settle-sizes",
     }

@@ -14,6 +14,7 @@ from graphopt.passes.drop_nan_guards import DropNanGuards
 from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
 from graphopt.passes.fold_scales import FoldScales
+from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
@@ -42,6 +43,7 @@ _SHAPED = (
     FuseCustomNorms,
     LowerNorms,
     FuseKeyTransposes,
+    FuseBiases,
 )
 
 
