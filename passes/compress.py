@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
 
 import numpy as np
 import onnx_ir as ir
@@ -13,6 +13,7 @@ from graphopt.passes.crms.change_basis import insert_decoder, insert_encoder
 from graphopt.passes.crms.size_operands import Sizes
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream, dimension, rank
+from graphopt.passes.graph.branches import Use, branches_of, replace, uses_of
 from graphopt.passes.graph.edits import Edit, Scale
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.graph.shapes import resize
@@ -21,11 +22,8 @@ from graphopt.passes.planning.plan import Plan
 from graphopt.passes.rewrite import PlannedRewrite
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.affine import BIASED
-from graphopt.passes.streams.roles import Carries
 
 __all__ = ["Compress"]
-
-Use = tuple[ir.Node, int]
 
 
 class Compress(PlannedRewrite):
@@ -102,11 +100,10 @@ class _Compression:
 
     def _encode_operands(self) -> set[Use]:
         """Give every compressed stream and norm compressed operands; return who reads such."""
-        wanted: dict[Stream, list[Use]] = {}
-        for node, index, axis in self._operands():
-            operand = node.inputs[index]
-            assert operand is not None
-            wanted.setdefault(Stream(operand, axis), []).append((node, index))
+        wanted: dict[Stream, dict[Use, None]] = {}
+        for use, axis in self._operands():
+            assert use.value is not None
+            wanted.setdefault(Stream(use.value, axis), {})[use] = None
         served: set[Use] = set()
         for stream, uses in wanted.items():
             served.update(uses)
@@ -115,31 +112,32 @@ class _Compression:
             elif stream.value not in self.compressed:
                 encoded = insert_encoder(self.names, stream, self._basis(stream.axis))
                 self.record["encoders"] += 1
-                _rewire(uses, encoded)
+                replace(uses, encoded)
         return served
 
-    def _operands(self) -> Iterable[tuple[ir.Node, int, FeatureAxis]]:
-        """Every operand that has to be compressed, once."""
-        done: set[ir.Node] = set()
+    def _operands(self) -> Iterator[tuple[Use, FeatureAxis]]:
+        """Every operand that has to be compressed; more than once where results share it."""
         for stream in self.streams:
+            facts = self.plan.trace.streams[stream]
             node = stream.value.producer()
-            roles = self.plan.trace.streams[stream].roles
-            if node is None or roles is None or node in done:
-                continue
-            done.add(node)
+            assert node is not None
+            carried = {use for use, _ in facts.reads}
+            yield from ((use, axis) for use, axis in facts.reads if use.value is not None)
             for index, operand in enumerate(node.inputs):
-                role = roles[index] if index < len(roles) else None
-                if isinstance(role, Carries) and operand is not None:
-                    yield node, index, role.axis
-                elif operand is not None and self._is_new_bias(node, index, stream.axis.size):
-                    yield node, index, FeatureAxis((rank(operand) or 1) - 1, stream.axis.size)
+                if Use(node, index) in carried or operand is None:
+                    continue
+                if self._is_new_bias(node, index, stream.axis.size):
+                    yield (
+                        Use(node, index),
+                        FeatureAxis((rank(operand) or 1) - 1, stream.axis.size),
+                    )
             total = _current(stream.value)
             if total is not stream.value:
                 add = total.producer()
                 assert add is not None
-                yield add, 1, FeatureAxis(0, stream.axis.size)
+                yield Use(add, 1), FeatureAxis(0, stream.axis.size)
         for norm in self.norms:
-            yield norm.node, 0, norm.stream.axis
+            yield Use(norm.node, 0), norm.stream.axis
 
     def _is_new_bias(self, node: ir.Node, index: int, size: int) -> bool:
         """True for a bias that folding gave to a linear map that had none, or a scalar one."""
@@ -150,36 +148,37 @@ class _Compression:
             and dimension(bias, (rank(bias) or 1) - 1) == size
         )
 
-    def _encode_constant(self, stream: Stream, uses: list[Use]) -> None:
+    def _encode_constant(self, stream: Stream, uses: Collection[Use]) -> None:
         edits: list[Edit] = [Encode(stream.axis.axis, self._basis(stream.axis))]
         self.record["weights encoded"] += 1
         self._replace(stream.value, edits, uses)
 
-    def _replace(self, value: ir.Value, edits: list[Edit], uses: list[Use]) -> None:
+    def _replace(self, value: ir.Value, edits: list[Edit], uses: Collection[Use]) -> None:
         """Give ``uses`` an edited ``value``: in place where nobody else reads it, else a copy."""
-        if len(uses) == len(value.uses()) and not value.is_graph_output():
+        if len(uses) == len(uses_of(value)):
             self.names.edit(value, edits)
         else:
-            _rewire(uses, self.names.edited_copy(value, edits, ".compressed"))
+            replace(uses, self.names.edited_copy(value, edits, ".compressed"))
 
     def _decode(self, served: set[Use]) -> None:
         """Put a decoder between each compressed value and those who read it whole."""
         for value, axis in self.compressed.items():
             whole = [
-                (use.node, use.idx)
-                for use in value.uses()
-                if (use.node, use.idx) not in served and not _is_shape(use.node)
+                use
+                for use in uses_of(value)
+                if use not in served
+                and not (isinstance(use.reader, ir.Node) and _is_shape(use.reader))
             ]
             if whole:
                 decoded = insert_decoder(self.names, Stream(value, axis), self._basis(axis))
                 self.record["decoders"] += 1
-                _rewire(whole, decoded)
+                replace(whole, decoded)
 
     def _absorb(self) -> None:
         """Fold D and gamma into the linear maps that read the norms."""
         groups = readers_by_weight(self.norms, self.plan.affine)
         for (weight, axis, _), readers in groups.items():
-            norm, uses = readers[0][0], [(node, 1) for _, node in readers]
+            norm, uses = readers[0][0], [Use(node, 1) for _, node in readers]
             scale = norm.node.inputs[1]
             assert scale is not None
             edits: list[Edit] = [
@@ -222,14 +221,9 @@ def _current(value: ir.Value) -> ir.Value:
 def _dead_results(value: ir.Value) -> list[ir.Value]:
     """Results that nobody reads, beside ``value``: their declared shapes shrink, too."""
     node = value.producer()
-    results = () if node is None else node.outputs
+    results = () if node is None or branches_of(node) else node.outputs
     return [other for other in results if not other.uses() and not other.is_graph_output()]
 
 
 def _is_shape(node: ir.Node) -> bool:
     return algebra.sizes_of(node) is Sizes.TOLD
-
-
-def _rewire(uses: Iterable[Use], value: ir.Value) -> None:
-    for node, index in uses:
-        node.replace_input_with(index, value)

@@ -7,10 +7,11 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream, dimension, rank
+from graphopt.passes.graph.branches import replace
 from graphopt.passes.graph.edits import Centring
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.rewrite import PlannedRewrite
-from graphopt.passes.streams.roles import Carries, Vanishes
+from graphopt.passes.streams.roles import Vanishes
 
 __all__ = ["Recentre"]
 
@@ -22,7 +23,8 @@ class Recentre(PlannedRewrite):
        a recentred copy for the centred uses.
     2. A value that is read both ways, or that nothing upstream can centre, is followed by an
        explicit x - ReduceMean(x) for its centred uses.
-    3. In a centred op an operand that is broadcast along the features becomes zeros.
+    3. What a branch of an If gives is recentred in the branch.
+    4. In a centred op an operand that is broadcast along the features becomes zeros.
 
     Args:
         plan: The plan for this very model.
@@ -60,20 +62,20 @@ class Recentre(PlannedRewrite):
                 norm.node.replace_input_with(0, copies[norm.stream])
         done: set[ir.Node] = set()
         for stream in self._in_order(self.plan.made):
+            facts = self.plan.trace.streams[stream]
+            for use, axis in facts.reads:
+                operand = use.value
+                if operand is not None and Stream(operand, axis) in copies:
+                    replace([use], copies[Stream(operand, axis)])
             node = stream.value.producer()
-            roles = self.plan.trace.streams[stream].roles
-            if node is None or roles is None or node in done:
+            if node is None or facts.roles is None or node in done:
                 continue
             done.add(node)
-            for index, role in enumerate(roles):
+            for index, role in enumerate(facts.roles):
                 operand = node.inputs[index]
-                if operand is None:
-                    continue
-                if isinstance(role, Vanishes):
+                if operand is not None and isinstance(role, Vanishes):
                     shaped = role.gives_shape and _shape_matters(node, index)
                     self._zero(model, names, node, index, operand, shaped)
-                elif isinstance(role, Carries) and Stream(operand, role.axis) in copies:
-                    node.replace_input_with(index, copies[Stream(operand, role.axis)])
 
     def _zero(
         self,

@@ -65,11 +65,31 @@ class Names:
         return self.initializer(base, ir.tensor(np.array(tensor.numpy()), dtype=tensor.dtype))
 
     def edited_copy(self, value: ir.Value, edits: list[Edit], suffix: str) -> ir.Value:
-        """A new constant: ``value`` with ``edits``; ``value`` itself stays as it is."""
+        """A new constant: ``value`` with ``edits``; ``value`` itself stays as it is.
+
+        It is one of the main graph, or, of a constant that a branch gives, one of the branch.
+        """
         tensor = constants.constant_tensor(value)
         assert tensor is not None, value.name
         base = f"{value.name}{suffix}"
-        return self.initializer(base, constants.edited(tensor, edits, base))
+        changed = constants.edited(tensor, edits, base)
+        graph = value.graph
+        if value.is_graph_output() and graph is not None and graph is not self._model.graph:
+            return self._constant_node(graph, base, changed)
+        return self.initializer(base, changed)
+
+    def _constant_node(self, graph: ir.Graph, base: str, tensor: ir.TensorProtocol) -> ir.Value:
+        """A constant at the head of ``graph``: the graph may not give a value of another one."""
+        name = self.fresh(base)
+        node = ir.node("Constant", [], attributes={"value": tensor}, name=self.fresh(f"{name}.node"))
+        value = node.outputs[0]
+        value.name, value.const_value = name, tensor
+        value.type, value.shape = ir.TensorType(tensor.dtype), ir.Shape(tensor.shape.numpy())
+        if len(graph):
+            graph.insert_before(graph[0], node)
+        else:
+            graph.append(node)
+        return value
 
     def edit(self, value: ir.Value, edits: list[Edit]) -> ir.Value:
         """Change a constant for all its readers; a Constant node becomes an initializer."""
@@ -82,7 +102,7 @@ class Names:
             value.shape = ir.Shape(changed_tensor.shape.numpy())
             return value
         changed = self.edited_copy(value, edits, "")
-        ir.convenience.replace_all_uses_with(value, changed)
+        ir.convenience.replace_all_uses_with(value, changed, replace_graph_outputs=True)
         assert node.graph is not None
         node.graph.remove(node, safe=True)
         return changed

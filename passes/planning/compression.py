@@ -257,15 +257,11 @@ def _stream_obstacle(facts: StreamFacts, basis: str) -> str:
     if facts.constant:
         return facts.source or _constant_obstacle(stream, basis)
     node = stream.value.producer()
-    if node is None or facts.roles is None:
+    if node is None or not facts.reads:
         return facts.source
-    if not stream.is_whole:
-        return f"{stream.value.name} holds its features in blocks"
-    for operand, role in zip(node.inputs, facts.roles, strict=True):
-        if operand is None or not isinstance(role, Carries):
-            continue
-        if not role.axis.is_whole(operand):
-            return f"{operand.name} holds its features in blocks"
-    first = facts.roles[0]
+    for held in (stream, *facts.operands):
+        if not held.is_whole:
+            return f"{held.value.name} holds its features in blocks"
+    first = facts.roles[0] if facts.roles else None
     source = first.axis if isinstance(first, Carries) else None
     return sizes.obstacle(algebra.sizes_of(node), node, source, stream.value, stream.axis.axis)

@@ -2,7 +2,8 @@
 
 From the input of each norm the trace walks up to the producers, by the roles of the op algebra,
 and down to all other readers of what it meets, until it knows for each stream who writes it, who
-carries it on, and who reads it raw. It decides nothing: the plan does.
+carries it on, and who reads it raw. It decides nothing: the plan does. Branches of If are followed
+like the graph around them (merges.py), bodies of loops are not.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from collections import deque
 import onnx_ir as ir
 
 from graphopt.passes.graph import constants
-from graphopt.passes.graph.axes import Stream
+from graphopt.passes.graph.axes import FeatureAxis, Stream
+from graphopt.passes.graph.branches import Branches, Use
 from graphopt.passes.graph.overflow import obstacle_to_recentring
-from graphopt.passes.streams import algebra, readers, storage
+from graphopt.passes.streams import algebra, merges, readers, storage
 from graphopt.passes.streams.algebra import Raw
 from graphopt.passes.streams.roles import Carries, OperandRoles, Vanishes
 
@@ -38,6 +40,7 @@ class StreamFacts:
         stream: The value and its feature axis.
         constant: True for a weight, table or bias that can be recentred offline.
         roles: Roles of the producer's operands, where the producer commutes with centring.
+        merges: True where the producer is an If that hands on what both of its branches give.
         source: Why the value itself cannot be computed centred, or "".
         raw_readers: Who reads the value raw, in words; such a value stays as it is.
         tolerant: Nodes that compute the same from the value and from the value without its mean.
@@ -48,6 +51,7 @@ class StreamFacts:
     stream: Stream
     constant: bool = False
     roles: OperandRoles | None = None
+    merges: bool = False
     source: str = ""
     raw_readers: list[str] = dataclasses.field(default_factory=list)
     tolerant: list[ir.Node] = dataclasses.field(default_factory=list)
@@ -55,16 +59,23 @@ class StreamFacts:
     siblings: list[Stream] = dataclasses.field(default_factory=list)
 
     @property
+    def reads(self) -> list[tuple[Use, FeatureAxis]]:
+        """Where the streams are read that are centred together with this one, and their axes."""
+        node = self.stream.value.producer()
+        if node is None:
+            return []
+        if self.merges:
+            return [(use, self.stream.axis) for use in merges.given(node, self.stream.value)]
+        return [
+            (Use(node, index), role.axis)
+            for index, role in enumerate(self.roles or ())
+            if isinstance(role, Carries)
+        ]
+
+    @property
     def operands(self) -> list[Stream]:
         """The operand streams that are centred together with this one."""
-        node = self.stream.value.producer()
-        if self.roles is None or node is None:
-            return []
-        return [
-            Stream(operand, role.axis)
-            for operand, role in zip(node.inputs, self.roles, strict=True)
-            if isinstance(role, Carries) and operand is not None
-        ]
+        return [Stream(use.value, axis) for use, axis in self.reads if use.value is not None]
 
 
 @dataclasses.dataclass
@@ -86,7 +97,7 @@ class Trace:
 
 def trace(model: ir.Model) -> Trace:
     """Follow the input of every LayerNormalization of ``model``, nested graphs included."""
-    found = Trace()
+    found, branches = Trace(), Branches(model)
     queue: deque[Stream] = deque()
     for node in model.graph.all_nodes():
         if not readers.is_norm(node):
@@ -109,9 +120,9 @@ def trace(model: ir.Model) -> Trace:
             continue
         facts = StreamFacts(stream)
         found.streams[stream] = facts
-        queue.extend(_look_up(facts))
-        queue.extend(_look_down(facts))
-    _drop_other_uses(found)
+        queue.extend(_look_up(facts, branches))
+        queue.extend(_look_down(facts, branches))
+    _drop_other_uses(found, branches)
     _spread_centred(found)
     _separate_axes(found)
     return found
@@ -127,7 +138,7 @@ def _refusal(node: ir.Node) -> str:
     return ""
 
 
-def _look_up(facts: StreamFacts) -> list[Stream]:
+def _look_up(facts: StreamFacts, branches: Branches) -> list[Stream]:
     """Note who writes the stream; return the streams that it is written from."""
     value = facts.stream.value
     tensor = constants.constant_tensor(value)
@@ -143,11 +154,14 @@ def _look_up(facts: StreamFacts) -> list[Stream]:
         facts.source = f"graph input {value.name}"
         return []
     if storage.widens_stored(node):
-        facts.source = f"{node.op_type} {node.name} widens what is stored in a shorter type"
+        facts.source = f"{_words(node, branches)} widens what is stored in a shorter type"
         return []
+    if merges.commutes(node, facts.stream):
+        facts.merges = True
+        return facts.operands
     roles = algebra.producers_roles(node, value, facts.stream.axis)
     if isinstance(roles, Raw):
-        facts.source = f"{node.op_type} {node.name} writes it"
+        facts.source = f"{_words(node, branches)} writes it"
         return []
     facts.roles = roles
     facts.siblings = [
@@ -158,26 +172,34 @@ def _look_up(facts: StreamFacts) -> list[Stream]:
     return [*facts.operands, *facts.siblings]
 
 
-def _look_down(facts: StreamFacts) -> list[Stream]:
+def _look_down(facts: StreamFacts, branches: Branches) -> list[Stream]:
     """Note who reads the stream; return the streams that carry it on."""
     value, axis = facts.stream.value, facts.stream.axis
     if value.is_graph_output():
-        facts.raw_readers.append(f"graph output {value.name}")
+        merged = merges.results(branches.node_of(value.graph), facts.stream)
+        facts.carriers.extend(merged or ())
+        if merged is None:
+            facts.raw_readers.append(f"graph output {value.name}")
     for use in value.uses():
         node, operand = use.node, use.idx
-        if not facts.constant and node.graph is not value.graph:
-            facts.raw_readers.append(f"{node.op_type} {node.name} in a nested graph")
+        words = _words(node, branches)
+        if not facts.constant and not branches.is_within(node, value.graph):
+            facts.raw_readers.append(words)
         elif algebra.tolerates(node, operand, axis):
             facts.tolerant.append(node)
         else:
             carried = list(algebra.results(node, operand, axis))
             facts.carriers.extend(carried)
             if not carried:
-                facts.raw_readers.append(f"{node.op_type} {node.name}")
+                facts.raw_readers.append(words)
     return [] if facts.constant else facts.carriers
 
 
-def _drop_other_uses(found: Trace) -> None:
+def _words(node: ir.Node, branches: Branches) -> str:
+    return f"{node.op_type} {node.name}{branches.place(node)}"
+
+
+def _drop_other_uses(found: Trace, branches: Branches) -> None:
     """A use of a constant that no norm asks for reads it raw: a copy serves it."""
     for facts in found.streams.values():
         if not facts.constant:
@@ -186,7 +208,7 @@ def _drop_other_uses(found: Trace) -> None:
         for other in facts.carriers:
             producer = other.value.producer()
             if other not in followed and producer is not None:
-                facts.raw_readers.append(f"{producer.op_type} {producer.name}")
+                facts.raw_readers.append(_words(producer, branches))
         facts.carriers = followed
 
 

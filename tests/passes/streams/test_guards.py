@@ -152,21 +152,21 @@ def _captured(then: str, **expected: object) -> Case:
 
 CAPTURES = {
     "an If body reads the stream": _captured(
-        "Relu(x)", keeps={"y": "Relu p in a nested graph reads x raw"}
+        "Relu(x)", keeps={"y": "Relu p in then_branch of If z reads x raw"}
     ),
     "an If body returns the stream": _captured(
-        "Identity(x)", keeps={"y": "Identity p in a nested graph reads x raw"}
+        "Identity(x)", keeps={"y": "graph output z reads z raw"}
     ),
     "an If body carries the stream on": _captured(
-        "Add(x, b)", keeps={"y": "Add p in a nested graph reads x raw"}
+        "Add(x, b)", keeps={"y": "graph output z reads z raw"}
     ),
     "an If body normalizes the stream": _captured(
-        "LayerNormalization(x, g, c)", converts="y p", absorbs="", recentres="x"
+        "LayerNormalization(x, g, c)", converts="y p", absorbs="w"
     ),
-    "an If body two levels deep reads the stream": _captured(
+    "an If body two levels deep carries the stream": _captured(
         """If (on) <then_branch = deep () => (float[B,S,8] r) { r = Neg(x) },
         else_branch = flat () => (float[B,S,8] s) { s = Identity(o) }>""",
-        keeps={"y": "Neg r in a nested graph reads x raw"},
+        keeps={"y": "graph output z reads z raw"},
     ),
     "an If body reads something else": _captured("Relu(o)", converts="y", absorbs="w"),
 }

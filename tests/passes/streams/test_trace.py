@@ -96,14 +96,6 @@ SOURCES = {
     "an activation": Case(
         "q = MatMul(a, w) x = Relu(q) " + _NORM, _W, keeps={"y": "Relu x writes it"}
     ),
-    "an If": Case(
-        """x = If (on) <then_branch = yes () => (float[B,S,8] p) { p = MatMul(a, w) },
-        else_branch = no () => (float[B,S,8] q) { q = MatMul(a, w2) }> """
-        + _NORM,
-        _W + "w2[4,8]",
-        keeps={"y": "If x writes it"},
-        given={"inputs": "float[B,S,4] a, bool on"},
-    ),
     "an earlier norm, as in a Post-LN block": Case(
         """s = MatMul(a, w) o = LayerNormalization(s, g, c)
         q = MatMul(o, m) r = Add(q, b) x = Add(o, r) """
