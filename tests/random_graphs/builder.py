@@ -34,9 +34,14 @@ class Builder:
         self.outputs: list[ir.Value] = []
         self.arrays: list[dict[str, np.ndarray]] = [{} for _ in range(BINDINGS)]
         self.weights: dict[tuple[tuple[int, ...], str], list[ir.Value]] = {}
-        self.in_body = False
+        self.depth = 0
         self.is_valid = True
         self._count = 0
+
+    @property
+    def in_body(self) -> bool:
+        """True while nodes are made for a subgraph."""
+        return self.depth > 0
 
     def pick(self, options: Sequence[Any]) -> Any:
         return options[self.below(len(options))]
@@ -222,12 +227,12 @@ class Builder:
     def body(self) -> Iterator[list[ir.Node]]:
         """The nodes that are appended meanwhile belong to a subgraph; constants may be captured."""
         outer, self.nodes = self.nodes, []
-        self.in_body = True
+        self.depth += 1
         try:
             yield self.nodes
         finally:
             self.nodes = outer
-            self.in_body = False
+            self.depth -= 1
 
     def output(self, x: Tensor) -> None:
         """Makes x a graph output; one that is an output already is passed through an Identity."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from tests.random_graphs.branches import branched
 from tests.random_graphs.builder import Builder
 from tests.random_graphs.linear import embedding, linear
 from tests.random_graphs.movers import full_constant, move
@@ -197,7 +198,9 @@ class Program:
         return self.add(x, g.binary("Mul", sublayer(g, self.norm(x)), gate))
 
     def passed_through_if(self, x: Tensor) -> Tensor:
-        return captured(self.g, x) if self.g.chance(40) else self.pre_norm(x)
+        if self.g.chance(40):
+            return captured(self.g, x)
+        return branched(self.g, x, self.pre_norm)
 
     # Heads --------------------------------------------------------------------------------------
 
