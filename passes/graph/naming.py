@@ -81,7 +81,9 @@ class Names:
     def _constant_node(self, graph: ir.Graph, base: str, tensor: ir.TensorProtocol) -> ir.Value:
         """A constant at the head of ``graph``: the graph may not give a value of another one."""
         name = self.fresh(base)
-        node = ir.node("Constant", [], attributes={"value": tensor}, name=self.fresh(f"{name}.node"))
+        node = ir.node(
+            "Constant", [], attributes={"value": tensor}, name=self.fresh(f"{name}.node")
+        )
         value = node.outputs[0]
         value.name, value.const_value = name, tensor
         value.type, value.shape = ir.TensorType(tensor.dtype), ir.Shape(tensor.shape.numpy())

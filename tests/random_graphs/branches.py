@@ -61,7 +61,7 @@ def _change(g: Builder, x: Tensor, update: Change) -> Tensor:
         lambda x: linear(g, layer_norm(g, x, fused=g.smooth), x.size) if x.is_last else x,
         lambda x: activation(g, x),
         lambda x: layer_norm(g, x, fused=g.smooth),
-        lambda x: g.binary("Add", x, g.constant(g.normal([d.least for d in x.dims[x.axis :]]))),
+        lambda x: g.binary("Add", x, g.constant(g.normal([x.size] + [1] * (x.rank - 1 - x.axis)))),
     ]
     if not g.depth > 1:
         changes.append(lambda x: branched(g, x, update))

@@ -28,6 +28,9 @@ from tests.passes.graphs import graph, optimized
 WHOLE, CENTRED, COMPRESSED = range(3)
 """Forms of a stream; and of what a norm reads: LayerNorm, RMSNorm, compressed RMSNorm."""
 
+_BRANCHED = 1000
+"""From this seed on there are streams that pass through an If."""
+
 _TIE = 1.0  # nanoseconds that everything added costs on top, so that ties add nothing
 
 
@@ -58,6 +61,10 @@ def _random_body(seed: int) -> tuple[str, str]:
             (norm, f"p{index} = MatMul(n{index}, {weight})", f"{name} = Add(p{index}, b)"): 1,
             (norm, f"{name} = Relu(n{index})"): 1,
         }
+        if seed >= _BRANCHED:
+            first, second = (_branch(pick, index, branch, one, two) for branch in "pq")
+            branches = f"then_branch = f{index}{first}, else_branch = s{index}{second}"
+            written[(f"{name} = If(on) <{branches}>",)] = 4
         lines += pick.choices(list(written), written.values())[0]
         values.append(name)
         results += [f"z{index}"] * lines[-1].startswith("z")
@@ -73,12 +80,28 @@ def _random_body(seed: int) -> tuple[str, str]:
     return "\n".join(lines), ", ".join(f"float {name}" for name in results)
 
 
+def _branch(pick: random.Random, index: int, result: str, one: str, two: str) -> str:
+    """A branch of an If that hands on a value around it, or gives one of its own."""
+    name = f"{result}{index}"
+    body = pick.choice(
+        [
+            f"{name} = Identity({one})",
+            f"{name} = Add({one}, {two})",
+            f"{name} = Add({two}, b)",
+            f"{name} = MatMul(a, w0)",
+            f"{name} = Relu({one})",
+            f"v{name} = LayerNormalization({one}, g, c) {name} = MatMul(v{name}, m0)",
+        ]
+    )
+    return f" () => (float[] {name}) {{ {body} }}"
+
+
 def _random_model(seed: int) -> ir.Model:
     body, outputs = _random_body(seed)
     return graph(
         body,
         "w0[4,8] w1[4,8] t[9,8] m0[8,8] m1[8,8] m2[8,5] b[8] g[8] c[8]",
-        inputs="float[B,6,4] a, int64[B,6] ids",
+        inputs="float[B,6,4] a, int64[B,6] ids, bool on",
         outputs=outputs,
         constants={"sizes": np.array([-1, 6, 8])},
     )
@@ -230,6 +253,9 @@ def _forms(choices: _Choices, made: Plan) -> np.ndarray:
 # Seeds 97 and 100 ask what is rare: it would pay to compress one half of a Split alone, and a sum
 # with a centred addend, were it not for the other half and for the encoder of the addend.
 _SEEDS = [s for s in (*range(56), 97, 100) if _random_body(s)[0].count("LayerNormalization") > 1]
+# Of those with an If the ones with few choices.
+_AFTER = (1, 2, 4, 7, 10, 12, 13, 15, 19, 21, 23, 26, 29, 39, 42, 43, 50, 51, 54, 55, 58)
+_SEEDS += [_BRANCHED + s for s in _AFTER]
 
 
 @pytest.mark.parametrize("seed", _SEEDS)

@@ -32,6 +32,19 @@ def _if(then: str, other: str, results: str = "x", given: tuple[str, str] = ("p"
         else_branch = no () => ({second}) {{ {other} }}> """
 
 
+def _two(then: str, other: str, results: str) -> str:
+    """An If with two results, p and p2 of one branch and q and q2 of the other."""
+    return _if(then, other, results, ("p, p2", "q, q2"))
+
+
+def _loop(results: str, body: str) -> str:
+    """A Loop of two turns; v is carried, and u is collected."""
+    return f"""{results} = Loop (two, yes, a) <body = turn (int64 i, bool more, float[B,S,4] v) =>
+        (bool go, float[] v2, float[] u) {{ go = Identity(more) v2 = Neg(v) {body} }}> """
+
+
+_TURNS = {"two": np.array(2), "yes": np.array(True)}
+
 BOTH = {
     "linear maps": Case(
         _if("p = MatMul(a, w)", "q = MatMul(a, w2)") + _NORM, converts="y", absorbs="w w2"
@@ -60,20 +73,13 @@ BOTH = {
         absorbs="w w2 m",
     ),
     "one result of several": Case(
-        _S
-        + _if(
-            "p = Identity(s) p2 = Relu(a)",
-            "q = MatMul(a, w2) q2 = Neg(a)",
-            "x, z",
-            ("p, p2", "q, q2"),
-        )
-        + _NORM,
+        _S + _two("p = Identity(s) p2 = Relu(a)", "q = MatMul(a, w2) q2 = Neg(a)", "x, z") + _NORM,
         converts="y",
         absorbs="w w2",
         given=_TWO,
     ),
     "two streams": Case(
-        _if("p = MatMul(a, w) p2 = Neg(p)", "q = MatMul(a, w2) q2 = Neg(q)", "x, u", ("p, p2", "q, q2"))
+        _two("p = MatMul(a, w) p2 = Neg(p)", "q = MatMul(a, w2) q2 = Neg(q)", "x, u")
         + "z = LayerNormalization(u, g2, c)"
         + _NORM,
         converts="y z",
@@ -81,7 +87,7 @@ BOTH = {
         given=_TWO,
     ),
     "a result that nobody reads": Case(
-        _if("p = MatMul(a, w) p2 = Relu(p)", "q = MatMul(a, w2) q2 = Relu(a)", "x, u", ("p2, p", "q2, q"))
+        _two("p = MatMul(a, w) p2 = Relu(p)", "q = MatMul(a, w2) q2 = Relu(a)", "u, x")
         + " y = LayerNormalization(u, g, c)",
         keeps={"y": "Relu p2 in"},
     ),
@@ -93,9 +99,7 @@ BOTH = {
         given=_TWO,
     ),
     "heads": Case(
-        _if("p = MatMul(a, wide)", "q = MatMul(a, wide2)", "v")
-        + "x = Reshape(v, heads)"
-        + _NORM,
+        _if("p = MatMul(a, wide)", "q = MatMul(a, wide2)", "v") + "x = Reshape(v, heads)" + _NORM,
         "wide[4,16] wide2[4,16] g[8] c[8]",
         converts="y",
         absorbs="wide wide2",
@@ -129,8 +133,7 @@ BOTH = {
 
 READERS = {
     "norms of both branches": Case(
-        _S
-        + _if("p = LayerNormalization(s, g, c)", "q = LayerNormalization(s, g2, c)", "y"),
+        _S + _if("p = LayerNormalization(s, g, c)", "q = LayerNormalization(s, g2, c)", "y"),
         converts="p q",
         absorbs="w",
     ),
@@ -144,7 +147,8 @@ READERS = {
         keeps={"q": "Softmax p in then_branch of If y reads s raw"},
     ),
     "the sizes": Case(
-        _S + _if("i = Shape(s) p = Cast<to = 1>(i)", "i2 = Shape(a) q = Cast<to = 1>(i2)", "z")
+        _S
+        + _if("i = Shape(s) p = Cast<to = 1>(i)", "i2 = Shape(a) q = Cast<to = 1>(i2)", "z")
         + "y = LayerNormalization(s, g, c)",
         converts="y",
         absorbs="w",
@@ -174,47 +178,32 @@ READERS = {
         keeps={"n": "graph output y reads y raw"},
     ),
     "a body of a loop": Case(
-        _S
-        + """y = LayerNormalization(s, g, c) z = Loop (two, yes, a) <body = turn (int64 i, bool more,
-        float[B,S,4] v) => (bool go, float[] v2, float[] u) { go = Not(more) v2 = Neg(v)
-        u = LayerNormalization(s, g, c) }>""".replace("z =", "l, z ="),
+        _S + "y = LayerNormalization(s, g, c) " + _loop("l, z", "u = LayerNormalization(s, g, c)"),
         converts="y u",
         recentres="s",
-        given={**_TWO, "constants": {"two": np.array(2), "yes": np.array(True)}},
+        given={**_TWO, "constants": _TURNS},
     ),
     "a branch in a body of a loop": Case(
         _S
-        + "y = LayerNormalization(s, g, c) l, z = Loop (two, yes, a) <body = turn (int64 i, bool more,"
-        + " float[B,S,4] v) => (bool go, float[] v2, float[] u) { go = Identity(more) v2 = Neg(v) "
-        + _if("p = LayerNormalization(s, g, c)", "q = Relu(v)", "u")
-        + "}>",
+        + "y = LayerNormalization(s, g, c) "
+        + _loop("l, z", _if("p = LayerNormalization(s, g, c)", "q = Relu(v)", "u")),
         converts="y p",
         recentres="s",
-        given={**_TWO, "constants": {"two": np.array(2), "yes": np.array(True)}},
+        given={**_TWO, "constants": _TURNS},
     ),
     "a loop in a branch": Case(
-        _S
-        + _if(
-            """p0, p = Loop (two, yes, a) <body = turn (int64 i, bool more, float[B,S,4] v) =>
-            (bool go, float[] v2, float[] u) { go = Not(more) v2 = Neg(v) u = Relu(s) }>""",
-            "q = LayerNormalization(s, g, c)",
-            "y",
-        ),
+        _S + _if(_loop("l, p", "u = Relu(s)"), "q = LayerNormalization(s, g, c)", "y"),
         keeps={"q": "Relu u in a nested graph reads s raw"},
-        given={**_INPUTS, "outputs": "float y", "constants": {"two": np.array(2), "yes": np.array(True)}},
+        given={**_INPUTS, "outputs": "float y", "constants": _TURNS},
     ),
     "streams inside a body of a loop": Case(
-        "l, y = Loop (two, yes, a) <body = turn (int64 i, bool more, float[B,S,4] v) => (bool go,"
-        + " float[] v2, float[] u) { go = Identity(more) v2 = Neg(v) "
-        + _if("p = MatMul(v, w)", "q = MatMul(v, w2)")
-        + "u = LayerNormalization(x, g, c) }>",
+        _loop(
+            "l, y",
+            _if("p = MatMul(v, w)", "q = MatMul(v, w2)") + "u = LayerNormalization(x, g, c)",
+        ),
         converts="u",
         absorbs="w w2",
-        given={
-            **_INPUTS,
-            "outputs": "float y",
-            "constants": {"two": np.array(2), "yes": np.array(True)},
-        },
+        given={**_INPUTS, "outputs": "float y", "constants": _TURNS},
     ),
 }
 
@@ -251,14 +240,14 @@ RAW = {
         given={"inputs": "float[B,S,4] a, float[B,S,8] a2, bool on", "outputs": "float y, float z"},
     ),
     "features that one branch turns": Case(
-        "s = MatMul(a, w) "
-        + _if("p = Transpose<perm = [0, 2, 1]>(s)", "q = Identity(s)")
-        + _NORM,
+        "s = MatMul(a, w) " + _if("p = Transpose<perm = [0, 2, 1]>(s)", "q = Identity(s)") + _NORM,
         keeps={"y": "a use on axis"},
         given={"inputs": "float[B,8,4] a, bool on", "outputs": "float y"},
     ),
     "features that one branch broadcasts": Case(
-        _S + _if("p = ReduceMax<axes = [2]>(s)", "q = Identity(s)") + "u = Add(x, b) y = LayerNormalization(u, g, c)",
+        _S
+        + _if("p = ReduceMax<axes = [2]>(s)", "q = Identity(s)")
+        + "u = Add(x, b) y = LayerNormalization(u, g, c)",
         keeps={"y": "Add u writes it"},
     ),
     "a Post-LN branch": Case(
@@ -286,24 +275,22 @@ GIVEN = {
         _if(f"p = {_CONSTANT}", f"q = {_CONSTANT}") + _NEXT, converts="y", absorbs="w p q"
     ),
     "of the branch": Case(
-        _if("", f"q = {_CONSTANT}").replace("{  }", "{ }").replace(
-            "(float[] p)", f"(float[] p) <{_held('p')}>"
-        )
+        _if("", f"q = {_CONSTANT}")
+        .replace("{  }", "{ }")
+        .replace("(float[] p)", f"(float[] p) <{_held('p')}>")
         + _NEXT,
         converts="y",
         absorbs="w p q",
     ),
     "that the branch reads, too": Case(
-        _if(f"p = {_CONSTANT} p2 = Relu(p)", "q = Identity(b) q2 = Neg(b)", "x, z", ("p, p2", "q, q2"))
-        + _NEXT,
+        _two(f"p = {_CONSTANT} p2 = Relu(p)", "q = Identity(b) q2 = Neg(b)", "x, z") + _NEXT,
         converts="y",
         absorbs="w p b",
         copies="p b",
         given=_TWO,
     ),
     "for two results": Case(
-        _if(f"p = {_CONSTANT} p2 = Identity(p)", "q = Identity(b) q2 = Neg(b)", "x, z", ("p, p2", "q, q2"))
-        + _NEXT,
+        _two(f"p = {_CONSTANT} p2 = Identity(p)", "q = Identity(b) q2 = Neg(b)", "x, z") + _NEXT,
         converts="y",
         absorbs="w p b",
         copies="p b",
@@ -366,7 +353,7 @@ COMPRESSED = {
         {"streams compressed": 4, "weights encoded": 3, "encoders": 0, "decoders": 0},
     ),
     "a branch gives a constant that it reads, too": (
-        _if(f"p = {_CONSTANT} p2 = Relu(p)", "q = Identity(b) q2 = Neg(b)", "e, z", ("p, p2", "q, q2"))
+        _two(f"p = {_CONSTANT} p2 = Relu(p)", "q = Identity(b) q2 = Neg(b)", "e, z")
         + "v = MatMul(a, w) x = Add(v, e) ",
         {"streams compressed": 4, "weights encoded": 3, "encoders": 0, "decoders": 0},
     ),
@@ -375,9 +362,7 @@ COMPRESSED = {
         {"streams compressed": 2, "encoders": 1, "decoders": 0, "recentrings": 1},
     ),
     "a branch tolerates the mean": (
-        _S
-        + _if("p = MatMul(a, w2)", "q = Softmax<axis = -1>(s)", "z")
-        + "x = Identity(s) ",
+        _S + _if("p = MatMul(a, w2)", "q = Softmax<axis = -1>(s)", "z") + "x = Identity(s) ",
         {"streams compressed": 1, "encoders": 1, "decoders": 0},
     ),
     "a branch gives what is read whole": (
@@ -398,7 +383,8 @@ COMPRESSED = {
         {"streams compressed": 0, "encoders": 1, "decoders": 0},
     ),
     "a branch looks at its sizes": (
-        _S + _if("i = Shape(s) p = Cast<to = 1>(i)", "k = Shape(a) q = Cast<to = 1>(k)", "z")
+        _S
+        + _if("i = Shape(s) p = Cast<to = 1>(i)", "k = Shape(a) q = Cast<to = 1>(k)", "z")
         + "x = Identity(s) ",
         {"streams compressed": 2, "encoders": 0, "decoders": 0, "sizes edited": 1},
     ),
