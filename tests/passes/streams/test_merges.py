@@ -250,6 +250,11 @@ RAW = {
         + "u = Add(x, b) y = LayerNormalization(u, g, c)",
         keeps={"y": "Add u writes it"},
     ),
+    "features that one branch may leave out": Case(
+        _S + _if("p = Compress<axis = 2>(s, keep)", "q = Identity(s)") + _NORM,
+        keeps={"y": "If x writes it"},
+        given={**_INPUTS, "constants": {"keep": np.ones(8, bool)}},
+    ),
     "a Post-LN branch": Case(
         _S + _if("p = LayerNormalization(s, g, c)", "q = Identity(s)") + _NORM,
         converts="p",
