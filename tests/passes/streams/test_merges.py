@@ -207,6 +207,8 @@ READERS = {
     ),
 }
 
+_LESS = "e = Exp(b) keep = Greater(e, zero) less = Compress<axis = 1>(w2, keep) "
+
 RAW = {
     "one branch is raw": Case(
         _if("r = MatMul(a, w) p = Relu(r)", "q = MatMul(a, w2)") + _NORM,
@@ -250,10 +252,15 @@ RAW = {
         + "u = Add(x, b) y = LayerNormalization(u, g, c)",
         keeps={"y": "Add u writes it"},
     ),
-    "features that one branch may leave out": Case(
-        _S + _if("p = Compress<axis = 2>(s, keep)", "q = Identity(s)") + _NORM,
-        keeps={"y": "If x writes it"},
-        given={**_INPUTS, "constants": {"keep": np.ones(8, bool)}},
+    "features that the first branch may leave out": Case(
+        _LESS + _if("p = MatMul(a, less)", "q = MatMul(a, w)") + _NORM,
+        keeps={"y": "If x writes it: x cannot"},
+        given={**_INPUTS, "constants": {"zero": np.array(0, np.float32)}},
+    ),
+    "features that the second branch may leave out": Case(
+        _LESS + _if("p = MatMul(a, w)", "q = MatMul(a, less)") + _NORM,
+        keeps={"y": "If x writes it: x cannot"},
+        given={**_INPUTS, "constants": {"zero": np.array(0, np.float32)}},
     ),
     "a Post-LN branch": Case(
         _S + _if("p = LayerNormalization(s, g, c)", "q = Identity(s)") + _NORM,
@@ -408,6 +415,20 @@ def test_what_is_compressed(body: str, counts: dict[str, int], on: bool, basis: 
         )
     assert {name: outcome.counts[name] for name in counts} == counts
     assert all(norm.compressed for norm in outcome.summary.norms)
+
+
+def test_a_dead_result_keeps_its_shape() -> None:
+    body = (
+        _two("p = MatMul(a, w) p2 = Relu(a2)", "q = MatMul(a, w2) q2 = Neg(a2)", "x, u")
+        + "n = LayerNormalization(x, g, c) y = MatMul(n, m2)"
+    )
+    inputs = "float[B,S,4] a, float[B,S,8] a2, bool on"
+    outcome = optimized(
+        graph(body, _W, inputs=inputs, declared="float[B,S,8] x, float[B,S,8] u"), variant="crms"
+    )
+    assert outcome.counts["streams compressed"] == 3
+    node = next(node for node in outcome.after.graph if node.op_type == "If")
+    assert [value.shape[2] for value in node.outputs] == [7, 8]
 
 
 @cases(ALL)
