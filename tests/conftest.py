@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import hashlib
 import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 
 from graphopt.models import export
+from graphopt.passes import targets
 
 ROOT = Path(__file__).parent.parent
 # Tests share tables by `from tests.NAME import ...`, however pytest was started.
@@ -20,6 +22,20 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 # Test processes side by side are told a width; what a command prints without a terminal has none.
 os.environ.pop("COLUMNS", None)
+
+
+@pytest.fixture(autouse=True)
+def no_launches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No node costs its launch on the CPU, except in tests that are marked ``launches``.
+
+    The graphs here are far smaller than those that they stand for: a node on a few dozen numbers
+    costs nothing but its launch, and no norm would pay for one more.
+    """
+    if request.node.get_closest_marker("launches") is None:
+        row = targets.PROVIDERS["cpu"]
+        costs = dataclasses.replace(row.costs, launch=0.0)
+        rows = cast(dict[str, targets.Provider], targets.PROVIDERS)
+        monkeypatch.setitem(rows, "cpu", dataclasses.replace(row, costs=costs))
 
 
 class ZooModel(Protocol):

@@ -6,6 +6,7 @@ import dataclasses
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
+from graphopt.passes.norms.original_spelling import spelling_of
 from graphopt.passes.planning.costs import Costs, RowCounts
 from graphopt.passes.streams.affine import Affine
 from graphopt.passes.streams.trace import Norm, Trace
@@ -37,9 +38,11 @@ def prices_of(
         elements = rows.elements(norm.stream)
         gain = elements * (costs.layer_norm - costs.rms_norm)
         if part.beta == "stays":
-            gain -= elements * costs.add + costs.launch
-        elif part.beta == "folds" and part.added:
-            gain -= elements * costs.add * part.added / norm.stream.axis.size + costs.launch
+            gain -= elements * costs.add
+        elif part.beta == "folds":
+            gain -= elements * costs.add * part.added / norm.stream.axis.size
+        if part.beta == "stays" or (part.beta == "folds" and part.added):
+            gain -= _launch(norm, costs)
         gains[norm] = gain
     copies, growth = {}, {}
     for stream, facts in found.streams.items():
@@ -52,6 +55,11 @@ def prices_of(
         else:
             copies[stream] = float("inf")
     return Prices(gains, copies, growth)
+
+
+def _launch(norm: Norm, costs: Costs) -> float:
+    """What one node more costs; nothing where the norm is written in many, which become fewer."""
+    return 0.0 if spelling_of(norm.node) == "decomposed" else costs.launch
 
 
 def constant_bytes(stream: Stream) -> int:
