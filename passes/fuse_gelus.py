@@ -57,10 +57,13 @@ class FuseGelus(Rewrite):
             found = read_gelu(node)
             if found is not None and (taken := _at_large(found)) is not None:
                 by_operator[taken.operator].append(taken)
+        taken_over: dict[ir.Value, ir.Value] = {}
         for operator, gelus in by_operator.items():
             chosen = list(_of_one_form(gelus))
             for gelu in chosen:
-                _fuse(gelu)
+                # What goes in may be what came out of one that is fused by now.
+                x = taken_over.get(gelu.x, gelu.x)
+                taken_over[gelu.result] = _fuse(dataclasses.replace(gelu, x=x))
             self.record[operator] = len(chosen)
         define_operators(model)
         return ir.passes.PassResult(model, modified=any(self.record.values()))
@@ -68,27 +71,21 @@ class FuseGelus(Rewrite):
 
 def _at_large(gelu: ReadGelu) -> ReadGelu | None:
     """The GELU with the bias and the Casts around it, or None where the operator cannot take it."""
-    if gelu.bias is not None and not _fits(gelu.bias, gelu.x):
+    if gelu.x.dtype not in TYPES or (gelu.bias is not None and not _fits(gelu.bias, gelu.x)):
         return None
-    if gelu.x.dtype not in TYPES:
-        return None
-    added = gelu if gelu.bias is not None else _with_bias(gelu)
-    # The Casts may stand between the bias and the GELU, or around both.
-    return _narrowed(added) or _narrowed_behind_bias(gelu) or added
-
-
-def _narrowed_behind_bias(gelu: ReadGelu) -> ReadGelu | None:
-    narrowed = None if gelu.bias is not None else _narrowed(gelu)
-    return None if narrowed is None else _with_bias(narrowed)
+    # The bias may be added between the Casts, or before them.
+    return _with_bias(_narrowed(_with_bias(gelu)))
 
 
 def _with_bias(gelu: ReadGelu) -> ReadGelu:
     """Rule 2: the GELU of what a bias is added to, or as it is."""
-    add = produced_by(gelu.x, "Add")
+    add = None if gelu.bias is not None else produced_by(gelu.x, "Add")
     if add is None or not _is_read_by(gelu.x, gelu.nodes) or add.graph is not gelu.last.graph:
         return gelu
     for x, bias in (add.inputs, reversed(add.inputs)):
-        if x is not None and bias is not None and _is_constant(bias) and _fits(bias, x):
+        if x is None or bias is None or constant_tensor(bias) is None:
+            continue
+        if _fits(bias, x):
             return dataclasses.replace(gelu, x=x, bias=bias, nodes=gelu.nodes | {add})
     return gelu
 
@@ -100,31 +97,29 @@ def _fits(bias: ir.Value, x: ir.Value) -> bool:
     return isinstance(x.shape[-1], int) and x.shape[-1] == bias.shape[0]
 
 
-def _is_constant(value: ir.Value) -> bool:
-    return constant_tensor(value) is not None or _stored(value) is not None
-
-
 def _stored(value: ir.Value) -> ir.Value | None:
     """What a Cast widens to ``value``."""
     cast = produced_by(value, "Cast")
     return None if cast is None else cast.inputs[0]
 
 
-def _narrowed(gelu: ReadGelu) -> ReadGelu | None:
-    """Rule 3: the GELU of 16-bit values, or None where no Casts are around it."""
+def _narrowed(gelu: ReadGelu) -> ReadGelu:
+    """Rule 3: the GELU of 16-bit values, or as it is where no Casts are around it."""
     readers = {use.node for use in gelu.result.uses()}
     if gelu.x.dtype != ir.DataType.FLOAT or gelu.result.is_graph_output() or len(readers) != 1:
-        return None
+        return gelu
     (last,) = readers
     if last.domain or last.op_type != "Cast" or last.graph is not gelu.last.graph:
-        return None
+        return gelu
     result, x = last.outputs[0], _stored(gelu.x)
     bias = None if gelu.bias is None else _stored(gelu.bias)
     if x is None or x.dtype not in HALF or result.dtype != x.dtype:
-        return None
+        return gelu
     if gelu.bias is not None and (bias is None or not _fits(bias, x)):
-        return None
+        return gelu
     nodes = gelu.nodes | {last}
+    if (widened := gelu.x.producer()) is not None and _is_read_by(gelu.x, nodes):
+        nodes |= {widened}
     return dataclasses.replace(gelu, x=x, bias=bias, result=result, last=last, nodes=nodes)
 
 
@@ -140,7 +135,8 @@ def _of_one_form(gelus: list[ReadGelu]) -> Iterator[ReadGelu]:
     yield from (gelu for gelu in gelus if (gelu.x.dtype, gelu.bias is not None) == most)
 
 
-def _fuse(gelu: ReadGelu) -> None:
+def _fuse(gelu: ReadGelu) -> ir.Value:
+    """Put the operator in the place of what computes the GELU; returns what took over its result."""
     graph, old = gelu.last.graph, gelu.result
     assert graph is not None
     inputs = [gelu.x] if gelu.bias is None else [gelu.x, gelu.bias]
@@ -151,3 +147,4 @@ def _fuse(gelu: ReadGelu) -> None:
     new.name, new.type, new.shape = old.name, old.type, old.shape
     graph.remove(gelu.last, safe=True)
     remove_unread(operands)
+    return new
