@@ -39,7 +39,7 @@ class FuseGelus(Rewrite):
     4. All GELUs of an operator have one element type, and a bias or none, whichever is more often
        there: a body knows neither (see
        :func:`~graphopt.passes.operators.custom_ops.define_operators`). Others stay as they are.
-    5. Nothing is done below opset 12, or where a model calls operators of the domain without bodies.
+    5. Nothing is done below opset 12, or where an operator of the domain has no body.
 
     For -Inf the operators give 0, the limit, where most spellings give NaN; no other result is less
     exact than what ONNX Runtime computes.
@@ -136,7 +136,7 @@ def _of_one_form(gelus: list[ReadGelu]) -> Iterator[ReadGelu]:
 
 
 def _fuse(gelu: ReadGelu) -> ir.Value:
-    """Put the operator in the place of what computes the GELU; returns what took over its result."""
+    """Put the operator in the place of what computes the GELU; returns the new result."""
     graph, old = gelu.last.graph, gelu.result
     assert graph is not None
     inputs = [gelu.x] if gelu.bias is None else [gelu.x, gelu.bias]

@@ -61,8 +61,8 @@ class Provider:
         checked_as: The field of a report for the verification on it.
         fuses_skip_norms: ONNX Runtime's fused residual-and-norm operators are faster there than
             their parts.
-        has_gelu_kernels: graphopt's native kernels compute GELU there. Without one the operator would
-            run on the CPU, where the library is registered.
+        has_gelu_kernels: graphopt's native kernels compute GELU there. Without one the operator
+            would run on the CPU, where the library is registered.
         exact_options: The provider's options with which it multiplies float32 in float32: what a
             verification runs with.
         costs: What the plan weighs.

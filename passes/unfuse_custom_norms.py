@@ -25,10 +25,10 @@ _BIAS = {SKIP_RMS_NORM: 3, SKIP_CRMS_NORM: 2}
 class UnfuseCustomNorms(Rewrite):
     """graphopt.RMSNorm and its kin become the internal norms again, and the Adds that they fused.
 
-    Inlined, their bodies would come back as primitives, which no native kernel takes over. The bodies
-    of GELUs are left to InlineFunctions, because FuseGelus reads primitives. A model that holds
-    another operator of the domain, or a norm without gamma, is left alone; so is one whose operators
-    have other bodies, or none: they are somebody else's, and mean what their bodies say.
+    Inlined, their bodies would come back as primitives, which no native kernel takes over. The
+    bodies of GELUs are left to InlineFunctions, because FuseGelus reads primitives. A model that
+    holds another operator of the domain, or a norm without gamma, is left alone; so is one whose
+    operators have other bodies, or none: they are somebody else's, and mean what their bodies say.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:

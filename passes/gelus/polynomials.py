@@ -1,4 +1,4 @@
-"""A value as a polynomial in another value x and in a gate: what Mul, Add and their kin make of them."""
+"""A value as a polynomial in another value x and in a gate, made by Mul, Add and their kin."""
 
 from __future__ import annotations
 

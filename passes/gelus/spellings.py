@@ -21,8 +21,8 @@ _DIGITS = {
     ir.DataType.DOUBLE: 53,
 }
 _ROUNDINGS = 4
-"""A coefficient may be off by so many halves of the last digit of the type: it is a product of two or
-three constants, each rounded."""
+"""A coefficient may be off by so many halves of the last digit of the type: it is a product of two
+or three constants, each rounded."""
 _MOST_STEPS = 6
 _ROOT = math.sqrt(2 / math.pi)
 _HALVES: Terms = {(1, 0): 0.5, (1, 1): 0.5}
@@ -72,20 +72,21 @@ class ReadGelu:
 
 
 def read_gelu(node: ir.Node) -> ReadGelu | None:
-    """The GELU that ``node`` is: an operator, or the Erf, Tanh or Sigmoid of one that is spelled out.
+    """The GELU that ``node`` is: an operator, or the Erf, Tanh or Sigmoid of one spelled out.
 
     1. The operators are Gelu of ONNX and Gelu, BiasGelu, FastGelu and QuickGelu of ONNX Runtime,
        this one with the alpha 1.702.
-    2. Spelled out, the argument of Erf, Tanh or Sigmoid is a polynomial in one value x, and the result
-       one in x and in what the node gives, whatever the order of the Mul, Div, Add, Sub, Neg, Pow and
-       Sum that compute them:
+    2. Spelled out, the argument of Erf, Tanh or Sigmoid is a polynomial in one value x, and the
+       result one in x and in what the node gives, whatever the order of the Mul, Div, Add, Sub,
+       Neg, Pow and Sum that compute them:
 
            x / 2 + x erf(x / sqrt(2)) / 2
            x / 2 + x tanh(sqrt(2 / pi) (x + 0.044715 x^3)) / 2
            x sigmoid(1.702 x)
 
        Each coefficient is within four halves of the last digit of the type, so that constants of
-       fewer digits (1.4142) are another function. Constants have one entry, and no more axes than x.
+       fewer digits (1.4142) are another function. Constants have one entry, and no more axes than
+       x.
     3. Nothing else reads what is computed in between, and it is no graph output. All nodes are of
        one graph, and all values of one type.
     """

@@ -11,7 +11,8 @@ __all__ = ["ERF", "NEAR_MISSES", "OPERATORS", "SIGMOID", "TANH", "spelled"]
 ERF = {
     "PyTorch": "d = Div(x, root2) e = Erf(d) p = Add(e, one) m = Mul(x, p) y = Mul(m, half)",
     "half first": "k2 = Mul(x, half) d = Div(x, root2) e = Erf(d) p = Add(e, one) y = Mul(k2, p)",
-    "half of the gate": "d = Mul(x, rsqrt2) e = Erf(d) p = Add(one, e) g = Mul(half, p) y = Mul(g, x)",
+    "half of the gate": """d = Mul(x, rsqrt2) e = Erf(d) p = Add(one, e) g = Mul(half, p)
+        y = Mul(g, x)""",
     "half of each": "d = Mul(rsqrt2, x) e = Erf(d) q = Mul(e, half) p = Add(q, half) y = Mul(x, p)",
     "a sum of products": """d = Div(x, root2) e = Erf(d) k2 = Mul(x, half) q = Mul(e, k2)
         y = Add(k2, q)""",
@@ -24,13 +25,16 @@ ERF = {
 TANH = {
     "Hugging Face": """q = Pow(x, three) w = Mul(q, cube) v = Add(x, w) u = Mul(v, root) t = Tanh(u)
         p = Add(t, one) k2 = Mul(x, half) y = Mul(k2, p)""",
-    "a cube of products": """s = Mul(x, x) q = Mul(s, x) w = Mul(cube, q) v = Add(w, x) u = Mul(root, v)
+    "a cube of products": """s = Mul(x, x) q = Mul(s, x) w = Mul(cube, q) v = Add(w, x)
+        u = Mul(root, v)
         t = Tanh(u) p = Add(one, t) m = Mul(x, p) y = Mul(m, half)""",
     "factored": """k = Mul(x, root) c = Mul(x, cube) w = Mul(c, x) v = Add(w, one) u = Mul(k, v)
         t = Tanh(u) p = Add(t, one) k2 = Mul(x, half) y = Mul(k2, p)""",
-    "one constant less": """s = Mul(x, x) w = Mul(s, rootcube) v = Add(w, root) u = Mul(v, x) t = Tanh(u)
+    "one constant less": """s = Mul(x, x) w = Mul(s, rootcube) v = Add(w, root) u = Mul(v, x)
+        t = Tanh(u)
         g = Mul(t, half) p = Add(g, half) y = Mul(x, p)""",
-    "a square by Pow": """s = Pow(x, two) w = Mul(s, cube) v = Add(one, w) k = Mul(root, x) u = Mul(k, v)
+    "a square by Pow": """s = Pow(x, two) w = Mul(s, cube) v = Add(one, w) k = Mul(root, x)
+        u = Mul(k, v)
         t = Tanh(u) p = Add(one, t) k2 = Mul(half, x) y = Mul(k2, p)""",
 }
 SIGMOID = {
@@ -49,11 +53,13 @@ OPERATORS = {
 
 _ERF = "d = Div(x, root2) e = Erf(d) p = Add(e, one) m = Mul(x, p) "
 NEAR_MISSES = {
-    "another scale inside": "d = Div(x, two) e = Erf(d) p = Add(e, one) m = Mul(x, p) y = Mul(m, half)",
+    "another scale inside": """d = Div(x, two) e = Erf(d) p = Add(e, one) m = Mul(x, p)
+        y = Mul(m, half)""",
     "four digits of the root": "d = Div(x, short) e = Erf(d) p = Add(e, one) m = Mul(x, p) "
     "y = Mul(m, half)",
     "not halved": _ERF + "y = Identity(m)",
-    "one is subtracted": "d = Div(x, root2) e = Erf(d) p = Sub(e, one) m = Mul(x, p) y = Mul(m, half)",
+    "one is subtracted": """d = Div(x, root2) e = Erf(d) p = Sub(e, one) m = Mul(x, p)
+        y = Mul(m, half)""",
     "the gate is subtracted": "d = Div(x, root2) e = Erf(d) p = Sub(one, e) m = Mul(x, p) "
     "y = Mul(m, half)",
     "minus x in the gate": "n = Neg(x) d = Div(n, root2) e = Erf(d) p = Add(e, one) m = Mul(x, p) "
@@ -63,14 +69,18 @@ NEAR_MISSES = {
     "a gate times its square": "d = Div(x, root2) e = Erf(d) q = Mul(e, e) p = Add(q, one) "
     "m = Mul(x, p) y = Mul(m, half)",
     "two is added": "d = Div(x, root2) e = Erf(d) p = Add(e, two) m = Mul(x, p) y = Mul(m, half)",
-    "divided by the gate": "d = Div(x, root2) e = Erf(d) p = Add(e, one) m = Div(x, p) y = Mul(m, half)",
+    "divided by the gate": """d = Div(x, root2) e = Erf(d) p = Add(e, one) m = Div(x, p)
+        y = Mul(m, half)""",
     "Tanh of the argument of Erf": "d = Div(x, root2) e = Tanh(d) p = Add(e, one) m = Mul(x, p) "
     "y = Mul(m, half)",
-    "a cube with another factor": """q = Pow(x, three) w = Mul(q, half) v = Add(x, w) u = Mul(v, root)
+    "a cube with another factor": """q = Pow(x, three) w = Mul(q, half) v = Add(x, w)
+        u = Mul(v, root)
         t = Tanh(u) p = Add(t, one) k2 = Mul(x, half) y = Mul(k2, p)""",
-    "a square for a cube": """q = Pow(x, two) w = Mul(q, cube) v = Add(x, w) u = Mul(v, root) t = Tanh(u)
+    "a square for a cube": """q = Pow(x, two) w = Mul(q, cube) v = Add(x, w) u = Mul(v, root)
+        t = Tanh(u)
         p = Add(t, one) k2 = Mul(x, half) y = Mul(k2, p)""",
-    "three digits of the root": """q = Pow(x, three) w = Mul(q, cube) v = Add(x, w) u = Mul(v, short2)
+    "three digits of the root": """q = Pow(x, three) w = Mul(q, cube) v = Add(x, w)
+        u = Mul(v, short2)
         t = Tanh(u) p = Add(t, one) k2 = Mul(x, half) y = Mul(k2, p)""",
     "SiLU": "s = Sigmoid(x) y = Mul(x, s)",
     "another alpha": "u = Mul(x, two) s = Sigmoid(u) y = Mul(x, s)",
@@ -78,7 +88,8 @@ NEAR_MISSES = {
     "alpha of QuickGelu": "y = com.microsoft.QuickGelu<alpha = 1.0>(x)",
     "a constant for each feature": "d = Div(x, roots) e = Erf(d) p = Add(e, one) m = Mul(x, p) "
     "y = Mul(m, half)",
-    "a constant of more axes": "d = Div(x, deep) e = Erf(d) p = Add(e, one) m = Mul(x, p) y = Mul(m, half)",
+    "a constant of more axes": """d = Div(x, deep) e = Erf(d) p = Add(e, one) m = Mul(x, p)
+        y = Mul(m, half)""",
 }
 
 _NUMBERS = {
@@ -93,7 +104,8 @@ def spelled(
 ) -> ir.Model:
     """The graph of a body that computes y [B, S, 4] of x and z, which are inputs unless others are.
 
-    ``bias`` is [4], and ``bias16`` the same in float16. Constants are those of the names above, rounded once to the type.
+    ``bias`` is [4], and ``bias16`` the same in float16. Other constants are rounded once to the
+    type.
     """
     given = inputs or f"{dtype}[B, S, 4] x, {dtype}[B, S, 4] z"
     made = outputs or f"{dtype}[B, S, 4] y"
@@ -102,14 +114,15 @@ def spelled(
         g ({given}) => ({made}) {{ {body} }}"""
     )
     number = {"float": 1, "float16": 10, "bfloat16": 16, "double": 11}[dtype]
-    arrays: dict[str, list[float] | float] = {
+    arrays: dict[str, object] = {
         **_NUMBERS,
         "roots": [2**0.5] * 4,
         "bias": [0.25, -1.5, 0.75, 2.0],
         "number": [0.25],
+        "deep": [[[[2**0.5]]]],
     }
-    for name in sorted(_read(model.graph) & {*arrays, "deep", "bias16"}):
-        values = np.full((1, 1, 1, 1), 2**0.5) if name == "deep" else np.array(arrays[name.removesuffix("16")])
+    for name in sorted(_read(model.graph) & {*arrays, "bias16"}):
+        values = np.array(arrays[name.removesuffix("16")])
         kind = 10 if name == "bias16" else number
         model.graph.initializer.append(
             onnx.helper.make_tensor(name, kind, values.shape, values.reshape(-1).tolist())

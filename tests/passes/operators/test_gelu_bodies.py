@@ -1,4 +1,4 @@
-"""The bodies of the GELUs are exact, and ONNX Runtime makes of them what it made of the original."""
+"""The bodies of the GELUs are exact; ONNX Runtime makes of them what it made of the original."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def expected(form: Form, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
 @pytest.mark.parametrize("dtype", _NUMPY)
 @pytest.mark.parametrize("opset", _OPSETS)
 @pytest.mark.parametrize("form", FORMS, ids=str)
-def test_an_operator_is_exact_in_float64(form: Form, opset: int, dtype: str, has_body: bool) -> None:
+def test_an_operator_is_exact_in_float64(
+    form: Form, opset: int, dtype: str, has_body: bool
+) -> None:
     model = called(form, opset, dtype)
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
     if not has_body:
@@ -87,7 +89,7 @@ def exported(spelling: str, opset: int, dtype: str, bias: bool) -> ir.Model:
 def test_without_a_library_nothing_is_slower_than_the_original(
     name: str, opset: int, dtype: str, bias: bool
 ) -> None:
-    """The same nodes run; in float16 at most those that ONNX Runtime runs of the float32 original."""
+    """In float32 the same nodes run, in float16 no more than of the original."""
     if "20" in name and opset < 20:
         pytest.skip("Gelu is of opset 20")
     spelling, fused = _SPELLINGS[name]
