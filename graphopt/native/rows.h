@@ -23,7 +23,7 @@ struct Form {
   bool residual;
   bool bias;
   bool gamma;
-  Activation activation;
+  Activation activation = Activation::kNone;
 };
 
 // The operands, contiguous. What Form does not name is null; sum may be null: then it is not kept.
