@@ -4,16 +4,16 @@
 
 Prints a row for each width: microseconds of one block (branch + bias + residual, then the norm), of
 the fused operator and of ONNX Runtime's chains; microseconds of one norm alone; and the ratios with
-95% bootstrap intervals. A graph has as many blocks in a row as a ViT has norms, so that what a call
-costs beside its kernels counts little, and memory is reused as in a model. Run it on a quiet
-machine.
+95% bootstrap intervals. Then the same of a bias and GELU, and of its approximations. A graph has
+as many blocks in a row as a ViT has norms, so that what a call costs beside its kernels counts
+little, and memory is reused as in a model. Run it on a quiet machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,17 @@ from graphopt.runtime.library import instruction_set, library_path
 BLOCKS = 24  # two for each layer of a ViT
 EPSILON = 1e-5
 # Ratio of which candidate to which, and the least or the most that is hoped for.
-TARGETS = (
+NORM_TARGETS = (
     ("Add, Add, SimplifiedLN", "SkipRMSNorm", ">= 2.5"),
     ("Add, Add, LN", "SkipRMSNorm", ">= 3"),
     ("SimplifiedLN", "RMSNorm", ">= 1.3"),
     ("CRMSNorm", "RMSNorm", "<= 1.1"),
+)
+GELU_TARGETS = (
+    ("BiasGelu", "bias + Gelu", ">= 1.6"),
+    ("stock Gelu", "Gelu", ">= 1.5"),
+    ("stock bias + FastGelu", "bias + TanhGelu", ">= 1"),
+    ("Add, stock QuickGelu", "bias + QuickGelu", ">= 1.2"),
 )
 
 
@@ -67,13 +73,40 @@ def native(op_type: str, i: int, inputs: list[str], *kept: str) -> Any:
     return helper.make_node(op_type, inputs, outputs, domain="graphopt", epsilon=EPSILON)
 
 
-CANDIDATES: dict[str, Callable[[int], list[Any]]] = {
+def gelu(op_type: str, domain: str, *operands: str) -> Callable[[int], list[Any]]:
+    """A GELU of graphopt or ONNX Runtime, with a bias or without."""
+
+    def block(i: int) -> list[Any]:
+        inputs = [f"x{i}", *(f"{name}{i}" for name in operands)]
+        return [helper.make_node(op_type, inputs, [f"x{i + 1}"], domain=domain)]
+
+    return block
+
+
+def added_quick_gelu(i: int) -> list[Any]:
+    """ONNX Runtime's QuickGelu takes no bias."""
+    add = helper.make_node("Add", [f"x{i}", f"bias{i}"], [f"a{i}"])
+    return [add, helper.make_node("QuickGelu", [f"a{i}"], [f"x{i + 1}"], domain=STOCK)]
+
+
+STOCK = "com.microsoft"
+NORMS: dict[str, Callable[[int], list[Any]]] = {
     "SkipRMSNorm": fused,
     "Add, Add, SimplifiedLN": chain("SimplifiedLayerNormalization", "gamma"),
     "Add, Add, LN": chain("LayerNormalization", "gamma", "beta"),
     "RMSNorm": lambda i: [native("RMSNorm", i, [f"x{i}", f"gamma{i}"])],
     "SimplifiedLN": lambda i: [norm("SimplifiedLayerNormalization", f"x{i}", i, ("gamma",))],
     "CRMSNorm": lambda i: [native("CRMSNorm", i, [f"x{i}"])],
+}
+GELUS: dict[str, Callable[[int], list[Any]]] = {
+    "bias + Gelu": gelu("Gelu", "graphopt", "bias"),
+    "BiasGelu": gelu("BiasGelu", STOCK, "bias"),
+    "Gelu": gelu("Gelu", "graphopt"),
+    "stock Gelu": gelu("Gelu", STOCK),
+    "bias + TanhGelu": gelu("TanhGelu", "graphopt", "bias"),
+    "stock bias + FastGelu": gelu("FastGelu", STOCK, "bias"),
+    "bias + QuickGelu": gelu("QuickGelu", "graphopt", "bias"),
+    "Add, stock QuickGelu": added_quick_gelu,
 }
 
 
@@ -84,26 +117,28 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=197)
     parser.add_argument("--duration", type=float, default=20.0, help="seconds for each width")
     options = parser.parse_args()
-    columns = [f"{above} / {below} ({target})" for above, below, target in TARGETS]
-    print(f"| d | {' | '.join(f'{name} us' for name in CANDIDATES)} | {' | '.join(columns)} |")
-    print(f"|{' --- |' * (1 + len(CANDIDATES) + len(TARGETS))}")
-    for d in options.d:
-        openers = {
-            name: functools.partial(open_blocks, block, options.rows, d)
-            for name, block in CANDIDATES.items()
-        }
-        samples = measure(openers, duration=options.duration, settle=3, clock="thread_cpu")
-        print(f"| {d} | {' | '.join(cells(samples))} |", flush=True)
+    for candidates, targets in ((NORMS, NORM_TARGETS), (GELUS, GELU_TARGETS)):
+        columns = [f"{above} / {below} ({target})" for above, below, target in targets]
+        print(f"| d | {' | '.join(f'{name} us' for name in candidates)} | {' | '.join(columns)} |")
+        print(f"|{' --- |' * (1 + len(candidates) + len(targets))}")
+        for d in options.d:
+            openers = {
+                name: functools.partial(open_blocks, block, options.rows, d)
+                for name, block in candidates.items()
+            }
+            samples = measure(openers, duration=options.duration, settle=3, clock="thread_cpu")
+            print(f"| {d} | {' | '.join(cells(samples, targets))} |", flush=True)
+        print()
     environment = describe_environment("CPUExecutionProvider", threads=1)
-    print(f"\n{options.rows} rows, float32, {instruction_set(library_path())}; {environment}")
+    print(f"{options.rows} rows, float32, {instruction_set(library_path())}; {environment}")
     openings, rounds = next(iter(samples.seconds.values())).shape
     print(f"{openings} sessions x {rounds} interleaved rounds, 95% bootstrap intervals")
 
 
-def cells(samples: Samples) -> list[str]:
+def cells(samples: Samples, targets: Sequence[tuple[str, str, str]]) -> list[str]:
     """The microseconds of each candidate, then the ratios."""
     medians = [1e6 * np.median(seconds) / BLOCKS for seconds in samples.seconds.values()]
-    ratios = [ratio_text(compare(samples, below)[above].ratio) for above, below, _ in TARGETS]
+    ratios = [ratio_text(compare(samples, below)[above].ratio) for above, below, _ in targets]
     return [*(f"{median:.1f}" for median in medians), *ratios]
 
 
@@ -131,7 +166,10 @@ def open_blocks(block: Callable[[int], list[Any]], rows: int, d: int) -> Call:
         weights,
         value_info=[values[name] for name in made if name not in outputs],
     )
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("graphopt", 1)]
+    opsets = [
+        helper.make_opsetid("", 17),
+        *(helper.make_opsetid(domain, 1) for domain in ("graphopt", STOCK)),
+    ]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -20,6 +20,7 @@ from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.fold_transposes import FoldTransposes
 from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
+from graphopt.passes.fuse_gelus import FuseGelus
 from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
@@ -142,6 +143,7 @@ class Step:
 
 
 _FUSING = tuple(row.name for row in PROVIDERS.values() if row.fuses_skip_norms)
+_ACTIVATING = tuple(row.name for row in PROVIDERS.values() if row.has_gelu_kernels)
 
 STEPS = (
     # Read: every way to write a thing becomes one.
@@ -271,6 +273,15 @@ STEPS = (
         FuseCustomNorms,
         optional=True,
         ops=("custom",),
+    ),
+    Step(
+        "fuse-gelus",
+        "fuse a bias and the GELU behind it",
+        FuseGelus,
+        optional=True,
+        ops=("custom",),
+        providers=_ACTIVATING,
+        fuses=True,
     ),
     Step("lower-norms", "write RMSNorms in the target's operators", LowerNorms, given=("ops",)),
     Step(

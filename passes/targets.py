@@ -61,6 +61,8 @@ class Provider:
         checked_as: The field of a report for the verification on it.
         fuses_skip_norms: ONNX Runtime's fused residual-and-norm operators are faster there than
             their parts.
+        has_gelu_kernels: graphopt's native kernels compute GELU there. Without one the operator
+            would run on the CPU, where the library is registered.
         exact_options: The provider's options with which it multiplies float32 in float32: what a
             verification runs with.
         costs: What the plan weighs.
@@ -73,6 +75,7 @@ class Provider:
     is_device: bool
     checked_as: str
     fuses_skip_norms: bool
+    has_gelu_kernels: bool
     exact_options: Mapping[str, str]
     costs: Costs
 
@@ -114,6 +117,7 @@ PROVIDERS: Mapping[str, Provider] = {
             is_device=False,
             checked_as="verification",
             fuses_skip_norms=False,
+            has_gelu_kernels=True,
             exact_options={},
             costs=Costs(0.486, 0.245, 0.106, 0.215 * 1.15, 100.0, 2e-4, 0.34, 0.44),
         ),
@@ -125,6 +129,7 @@ PROVIDERS: Mapping[str, Provider] = {
             is_device=True,
             checked_as="verification_on_cuda",
             fuses_skip_norms=True,
+            has_gelu_kernels=False,
             exact_options={"use_tf32": "0"},
             costs=Costs(0.0040, 0.0032, 0.0032, 0.0050 * 1.15, 2500.0, 2e-4, 0.0096, 0.0128),
         ),

@@ -13,6 +13,7 @@ from graphopt.passes.operators.custom_ops import (
     SKIP_RMS_NORM,
     is_own_body,
 )
+from graphopt.passes.operators.gelus import GELUS
 from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["UnfuseCustomNorms"]
@@ -24,8 +25,9 @@ _BIAS = {SKIP_RMS_NORM: 3, SKIP_CRMS_NORM: 2}
 class UnfuseCustomNorms(Rewrite):
     """graphopt.RMSNorm and its kin become the internal norms again, and the Adds that they fused.
 
-    Inlined, their bodies would come back as primitives, which no native kernel takes over. A model
-    that holds another operator of the domain, or one without gamma, is left alone; so is one whose
+    Inlined, their bodies would come back as primitives, which no native kernel takes over. The
+    bodies of GELUs are left to InlineFunctions, because FuseGelus reads primitives. A model that
+    holds another operator of the domain, or a norm without gamma, is left alone; so is one whose
     operators have other bodies, or none: they are somebody else's, and mean what their bodies say.
     """
 
@@ -39,9 +41,10 @@ class UnfuseCustomNorms(Rewrite):
             return ir.passes.PassResult(model, modified=False)
         names = Names(model)
         for node in found:
-            _read_back(node, names)
+            if node.op_type not in GELUS:
+                _read_back(node, names)
         self.record["operators read back"] = len(found)
-        for key in [key for key in model.functions if key[0] == DOMAIN]:
+        for key in [key for key in model.functions if key[0] == DOMAIN and key[1] not in GELUS]:
             del model.functions[key]
         model.graph.opset_imports.pop(DOMAIN, None)
         return ir.passes.PassResult(model, modified=True)
@@ -50,7 +53,7 @@ class UnfuseCustomNorms(Rewrite):
 def _is_known(node: ir.Node) -> bool:
     position = _GAMMA.get(node.op_type)
     if position is None:
-        return node.op_type in (CRMS_NORM, SKIP_CRMS_NORM)
+        return node.op_type in (CRMS_NORM, SKIP_CRMS_NORM, *GELUS)
     return len(node.inputs) > position and node.inputs[position] is not None
 
 

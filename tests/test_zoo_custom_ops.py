@@ -71,6 +71,17 @@ OPERATORS_BY_EXPORTER = {("wav2vec2-large-tiny", "dynamo"): (6, 2, True)}
 # of the body to another axis, for which it has no kernel.
 UNFUSED = {"convnext-t-tiny": 1, "wav2vec2-large-tiny": 3}
 
+# The GELUs: the operator, how many, and whether they take a bias in. Where the linear map before
+# them is a Gemm, it has added the bias.
+GELUS = {
+    "vit-ti-16-tiny": ("Gelu", 2, True),
+    "clip-vit-b-32-vision-tiny": ("QuickGelu", 2, True),
+    "gpt2-tiny": ("TanhGelu", 2, False),
+    "pythia-160m-tiny": ("Gelu", 2, True),
+    "whisper-tiny-encoder-tiny": ("Gelu", 2, True),
+    "bert-base-tiny": ("Gelu", 3, True),
+}
+
 _EXPORTERS = {row.name: row.exporters for row in describe()}
 CASES = [
     pytest.param(name, exporter, "float32", marks=[pytest.mark.slow] * (number > 0))
@@ -85,14 +96,15 @@ def _expected(name: str, exporter: str) -> tuple[int, int, bool]:
     return OPERATORS_BY_EXPORTER.get((name, exporter), OPERATORS[name])
 
 
-def _optimized(path: Path, **options: str) -> ir.Model:
+def _optimized(path: Path, **options: object) -> ir.Model:
     model = ir.load(path)
     pipeline.run(model, pipeline.Options(ops="custom", **options))
     return model
 
 
-def _custom_nodes(model: ir.Model) -> list[ir.Node]:
-    return [node for node in model.graph.all_nodes() if node.domain == "graphopt"]
+def _custom_nodes(model: ir.Model, kind: str = "Norm") -> list[ir.Node]:
+    nodes = (node for node in model.graph.all_nodes() if node.domain == "graphopt")
+    return [node for node in nodes if node.op_type.endswith(kind)]
 
 
 def test_every_model_has_a_row() -> None:
@@ -132,6 +144,22 @@ def test_stock_onnx_runtime_fuses_every_body(
     assert after - before == plain + skip - UNFUSED.get(name, 0)
     result = verify(path, model)
     assert result.status == "passed", result.reason
+
+
+_GELU_CASES = [(name, exporter) for name in GELUS for exporter in _EXPORTERS[name]]
+
+
+@pytest.mark.parametrize(("name", "exporter"), _GELU_CASES)
+def test_gelus_are_found_in_what_both_exporters_write(
+    name: str, exporter: str, zoo_model: ZooModel
+) -> None:
+    path = zoo_model(name, exporter=exporter, dtype="float32")
+    model = _optimized(path)
+    found = [(node.op_type, len(node.inputs) == 2) for node in _custom_nodes(model, "Gelu")]
+    operator, count, has_bias = GELUS[name]
+    assert found == [(operator, has_bias)] * count
+    without = _optimized(path, skip=("fuse-gelus",))
+    assert OptimizedSession(model).operators == OptimizedSession(without).operators
 
 
 CRMS_CASES = [("vit-ti-16-tiny", 5), ("gpt2-tiny", 5), ("opt-125m-tiny", 5), ("gptj-6b-tiny", 3)]

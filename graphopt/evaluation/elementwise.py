@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["KERNELS"]
+__all__ = ["GRAPHOPT_KERNELS", "KERNELS"]
 
 import functools
 import math
@@ -49,6 +49,10 @@ def gelu(x: Array) -> Array:
 def gelu_tanh(x: Array) -> Array:
     """The usual tanh approximation of Gelu."""
     return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))))
+
+
+def _quick_gelu(x: Array) -> Array:
+    return np.asarray(x * sigmoid(1.702 * x))
 
 
 def _gelu(call: Call, x: Array) -> Array:
@@ -147,3 +151,9 @@ KERNELS: dict[str, Kernel] = {
     "Where": pure(np.where),
     "Xor": pure(np.logical_xor),
 }
+GRAPHOPT_KERNELS: dict[str, Kernel] = {
+    "Gelu": pure(lambda x, bias=None: gelu(x if bias is None else x + bias)),
+    "QuickGelu": pure(lambda x, bias=None: _quick_gelu(x if bias is None else x + bias)),
+    "TanhGelu": pure(lambda x, bias=None: gelu_tanh(x if bias is None else x + bias)),
+}
+"""The GELUs of the domain graphopt where a model has no bodies for them."""

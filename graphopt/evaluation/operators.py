@@ -42,7 +42,7 @@ KERNELS: dict[tuple[str, str], Kernel] = {
     for domain, tables in (
         ("", _STANDARD),
         ("com.microsoft", _MICROSOFT),
-        ("graphopt", (normalization.GRAPHOPT_KERNELS,)),
+        ("graphopt", (elementwise.GRAPHOPT_KERNELS, normalization.GRAPHOPT_KERNELS)),
     )
     for table in tables
     for name, kernel in table.items()

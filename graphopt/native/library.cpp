@@ -77,6 +77,7 @@ OrtStatus* compute_cpu(void* memory, OrtKernelContext* context) {
   const Kernel& kernel = *static_cast<const Kernel*>(memory);
   Call call;
   if (OrtStatus* status = read_call(kernel, context, &call)) return status;
+  if (call.rows.size == 0 || call.row_count == 0) return nullptr;
   const RowsFunction function = kernel.select(call.form);
   const size_t rows_each = (kElementsPerTask - 1) / call.rows.size + 1;
   const size_t count = (call.row_count + rows_each - 1) / rows_each;
@@ -191,11 +192,13 @@ class Lock {
 class Domain {
  public:
   Domain() {
-    size_t count = 0;
+    size_t& count = operator_count_;
     for (const Signature& signature : kSignatures) {
       for (const ElementType type : kTypes) {
         operators_[count++] = make_operator(signature, type);
 #ifdef GRAPHOPT_CUDA
+        // An activation runs on the CPU: nothing that graphopt makes for CUDA has one.
+        if (signature.activation != Activation::kNone) continue;
         operators_[count++] = make_cuda_operator(signature, type);
 #endif
       }
@@ -223,11 +226,11 @@ class Domain {
 
  private:
   OrtStatus* create(const Api& api, uint32_t version) {
-    for (Operator& op : operators_) op.version = version;
+    for (size_t i = 0; i < operator_count_; ++i) operators_[i].version = version;
     OrtCustomOpDomain* created = nullptr;
     OrtStatus* status = api.create_domain("graphopt", &created);
-    for (const Operator& op : operators_) {
-      if (status == nullptr) status = api.add_operator(created, &op);
+    for (size_t i = 0; i < operator_count_ && status == nullptr; ++i) {
+      status = api.add_operator(created, &operators_[i]);
     }
     if (status == nullptr) {
       domain_ = created;
@@ -243,7 +246,8 @@ class Domain {
   static constexpr size_t kProviders = 1;
 #endif
   Operator operators_[sizeof kSignatures / sizeof *kSignatures * (sizeof kTypes / sizeof *kTypes) *
-                      kProviders];
+                      kProviders];  // room for every one
+  size_t operator_count_ = 0;
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
   const OrtApi* table_ = nullptr;
   OrtCustomOpDomain* domain_ = nullptr;

@@ -49,6 +49,7 @@ OrtStatus* read_shape(const Api& api, const char* name, const OrtValue* value, S
 }
 
 OrtStatus* check_x(const Node& node, const Shape& x) {
+  if (node.signature->activation != Activation::kNone) return nullptr;  // of any shape
   const char* name = node.signature->name;
   if (x.rank == 0) {
     return refuse(node.api, "graphopt.%s: X is a scalar; it needs an axis to normalize", name);
@@ -61,9 +62,12 @@ OrtStatus* check_x(const Node& node, const Shape& x) {
   return nullptr;
 }
 
+// The size of the last axis; 1 of a scalar.
+int64_t last_size(const Shape& x) { return x.rank == 0 ? 1 : x.sizes[x.rank - 1]; }
+
 // Reads the shape of a residual, gamma or bias and compares it with that of X.
 OrtStatus* check_operand(const Node& node, Operand operand, const OrtValue* value, const Shape& x) {
-  const int64_t size = x.sizes[x.rank - 1];
+  const int64_t size = last_size(x);
   if (node.lengths[operand] == size) return nullptr;
   const char* name = node.signature->name;
   Shape shape;
@@ -119,7 +123,8 @@ OrtStatus* refuse(const Api& api, ErrorCode code, const char* format, ...) {
 OrtStatus* read_node(const Api& api, const Signature& signature, ElementType type,
                      const OrtKernelInfo* info, Node* node) {
   float epsilon = 0;
-  if (OrtStatus* status = api.get_attribute(info, "epsilon", &epsilon)) {
+  const bool is_norm = signature.activation == Activation::kNone;
+  if (OrtStatus* status = is_norm ? api.get_attribute(info, "epsilon", &epsilon) : nullptr) {
     api.release(status);
     return refuse(api, "graphopt.%s: the attribute epsilon, a float, is missing", signature.name);
   }
@@ -180,8 +185,8 @@ OrtStatus* read_call(const Node& node, OrtKernelContext* context, Call* call) {
 
   const bool has_residual = data[kResidual] != nullptr;
   call->form = {node.type, signature.crms, has_residual, data[kBias] != nullptr,
-                data[kGamma] != nullptr};
-  const size_t size = x.sizes[x.rank - 1];
+                data[kGamma] != nullptr, signature.activation};
+  const size_t size = last_size(x);
   call->rows = {data[kX], data[kResidual], data[kBias], data[kGamma], y, sum, size, node.epsilon};
   call->row_count = 1;
   for (size_t axis = 0; axis + 1 < x.rank; ++axis) call->row_count *= x.sizes[axis];

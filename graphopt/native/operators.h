@@ -13,6 +13,7 @@ enum Operand { kX, kResidual, kGamma, kBias };
 
 struct Signature {
   const char* name;
+  Activation activation;  // kNone in norms
   bool crms;
   size_t required_inputs;  // those behind them are optional
   size_t input_count;
@@ -25,11 +26,15 @@ struct Signature {
 //   CRMSNorm(X) -> Y
 //   SkipRMSNorm(X, residual, gamma, bias?) -> Y, sum?
 //   SkipCRMSNorm(X, residual, bias?) -> Y, sum?
+//   Gelu(X, bias?) -> Y, and likewise TanhGelu and QuickGelu
 constexpr Signature kSignatures[] = {
-    {"RMSNorm", false, 1, 2, {kX, kGamma}, 1},
-    {"CRMSNorm", true, 1, 1, {kX}, 1},
-    {"SkipRMSNorm", false, 3, 4, {kX, kResidual, kGamma, kBias}, 2},
-    {"SkipCRMSNorm", true, 2, 3, {kX, kResidual, kBias}, 2},
+    {"RMSNorm", Activation::kNone, false, 1, 2, {kX, kGamma}, 1},
+    {"CRMSNorm", Activation::kNone, true, 1, 1, {kX}, 1},
+    {"SkipRMSNorm", Activation::kNone, false, 3, 4, {kX, kResidual, kGamma, kBias}, 2},
+    {"SkipCRMSNorm", Activation::kNone, true, 2, 3, {kX, kResidual, kBias}, 2},
+    {"Gelu", Activation::kGelu, false, 1, 2, {kX, kBias}, 1},
+    {"TanhGelu", Activation::kTanhGelu, false, 1, 2, {kX, kBias}, 1},
+    {"QuickGelu", Activation::kQuickGelu, false, 1, 2, {kX, kBias}, 1},
 };
 
 // What is known of a node before it is called.

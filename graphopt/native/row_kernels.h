@@ -13,6 +13,8 @@ namespace graphopt::GRAPHOPT_ISA {
 
 #include "lanes.h"
 
+#include "activation_kernels.h"
+
 // So many elements are added up in the lanes of the type, and such blocks in double: the error does
 // not grow with the length of the row.
 constexpr size_t kBlock = 4096;
@@ -208,6 +210,7 @@ void normalize_rows(const Rows& rows, size_t begin, size_t end) {
 // The forms that the operators have.
 template <ElementType kType>
 RowsFunction select_form(const Form& form) {
+  if (form.activation != Activation::kNone) return select_activation<kType>(form);
   if (form.crms) {
     if (!form.residual) return normalize_rows<kType, true, false, false, false>;
     return form.bias ? normalize_rows<kType, true, true, true, false>

@@ -7,6 +7,13 @@
 
 namespace graphopt {
 
+// What is computed of each element instead of a norm, where it is named. Phi is the normal distribution
+// function.
+//   Gelu       y = v Phi(v)
+//   TanhGelu   y = v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))) / 2
+//   QuickGelu  y = v / (1 + exp(-1.702 v)),                               v = x, or x + bias
+enum class Activation { kNone, kGelu, kTanhGelu, kQuickGelu };
+
 // What is computed. A row is x, or x + bias + residual where there is a residual.
 //   RMS    y = row / sqrt(sum(row^2) / d + epsilon) * gamma,              d = size
 //   CRMS   y = row / sqrt((sum(row^2) + sum(row)^2) / d + epsilon),       d = size + 1
@@ -16,6 +23,7 @@ struct Form {
   bool residual;
   bool bias;
   bool gamma;
+  Activation activation = Activation::kNone;
 };
 
 // The operands, contiguous. What Form does not name is null; sum may be null: then it is not kept.

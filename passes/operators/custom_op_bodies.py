@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 import onnx_ir as ir
 import onnxscript
 
 from graphopt.passes.graph.constants import HALF
+from graphopt.passes.operators.gelus import GELU, GELUS, TANH_GELU
 
 __all__ = ["build_body"]
 
@@ -27,20 +29,26 @@ def build_body(
 
     Args:
         operator: Its domain, name and overload.
-        operands: The names of its inputs. With ``gamma`` it is an RMSNorm, else a CRMSNorm; with
-            ``residual`` it normalizes the sum of X, the bias if there is one, and the residual, and
-            returns that sum too.
+        operands: The names of its inputs. A GELU is of the sum of X and the bias if there is one.
+            Of norms one with ``gamma`` is an RMSNorm, else a CRMSNorm; with ``residual`` it
+            normalizes the sum of X, the bias if there is one, and the residual, and returns that
+            sum too.
         dtype: The element type of all its tensors.
         opset: The version of the ONNX operators, 12 or later.
 
     Returns:
-        A function with the attribute epsilon and the outputs Y and, with a residual, sum.
+        A function with the outputs Y and, with a residual, sum; that of a norm with the attribute
+        epsilon.
     """
     domain, name, _ = operator
 
     def trace(op: onnxscript.OpBuilder, *inputs: ir.Value) -> list[ir.Value]:
         body, given = _Body(op, dtype, opset), dict(zip(operands, inputs, strict=True))
         x = given["X"]
+        if name in GELUS:
+            y = body.gelu(name, x, given.get("bias"))
+            y.name = "Y"
+            return [y]
         if "residual" in given:
             x = body.skip_sum(x, given["residual"], given.get("bias"))
             x.name = "sum"
@@ -53,7 +61,7 @@ def build_body(
         [ir.Value(name=operand) for operand in operands],
         domain=domain,
         name=name,
-        attributes=[ir.Attr("epsilon", ir.AttributeType.FLOAT, None)],
+        attributes=[] if name in GELUS else [ir.Attr("epsilon", ir.AttributeType.FLOAT, None)],
         opset_imports={"": opset},
     )
 
@@ -112,6 +120,29 @@ class _Body:
         d = op.Add(op.Cast(length, to=self._wide_type), one)
         shifted = op.Add(op.Div(energy, d), self._epsilon())
         return self._narrow(op.Mul(wide, op.Reciprocal(op.Sqrt(shifted))))
+
+    def gelu(self, name: str, x: ir.Value, bias: ir.Value | None) -> ir.Value:
+        """The GELU ``name`` of x + bias, in float32 at least.
+
+        ONNX Runtime inlines the function and fuses these spellings to its own Gelu, BiasGelu,
+        FastGelu and QuickGelu.
+        """
+        op, v = self.op, self._widen(x)
+        if bias is not None:
+            v = op.Add(v, self._widen(bias))
+        if name == GELU:
+            gate = op.Erf(op.Div(v, self._number(math.sqrt(2))))
+            return self._narrow(op.Mul(op.Mul(v, op.Add(gate, self._number(1))), self._number(0.5)))
+        if name == TANH_GELU:
+            cube = op.Mul(op.Pow(v, self._number(3)), self._number(0.044715))
+            gate = op.Tanh(op.Mul(op.Add(v, cube), self._number(math.sqrt(2 / math.pi))))
+            half = op.Mul(v, self._number(0.5))
+            return self._narrow(op.Mul(half, op.Add(gate, self._number(1))))
+        return self._narrow(op.Mul(v, op.Sigmoid(op.Mul(v, self._number(1.702)))))
+
+    def _number(self, number: float) -> ir.Value:
+        constant: ir.Value = self.op.Constant(value=ir.tensor(number, self._wide_type))
+        return constant
 
     @property
     def _wide_type(self) -> ir.DataType:

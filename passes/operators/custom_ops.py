@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
+from graphopt.passes.operators.gelus import GELUS
+
 __all__ = [
     "CRMS_NORM",
     "DOMAIN",
@@ -13,6 +15,7 @@ __all__ = [
     "RMS_NORM",
     "SKIP_CRMS_NORM",
     "SKIP_RMS_NORM",
+    "TYPES",
     "define_operators",
     "has_custom_operators",
     "has_foreign_operators",
@@ -47,6 +50,8 @@ SKIP_CRMS_NORM = "SkipCRMSNorm"
     sum = X + bias + residual                   X, residual, sum, Y [..., d - 1], bias [d - 1]
     Y = CRMSNorm(sum)
 """
+TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
+"""The element types of every operator."""
 MINIMUM_OPSET = 12
 """The first opset in which a Constant can refer to an attribute of the function around it."""
 
@@ -55,9 +60,15 @@ _OPERANDS = {
     SKIP_RMS_NORM: ("X", "residual", "gamma", "bias"),
     CRMS_NORM: ("X",),
     SKIP_CRMS_NORM: ("X", "residual", "bias"),
+    **dict.fromkeys(GELUS, ("X", "bias")),
 }
-_FEWEST_OPERANDS = {RMS_NORM: 2, SKIP_RMS_NORM: 3, CRMS_NORM: 1, SKIP_CRMS_NORM: 2}
-_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
+_FEWEST_OPERANDS = {
+    RMS_NORM: 2,
+    SKIP_RMS_NORM: 3,
+    CRMS_NORM: 1,
+    SKIP_CRMS_NORM: 2,
+    **dict.fromkeys(GELUS, 1),
+}
 _VERSION = 1
 _MINIMUM_IR = 8  # the first with functions
 
@@ -126,7 +137,7 @@ def is_own_body(function: ir.Function) -> bool:
     if opset < MINIMUM_OPSET or len(operands) < _FEWEST_OPERANDS[function.name]:
         return False
     written = _structure(function)
-    return any(written == _structure(build_body(key, operands, t, opset)) for t in _TYPES)
+    return any(written == _structure(build_body(key, operands, t, opset)) for t in TYPES)
 
 
 def _structure(function: ir.Function) -> list[object]:

@@ -119,7 +119,7 @@ def run(session: Any, values: Mapping[str, np.ndarray], dtype: str) -> dict[str,
     if dtype == "bfloat16":
         feeds = {name: value.astype(outside) for name, value in feeds.items()}
     return {
-        name: array.astype(TYPES[dtype])
+        name: np.asarray(array).astype(TYPES[dtype])
         for name, array in zip(names, session.run(names, feeds), strict=True)
     }
 

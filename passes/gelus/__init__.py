@@ -1,0 +1,1 @@
+"""Spellings of GELU and of its approximations."""
