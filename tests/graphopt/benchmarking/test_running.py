@@ -13,7 +13,7 @@ import pytest
 from onnx import helper
 
 import graphopt
-from graphopt.benchmarking import candidates, execution, timing
+from graphopt.benchmarking import execution, making, timing
 from graphopt.benchmarking.execution import Execution
 from graphopt.benchmarking.peers import PEERS, Peer, run_peer
 from graphopt.benchmarking.result import Failure
@@ -144,8 +144,8 @@ def fake_peer(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path, Path], None]
     def run(peer: Peer, source: Path, target: Path, **_: str) -> None:
         act(source, target)
 
-    monkeypatch.setattr(candidates, "PEERS", (PEERS[1],))
-    monkeypatch.setattr(candidates, "run_peer", run)
+    monkeypatch.setattr(making, "PEERS", (PEERS[1],))
+    monkeypatch.setattr(making, "run_peer", run)
 
 
 def _wrong(source: Path, target: Path) -> None:
@@ -288,6 +288,8 @@ def test_a_trial_that_fails_says_why(model: Path) -> None:
     [
         ({"providers": ("tpu",)}, "unknown provider 'tpu': choose cpu or cuda"),
         ({"dtypes": ("int8",)}, "unknown dtype 'int8': choose float32 or float16"),
+        ({"quantize": ("int3",)}, "unknown quantizer 'int3': choose dynamic or matmul4"),
+        ({"baseline": "rms no-fuse"}, "'rms no-fuse' was not made: there is nothing to fuse"),
         ({"clock": "sun"}, "unknown clock 'sun': choose wall or thread_cpu"),
         ({"ops": "magic"}, "unknown ops 'magic'"),
         ({"threads": ()}, "give a provider and a thread count"),
@@ -302,7 +304,8 @@ def test_a_trial_that_fails_says_why(model: Path) -> None:
         ({"inputs": {"x": np.zeros((1, 4, WIDTH), np.float32)}}, "input 'x' is all zeros"),
         (
             {"baseline": "best"},
-            "there is no model 'best' to compare with; there are original, rms, crms, floor",
+            "there is no model 'best' to compare with; there are original, rms, rms no-fuse, crms, "
+            "floor, floor no-fuse",
         ),
         ({"dims": {"columns": (1,)}}, "no symbolic dimension 'columns'"),
         ({"lengths": (4,)}, "--seq: no symbolic dimension"),
