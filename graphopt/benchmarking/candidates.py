@@ -38,6 +38,7 @@ class Candidate:
         info: Its name, kind and origin.
         path: Its file.
         fused: True where something beside the norms was cleaned up or fused too.
+        file_bytes: Size of its file and its external data, or None where nobody asked for it.
         error: How far its outputs are from the original's, relative to their root mean square; or
             None where that was not measured.
     """
@@ -45,6 +46,7 @@ class Candidate:
     info: ModelInfo
     path: Path
     fused: bool = False
+    file_bytes: int | None = None
     error: float | None = None
 
 

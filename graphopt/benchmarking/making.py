@@ -71,7 +71,8 @@ class _Making:
         except (ModelError, ProcessFailed, VerificationFailed) as error:
             self.failures.append(Failure(name, str(error)))
             return None
-        self.made.append(candidate)
+        written = sum(file.stat().st_size for file in target.parent.iterdir())
+        self.made.append(dataclasses.replace(candidate, file_bytes=written))
         return candidate
 
 

@@ -8,7 +8,7 @@ scores): with one scale for a whole weight it would, where that weight has other
 
 from __future__ import annotations
 
-__all__ = ["quantize"]
+__all__ = ["quantize", "write_quantized"]
 
 import dataclasses
 import importlib
@@ -99,28 +99,34 @@ def quantize(name: str, source: Path, target: Path) -> str:
     return f"onnxruntime {ort_version()}, {_QUANTIZERS[name].how}"
 
 
-def _answer(request: dict[str, Any]) -> None:
-    quantizer = _QUANTIZERS[request["quantizer"]]
+def write_quantized(name: str, source: Path, target: Path) -> None:
+    """What :func:`quantize` does, in this process.
+
+    Raises:
+        EnvironmentFailure: The quantizer cannot be imported.
+        ModelError: The source cannot be read.
+    """
+    quantizer = _QUANTIZERS[name]
     import_onnxruntime("cpu")
     try:
         importlib.import_module(quantizer.module)
     except ImportError as error:
         raise EnvironmentFailure(
             f"{quantizer.module} of ONNX Runtime {ort_version()} cannot be imported ({error}): "
-            f'--quantize {request["quantizer"]} needs pip install "graphopt[bench]" and '
-            "onnxruntime 1.22 or newer"
+            f'--quantize {name} needs pip install "graphopt[bench]" and ONNX Runtime 1.22 or newer'
         ) from error
-    target = Path(request["target"])
     copy = target.with_name(f"copy.{target.name}")
-    model = load(request["source"])
-    save(model, copy)
-    source = source_of(load(copy))
-    external = source is not None and (
-        bool(source.data_files) or source.size > _LARGEST_INLINE_BYTES
-    )
+    save(load(source), copy)
+    copied = source_of(load(copy))
+    assert copied is not None
+    external = bool(copied.data_files) or copied.size > _LARGEST_INLINE_BYTES
     quantizer.write(str(copy), str(target), external)
-    for file in (copy, *(source.data_files if source else ())):
+    for file in (copy, *copied.data_files):
         file.unlink()
+
+
+def _answer(request: dict[str, Any]) -> None:
+    write_quantized(request["quantizer"], Path(request["source"]), Path(request["target"]))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from graphopt.benchmarking.result import Benchmark, Failure, ModelInfo, Point
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import describe_method, time_point, with_failure
 from graphopt.errors import ModelError, UsageError
-from graphopt.files.loading import load
+from graphopt.files.external_data import size_of
+from graphopt.files.loading import load, source_of
 from graphopt.inputs import generate_inputs
 from graphopt.options import Sample
 from graphopt.passes.pipeline import Options
@@ -221,6 +222,9 @@ class _Run:
         self, source: Path, dtype: str, execution: Execution, original: Original
     ) -> tuple[list[Candidate], list[Failure]]:
         first, *others = given_candidates(self.paths, source)
+        loaded = source_of(original.model)
+        first = dataclasses.replace(first, file_bytes=loaded.size if loaded else None)
+        others = [dataclasses.replace(each, file_bytes=size_of(each.path)) for each in others]
         for other in others:
             self._advance(f"checking {other.info.name}", 0)
             if difference := difference_to(original, other.path, execution.provider):

@@ -26,7 +26,6 @@ from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.shares import floor_for
 from graphopt.benchmarking.trial import Trial, try_model
 from graphopt.errors import GraphoptError, ModelError
-from graphopt.files.external_data import size_of
 from graphopt.measuring.comparison import Comparison, captured, compare
 from graphopt.measuring.intervals import Estimate
 from graphopt.measuring.rounds import Samples, measure
@@ -194,7 +193,7 @@ def _point(
                 profile_reason=str(profile) if isinstance(profile, ProcessFailed) else "",
                 quantized_ratio=quantized[base][name].ratio if base else None,
                 quantized_baseline=base,
-                file_bytes=size_of(timed[name].path),
+                file_bytes=timed[name].file_bytes,
                 error=timed[name].error,
             )
         )
