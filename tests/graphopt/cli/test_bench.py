@@ -18,7 +18,10 @@ from graphopt.files import parsing
 from tests.graphopt.benchmarking.benchmark_values import benchmark, point
 from tests.graphopt.model_files import block, save_external
 
-QUICK = ("--iterations", "6", "--sessions", "6", "--warmup", "1", "--dim", "rows=4")
+QUICK = (
+    *("--iterations", "6", "--sessions", "6", "--warmup", "1", "--dim", "rows=4"),
+    "--no-norms-alone",
+)
 
 
 @pytest.fixture
