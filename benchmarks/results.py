@@ -1,177 +1,289 @@
-"""The results table of the README: zoo models, what graphopt makes of them, and other optimizers.
+"""The results tables of the README: zoo models, what graphopt makes of them, other optimizers.
 
-    python benchmarks/results.py [--minutes 25] [MODEL ...]
+    python benchmarks/results.py [--minutes 25] [--quick] [MODEL ...]
 
-Each model is measured at batch 1 and 8, on one and two threads, beside its norm-free floor and all
-peers of `graphopt bench --peers`, and saved in .model-cache/results. What is saved is not measured
-again, so that a run which the time did not suffice for is continued by the next one; what is still
-missing is listed below the table. Remove that folder after a change of the code. Models are
-exported once into .model-cache/benchmarks, with random weights. Run it on a quiet machine.
+Each model is measured at batch 1 and 8, on one and two threads, beside its norm-free floors and all
+peers of `graphopt bench --peers`; some are measured quantized, beside the original quantized. Each
+measurement is saved in .model-cache/results when it is done. What is saved is not measured again,
+so that a run which the time did not suffice for is continued by the next one; what is still missing
+is listed below the tables. Remove that folder after a change of the code. Models are exported once
+into .model-cache/benchmarks, with random weights. Run it on a quiet machine. --quick measures tiny
+models for seconds, and says only that everything works; its results are kept apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
+
+from geomeans import geometric_mean, shared
 
 from graphopt import Benchmark, GraphoptError, benchmark
 from graphopt.benchmarking import machine
 from graphopt.benchmarking.captions import environment_line, method_line
 from graphopt.benchmarking.figures import captured_text, milliseconds, ratio_text
-from graphopt.benchmarking.result import Point
+from graphopt.benchmarking.result import Point, Row
+from graphopt.measuring.comparison import verdict_on
+from graphopt.measuring.intervals import Estimate
 from graphopt.models import export
 from graphopt.runtime.library import find_library
 
 CACHE = Path(__file__).parent.parent / ".model-cache"
 BATCHES = (1, 8)
 THREADS = (1, 2)
-COMPARED = ("rms", "crms", "floor", "ort-transformers", "onnxslim", "optimize_for_ort")
+PEERS = ("ort-transformers", "onnxslim", "optimize_for_ort")
+COMPARED = ("rms", "rms no-fuse", "crms", "floor", "floor no-fuse", *PEERS)
+ALONE = "rms no-fuse"
+QUANTIZER = "dynamic"
+QUICK = {"iterations": 6, "openings": 6, "warmup": 1}
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """A model of the table.
+    """A model of the tables.
 
     Attributes:
-        label: What the table calls it.
+        label: What the tables call it.
         name: Its name in the zoo.
         dims: Sizes of its symbolic dimensions, beside the batch.
         model_type: What onnxruntime.transformers calls its architecture.
+        int8: Measure it quantized too.
     """
 
     label: str
     name: str
     dims: dict[str, int]
     model_type: str
+    int8: bool = False
 
 
 # The light ones first: where the time ends, the fewest lack.
 SUBJECTS = (
-    Subject("ViT-Ti/16", "vit-ti-16", {}, "vit"),
+    Subject("ViT-Ti/16", "vit-ti-16", {}, "vit", int8=True),
+    Subject("MiniLM-L6, 128 tokens", "minilm-l6", {"sequence": 128}, "bert"),
     Subject("ViT-S/16", "vit-s-16", {}, "vit"),
     Subject("CLIP ViT-B/32 vision", "clip-vit-b-32-vision", {}, "clip"),
     Subject("GPT-2, one token after 128", "gpt2-with-past", {"past_sequence": 128}, "gpt2"),
     Subject("Whisper-tiny encoder", "whisper-tiny-encoder", {}, "bart"),
-    Subject("ViT-B/16", "vit-b-16", {}, "vit"),
+    Subject("ViT-B/16", "vit-b-16", {}, "vit", int8=True),
+    Subject("BERT-base, 128 tokens", "bert-base", {"sequence": 128}, "bert"),
     Subject("GPT-2, 128 tokens", "gpt2", {"sequence": 128}, "gpt2"),
     Subject("Pythia-160M, 128 tokens", "pythia-160m", {"sequence": 128}, "gpt_neox"),
 )
+TINY = (
+    Subject("ViT, tiny", "vit-ti-16-tiny", {}, "vit", int8=True),
+    Subject("BERT, tiny", "bert-base-tiny", {"sequence": 16}, "bert"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One measurement: a model at a batch size, on each number of threads.
+
+    Attributes:
+        subject: The model.
+        batch: The batch size.
+        quantized: Measure the quantized forms, and not the floors and the peers.
+        folder: Where the results of the run are saved.
+    """
+
+    subject: Subject
+    batch: int
+    quantized: bool
+    folder: str
+
+    def __str__(self) -> str:
+        kind = f", {QUANTIZER}" if self.quantized else ""
+        return f"{self.subject.label} at batch {self.batch}{kind}"
+
+    @property
+    def path(self) -> Path:
+        """The file of the result."""
+        kind = f".{QUANTIZER}" if self.quantized else ""
+        return CACHE / self.folder / f"{self.subject.name}.batch-{self.batch}{kind}.json"
+
+    def load(self) -> Benchmark | None:
+        """What was saved, if it was measured on this machine with these versions."""
+        if not self.path.exists():
+            return None
+        saved = Benchmark.from_json(self.path.read_text(encoding="utf-8"))
+        here = machine.describe(library=find_library("cpu"), cuda=False)
+        return saved if saved.environment == here else None
+
+    def measure(self, how_long: dict[str, Any]) -> None:
+        """Measure it, and save the result."""
+        subject, begin = self.subject, time.monotonic()
+        model = CACHE / "benchmarks" / subject.name / f"{subject.name}.onnx"
+        if not model.exists():
+            model.parent.mkdir(parents=True, exist_ok=True)
+            export(subject.name, model)
+        chosen = {"quantize": (QUANTIZER,), "floor": False, "no_fuse": False}
+        try:
+            result = benchmark(
+                model,
+                batches=(self.batch,),
+                dims={name: (size,) for name, size in subject.dims.items()},
+                threads=THREADS,
+                model_type=subject.model_type,
+                **how_long,
+                **(chosen if self.quantized else {"peers": True}),
+            )
+        except GraphoptError as error:
+            print(f"{self}: {error}", flush=True)
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(".part")
+        draft.write_text(result.to_json(), encoding="utf-8")
+        draft.replace(self.path)  # a run that is killed leaves no half of a result
+        print(f"measured {self} in {time.monotonic() - begin:.0f} s", flush=True)
 
 
 def main() -> None:
-    """Measures what is missing, then prints the table as Markdown."""
+    """Measures what is missing, then prints the tables as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     known = [subject.name for subject in SUBJECTS]
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"default: {' '.join(known)}")
     parser.add_argument("--minutes", type=float, default=25.0, help="end after about so many")
     parser.add_argument("--duration", type=float, default=15.0, help="seconds for each point")
+    parser.add_argument("--quick", action="store_true", help="tiny models, a few calls of each")
     options = parser.parse_args()
     if unknown := set(options.models) - set(known):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     subjects = [s for s in SUBJECTS if s.name in (options.models or known)]
+    tasks = _tasks(TINY if options.quick else subjects, "results-quick" * options.quick)
+    how_long = QUICK if options.quick else {"duration": options.duration}
     deadline = time.monotonic() + 60 * options.minutes
-    for batch in BATCHES:
-        for subject in subjects:
-            if load(subject, batch) is None and time.monotonic() < deadline:
-                measure(subject, batch, options.duration)
-    print_table(subjects)
+    for task in tasks:
+        if task.load() is None and time.monotonic() < deadline:
+            task.measure(how_long)
+    print_tables(tasks)
 
 
-def measure(subject: Subject, batch: int, duration: float) -> None:
-    """Measures one model at one batch size, and saves the result."""
-    model = CACHE / "benchmarks" / subject.name / f"{subject.name}.onnx"
-    begin = time.monotonic()
-    if not model.exists():
-        model.parent.mkdir(parents=True, exist_ok=True)
-        export(subject.name, model)
-    try:
-        result = benchmark(
-            model,
-            batches=(batch,),
-            dims={name: (size,) for name, size in subject.dims.items()},
-            threads=THREADS,
-            duration=duration,
-            peers=True,
-            model_type=subject.model_type,
-        )
-    except GraphoptError as error:
-        print(f"{subject.label}, batch {batch}: {error}", flush=True)
-        return
-    path(subject, batch).parent.mkdir(parents=True, exist_ok=True)
-    path(subject, batch).write_text(result.to_json(), encoding="utf-8")
-    seconds = time.monotonic() - begin
-    print(f"measured {subject.label}, batch {batch}, in {seconds:.0f} s", flush=True)
+def _tasks(subjects: Iterable[Subject], folder: str) -> list[Task]:
+    tasks = [
+        Task(subject, batch, quantized=False, folder=folder or "results")
+        for batch, subject in itertools.product(BATCHES, subjects)
+    ]
+    quantized = [
+        dataclasses.replace(task, quantized=True)
+        for task in tasks
+        if task.subject.int8 and task.batch == BATCHES[0]
+    ]
+    return [*tasks[: len(tasks) // 2], *quantized, *tasks[len(tasks) // 2 :]]
 
 
-def path(subject: Subject, batch: int) -> Path:
-    """Where the result of one model at one batch size is saved."""
-    return CACHE / "results" / f"{subject.name}.batch-{batch}.json"
-
-
-def load(subject: Subject, batch: int) -> Benchmark | None:
-    """What was saved, if it was measured on this machine with these versions."""
-    file = path(subject, batch)
-    if not file.exists():
-        return None
-    saved = Benchmark.from_json(file.read_text(encoding="utf-8"))
-    here = machine.describe(library=find_library("cpu"), cuda=False)
-    return saved if saved.environment == here else None
-
-
-def print_table(subjects: list[Subject]) -> None:
-    """One line for each model, batch size and number of threads."""
-    headings = ["model", "batch", "threads", "original ms", *COMPARED, "captured by rms"]
-    print(f"\n| {' | '.join(headings)} |")
-    print(f"|{' --- |' * len(headings)}")
-    benchmarks, missing, failures = [], [], {}
-    for subject in subjects:
-        for batch in BATCHES:
-            saved = load(subject, batch)
-            if saved is None:
-                missing.append(f"{subject.label} at batch {batch}")
-                continue
-            benchmarks.append(saved)
-            for point in saved.points:
-                print(f"| {' | '.join(cells(subject, point))} |")
-                failures |= {(subject.label, f.model): f.reason for f in point.failures}
-    print("\nMilliseconds are medians; the others are ratios to the original with their 95%")
-    print("intervals, in bold where they say faster or slower.")
+def print_tables(tasks: list[Task]) -> None:
+    """The models in their order, the means, the quantized models; then how it was measured."""
+    found = [(task, saved) for task in tasks if (saved := task.load()) is not None]
+    found.sort(key=lambda each: tasks.index(dataclasses.replace(each[0], batch=BATCHES[0])))
+    timed = [(task, point) for task, saved in found for point in saved.points if point.rows]
+    plain = [(task, point) for task, point in timed if not task.quantized]
+    headings = ["model", "batch", "threads", "original ms", *COMPARED]
+    _print_table([*headings, "captured by the norms"], (cells(*each) for each in plain))
+    points = [point for _, point in plain]
+    headings = ["geometric means", "models", "rms to original"]
+    _print_table([*headings, *(f"rms to {peer}" for peer in PEERS)], means(points))
+    quantized = [(task, point) for task, point in timed if task.quantized]
+    headings = ["model", "batch", "threads", "original ms", "original int8", "rms int8"]
+    headings += ["rms int8 to original int8", "MB, int8", "error of original int8", "of rms int8"]
+    _print_table(headings, (int8_cells(*each) for each in quantized))
+    print("\nMilliseconds are medians; the others are ratios to the original, where no other model")
+    print("is named, with their 95% intervals, in bold where they say faster or slower.")
+    failures = {
+        (task.subject.label, failure.model): failure.reason
+        for task, saved in found
+        for point in saved.points
+        for failure in point.failures
+    }
     for (label, model), reason in failures.items():
         print(f"{label}: {model} fails: {reason}")
-    for line in dict.fromkeys(lines(benchmarks)):
+    for line in dict.fromkeys(lines([saved for _, saved in found])):
         print(line)
-    if missing:
-        print(f"Not measured, for want of time: {', '.join(missing)}.")
+    done = [task for task, _ in found]
+    if missing := [str(task) for task in tasks if task not in done]:
+        print(f"Not measured, for want of time: {'; '.join(missing)}.")
 
 
-def cells(subject: Subject, point: Point) -> list[str]:
-    """The texts of one line."""
-    rows = {row.model: row for row in point.rows}
-    original = rows[point.baseline]
-    texts = [subject.label, str(point.batch), str(point.threads), milliseconds(original.p50)]
+def cells(task: Task, point: Point) -> list[str]:
+    """The texts of one line of the first table."""
+    rows, failed = _rows(point), {failure.model for failure in point.failures}
+    texts = _place(task, point)
     for name in COMPARED:
-        if name not in rows:
-            texts.append("fails")
-        elif rows[name].verdict == "no difference":
-            texts.append(ratio_text(rows[name].ratio))
-        else:
-            texts.append(f"**{ratio_text(rows[name].ratio)}**")
-    share = rows["rms"].captured if "rms" in rows else None
-    return [*texts, captured_text(share) if share else "-"]
+        texts.append(_ratio(rows[name].ratio) if name in rows else "fails" * (name in failed))
+    # Where nothing but norms was changed, rms has their share itself.
+    shares = [rows[name].captured for name in (ALONE, "rms") if name in rows]
+    share = next((share for share in shares if share), None)
+    return [*(text or "-" for text in texts), captured_text(share) if share else "-"]
+
+
+def means(points: list[Point]) -> Iterator[list[str]]:
+    """A line for each batch size and number of threads."""
+    for batch, threads in itertools.product(BATCHES, THREADS):
+        here = [point for point in points if (point.batch, point.threads) == (batch, threads)]
+        here = [point for point in here if "rms" in _rows(point)]
+        if not here:
+            continue
+        texts = [f"batch {batch}, {threads} thread{'s' * (threads > 1)}", str(len(here))]
+        texts.append(_ratio(geometric_mean(here, "rms", here[0].baseline)))
+        for peer in PEERS:
+            both = shared(here, "rms", peer)
+            less = f" ({len(both)} models)" if len(both) < len(here) else ""
+            texts.append(f"{_ratio(geometric_mean(both, 'rms', peer))}{less}" if both else "-")
+        yield texts
+
+
+def int8_cells(task: Task, point: Point) -> list[str]:
+    """The texts of one line of the table of quantized models."""
+    rows = _rows(point)
+    names = [f"{name} {QUANTIZER}" for name in ("original", "rms")]
+    if any(name not in rows for name in names):
+        return [*_place(task, point), *["fails"] * 6]
+    original, rms = (rows[name] for name in names)
+    assert rms.quantized_ratio is not None
+    size = f"{(original.file_bytes or 0) / 1e6:.1f} and {(rms.file_bytes or 0) / 1e6:.1f}"
+    errors = ("-" if row.error is None else f"{row.error:.2g}" for row in (original, rms))
+    ratios = (original.ratio, rms.ratio, rms.quantized_ratio)
+    return [*_place(task, point), *map(_ratio, ratios), size, *errors]
 
 
 def lines(benchmarks: list[Benchmark]) -> Iterator[str]:
     """How and where it was measured, and what made the models."""
     for saved in benchmarks:
         for model in saved.models:
-            if model.kind == "peer":
-                yield f"{model.name}: {model.source.partition(',')[0]}"
+            if model.kind == "peer" or model.quantizer:
+                what = model.quantizer or model.name
+                made_by = model.source if model.quantizer else model.source.partition(",")[0]
+                yield f"{what}: {made_by}"
     for saved in benchmarks:
         yield method_line(saved)
         yield environment_line(saved)
+
+
+def _place(task: Task, point: Point) -> list[str]:
+    original = _rows(point)[point.baseline]
+    label, batch, threads = task.subject.label, str(point.batch), str(point.threads)
+    return [label, batch, threads, milliseconds(original.p50)]
+
+
+def _rows(point: Point) -> dict[str, Row]:
+    return {row.model: row for row in point.rows}
+
+
+def _ratio(ratio: Estimate) -> str:
+    text = ratio_text(ratio)
+    return text if verdict_on(ratio) == "no difference" else f"**{text}**"
+
+
+def _print_table(headings: list[str], body: Iterable[list[str]]) -> None:
+    print(f"\n| {' | '.join(headings)} |")
+    print(f"|{' --- |' * len(headings)}")
+    for texts in body:
+        print(f"| {' | '.join(texts)} |")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,12 @@ RECIPES = (
         model="transformers:BertModel",
         sizes={
             "bert-base": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12},
+            "minilm-l6": {
+                "hidden_size": 384,
+                "num_hidden_layers": 6,
+                "num_attention_heads": 12,
+                "intermediate_size": 1536,
+            },
             "bert-base-tiny": {
                 "hidden_size": 48,
                 "num_hidden_layers": 3,

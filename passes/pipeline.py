@@ -13,15 +13,22 @@ from graphopt.passes.report import PassRecord, PlanSummary, Progress
 from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.steps import STEPS, Options, Step, steps
 
-__all__ = ["Options", "Step", "analyse", "is_left_as_it_was", "run", "steps"]
+__all__ = ["Options", "Step", "analyse", "is_fused", "is_left_as_it_was", "prepare", "run", "steps"]
 
 
 def analyse(model: ir.Model, options: Options) -> PlanSummary:
     """Plan without applying the plan: canonicalizes ``model`` in place and changes nothing else."""
+    return prepare(model, options)[0]
+
+
+def prepare(model: ir.Model, options: Options) -> tuple[PlanSummary, tuple[PassRecord, ...]]:
+    """Take the steps up to the plan, in place: the plan, and what each step did."""
+    records: list[PassRecord] = []
     for step in steps(options):
-        made, _ = _take(step, model, options, None)
+        made, record = _take(step, model, options, None)
+        records.append(record)
         if isinstance(made, MakePlan):
-            return made.summary
+            return made.summary, tuple(records)
     raise AssertionError("every pipeline has a plan")
 
 
@@ -58,8 +65,15 @@ def is_left_as_it_was(plan: PlanSummary, records: Iterable[PassRecord]) -> bool:
 
     One that was optimized before, with operators of the domain graphopt, may be asked for others.
     """
-    reasons = {step.name for step in STEPS if step.fuses} | {"unfuse-custom-norms"}
-    return not plan.converted and not any(r.changed for r in records if r.name in reasons)
+    records = tuple(records)
+    is_read_back = any(r.changed for r in records if r.name == "unfuse-custom-norms")
+    return not plan.converted and not is_read_back and not is_fused(records)
+
+
+def is_fused(records: Iterable[PassRecord]) -> bool:
+    """True where something beside the norms was cleaned up or fused."""
+    fusing = {step.name for step in STEPS if step.fuses}
+    return any(record.changed for record in records if record.name in fusing)
 
 
 def _take(

@@ -13,6 +13,7 @@ from graphopt.benchmarking.figures import (
     memory_text,
     milliseconds,
     number,
+    quantized_heading,
     ratio_text,
 )
 from graphopt.benchmarking.result import Failure, Point, Row
@@ -28,7 +29,8 @@ def result_table(point: Point, floors: frozenset[str]) -> str:
     On a narrow screen a row becomes a block of lines, each with the heading of its column.
     """
     columns = ["p50 ms", "p90 ms", "p99 ms", "per second", f"ratio to {point.baseline}"]
-    columns += ["captured", "memory", "nodes"]
+    columns += ["captured", "memory", "nodes", "file", quantized_heading(point), "error"]
+    is_quantized = any(row.quantized_baseline for row in point.rows)
     body = []
     for row in point.rows:
         cells = [milliseconds(seconds) for seconds in (row.p50, row.p90, row.p99)]
@@ -37,6 +39,7 @@ def result_table(point: Point, floors: frozenset[str]) -> str:
         cells.append("" if row.model in (point.baseline, *floors) else _captured(row))
         cells.append("" if row.memory is None else memory_text(row.memory))
         cells.append(escape(nodes_text(row.nodes)))
+        cells += _quantized(row) if is_quantized else ["", "", ""]
         body.append((row.model, cells))
     return _table(["model", *columns], body)
 
@@ -46,6 +49,14 @@ def _ratio(row: Row, baseline: str) -> str:
         return "1"
     tone = _TONES.get(row.verdict, "none")
     return f'{ratio_text(row.ratio)} <span class="{tone}">{row.verdict}</span>'
+
+
+def _quantized(row: Row) -> list[str]:
+    """The size of the file, the ratio to the original quantized likewise, and the error."""
+    size = "" if row.file_bytes is None else memory_text(row.file_bytes)
+    ratio = ratio_text(row.quantized_ratio) if row.quantized_ratio else ""
+    error = "" if row.error is None else f"{row.error:.2g}"
+    return [size, "1" if row.model == row.quantized_baseline else ratio, error]
 
 
 def _captured(row: Row) -> str:

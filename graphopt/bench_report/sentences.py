@@ -98,6 +98,8 @@ def outcomes(benchmark: Benchmark) -> tuple[Outcome, ...]:
 def _single(point: Point, row: Row) -> Outcome:
     figure, interval = ratio_text(row.ratio).split(" ", 1)
     sentence = f"of the time of {point.baseline} {interval}: {row.verdict}"
+    if row.quantized_ratio is not None and row.model != row.quantized_baseline:
+        sentence += f"; {ratio_text(row.quantized_ratio)} of that of {row.quantized_baseline}"
     if row.captured is not None:
         sentence += f"; captured {captured_text(row.captured)} of the cost of normalization"
     return Outcome(row.model, figure, sentence)
@@ -130,8 +132,9 @@ def method_sentences(benchmark: Benchmark) -> tuple[str, ...]:
         f"round. Its {method.confidence:.0%} interval is a percentile bootstrap over the openings "
         f"({method.resamples} resamples), widened where they are few. An interval that contains 1 "
         "is called no difference.",
-        "Captured is (baseline - model) / (baseline - floor). The floor is the same graph without "
-        "its norms: not the same function, only the limit of what removing them could gain.",
+        "Captured is (baseline - model) / (baseline - floor), of graphs that differ in nothing but "
+        "norms. The floor is the same graph without its norms: not the same function, only the "
+        "limit of what removing them could gain.",
     ]
     if any(row.profile is not None for row in rows):
         sentences.append(

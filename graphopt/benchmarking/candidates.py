@@ -1,36 +1,33 @@
-"""Makes the models that a benchmark sets beside the original, and keeps why one cannot be made."""
+"""The models that a benchmark sets side by side: what they are called, and what they compute."""
 
 from __future__ import annotations
 
 __all__ = [
     "FLOOR",
+    "FLOOR_NO_FUSE",
+    "RMS_NO_FUSE",
     "Candidate",
-    "Workshop",
     "difference_to",
     "given_candidates",
-    "make_candidates",
+    "names_made_here",
+    "quantized_name",
 ]
 
 import dataclasses
-import functools
-import importlib.metadata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from graphopt.benchmarking.floor import remove_all_norms
-from graphopt.benchmarking.peers import PEERS, Peer, run_peer
-from graphopt.benchmarking.result import Failure, ModelInfo
-from graphopt.errors import ModelError, VerificationFailed
-from graphopt.files.saving import save
-from graphopt.optimization import optimize_for
-from graphopt.options import Check
+from graphopt.benchmarking.peers import PEERS
+from graphopt.benchmarking.result import ModelInfo
 from graphopt.passes.choices import VARIANT
-from graphopt.passes.pipeline import Options
-from graphopt.runtime.own_process import ProcessFailed
 from graphopt.verification import Original, verify
 
+RMS_NO_FUSE = "rms no-fuse"
+"""What ``graphopt optimize --no-fuse`` makes: nothing but the norms differs from the original."""
+
 FLOOR = "floor"
+FLOOR_NO_FUSE = "floor no-fuse"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,29 +37,17 @@ class Candidate:
     Attributes:
         info: Its name, kind and origin.
         path: Its file.
+        fused: True where something beside the norms was cleaned up or fused too.
+        file_bytes: Size of its file and its external data, or None where nobody asked for it.
+        error: How far its outputs are from the original's, relative to their root mean square; or
+            None where that was not measured.
     """
 
     info: ModelInfo
     path: Path
-
-
-@dataclasses.dataclass(frozen=True)
-class Workshop:
-    """What candidates are made of, and for.
-
-    Attributes:
-        source: The original model's file.
-        original: What they are verified against; it has its inputs.
-        directory: Where they are written.
-        options: What graphopt makes, but for the variant; its provider is what all are verified on.
-        model_type: What ``onnxruntime.transformers`` is told that the model is.
-    """
-
-    source: Path
-    original: Original
-    directory: Path
-    options: Options = dataclasses.field(default_factory=Options)
-    model_type: str = "bert"
+    fused: bool = False
+    file_bytes: int | None = None
+    error: float | None = None
 
 
 def given_candidates(paths: Sequence[Path], source: Path) -> list[Candidate]:
@@ -74,8 +59,7 @@ def given_candidates(paths: Sequence[Path], source: Path) -> list[Candidate]:
     if len(paths) == 1:
         return [Candidate(ModelInfo("original", "original", str(paths[0])), source)]
     stems = [path.stem for path in paths]
-    made_here = {FLOOR, *(peer.name for peer in PEERS)}
-    taken = {*made_here, *(stem for stem in stems if stems.count(stem) > 1)}
+    taken = {*names_made_here(), *(stem for stem in stems if stems.count(stem) > 1)}
     found: list[Candidate] = []
     times: Counter[str] = Counter()
     for path in paths:
@@ -88,6 +72,23 @@ def given_candidates(paths: Sequence[Path], source: Path) -> list[Candidate]:
     return found
 
 
+def names_made_here(
+    *, optimized: bool = True, no_fuse: bool = True, floor: bool = True, peers: bool = True
+) -> list[str]:
+    """What the models that a benchmark can make are called, in their order."""
+    names: list[str] = []
+    for name in VARIANT.values if optimized else ():
+        names += [name, RMS_NO_FUSE] if no_fuse and name == VARIANT.default else [name]
+    if floor:
+        names += [FLOOR, FLOOR_NO_FUSE] if no_fuse else [FLOOR]
+    return names + [peer.name for peer in PEERS if peers]
+
+
+def quantized_name(name: str, quantizer: str) -> str:
+    """What the quantized form of a model is called."""
+    return f"{name} {quantizer}"
+
+
 def difference_to(original: Original, candidate: Path, provider: str) -> str:
     """Why ``candidate`` is not, or not known to be, the same function; "" where it is."""
     checked = verify(original, candidate, provider=provider)
@@ -96,89 +97,3 @@ def difference_to(original: Original, candidate: Path, provider: str) -> str:
     wrong = [output for output in checked.outputs if not output.passed]
     errors = ", ".join(f"{output.name} by {output.max_abs:.2g}" for output in wrong)
     return checked.reason or f"it differs in {errors}"
-
-
-def make_candidates(
-    workshop: Workshop,
-    *,
-    optimized: bool,
-    floor: bool,
-    peers: bool,
-    announce: Callable[[str], None],
-) -> tuple[list[Candidate], list[Failure]]:
-    """Makes each candidate in a directory of its own.
-
-    Args:
-        workshop: What they are made of, and for.
-        optimized: Make what graphopt makes, one model for each variant.
-        floor: Make the norm-free floor.
-        peers: Make what other optimizers make, and verify it.
-        announce: Told the name of what is made next.
-
-    Returns:
-        The candidates, and those that failed or compute something else.
-
-    Raises:
-        EnvironmentFailure: ONNX Runtime is missing, the provider does not start, the disk is full.
-    """
-    jobs: dict[str, Callable[[Path], ModelInfo]] = {}
-    if optimized:
-        jobs |= {name: functools.partial(_optimize, workshop, name) for name in VARIANT.values}
-    if floor:
-        jobs[FLOOR] = functools.partial(_remove_norms, workshop)
-    if peers:
-        jobs |= {peer.name: functools.partial(_run_peer, workshop, peer) for peer in PEERS}
-    made, failures = [], []
-    for name, job in jobs.items():
-        announce(name)
-        target = workshop.directory / name / "model.onnx"
-        target.parent.mkdir(parents=True)
-        try:
-            made.append(Candidate(job(target), target))
-        except (ModelError, ProcessFailed, VerificationFailed) as error:
-            failures.append(Failure(name, str(error)))
-    return made, failures
-
-
-def _optimize(workshop: Workshop, variant: str, target: Path) -> ModelInfo:
-    options = dataclasses.replace(workshop.options, variant=variant)
-    report = optimize_for(
-        workshop.source, options, check=Check(), output=target, original=workshop.original
-    ).report
-    if not report.plan.converted:
-        raise ModelError("no LayerNorm was converted: graphopt inspect says why")
-    if doubt := report.doubt:
-        raise ModelError(doubt)
-    converted = f"{report.plan.converted} of {len(report.plan.norms)} LayerNorms converted"
-    return ModelInfo(variant, "optimized", f"{_graphopt()}, --ops {report.ops}, {converted}")
-
-
-def _remove_norms(workshop: Workshop, target: Path) -> ModelInfo:
-    expected = workshop.original.expectation(workshop.options.provider)
-    if not expected.draws:
-        raise ModelError(f"the original was not run: {expected.reason}")
-    model = workshop.original.model.clone()
-    removed = remove_all_norms(model, expected.draws[0], workshop.options)
-    if not removed:
-        raise ModelError("there is no LayerNorm to remove")
-    save(model, target)
-    return ModelInfo(FLOOR, "floor", f"{_graphopt()}, {removed} LayerNorms removed")
-
-
-def _run_peer(workshop: Workshop, peer: Peer, target: Path) -> ModelInfo:
-    run_peer(
-        peer,
-        workshop.source,
-        target,
-        provider=workshop.options.provider,
-        model_type=workshop.model_type,
-    )
-    difference = difference_to(workshop.original, target, workshop.options.provider)
-    if difference:
-        raise ModelError(f"its model is wrong: {difference}")
-    detail = f", model type {workshop.model_type}" if peer.name == "ort-transformers" else ""
-    return ModelInfo(peer.name, "peer", f"{peer.source}{detail}")
-
-
-def _graphopt() -> str:
-    return f"graphopt {importlib.metadata.version('graphopt')}"

@@ -9,6 +9,7 @@ __all__ = [
     "milliseconds",
     "number",
     "provider_nodes",
+    "quantized_heading",
     "ratio_text",
     "span",
     "threads_text",
@@ -19,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from graphopt.benchmarking.result import Point
     from graphopt.measuring.intervals import Estimate
     from graphopt.measuring.rounds import Clock
 
@@ -38,6 +40,12 @@ def milliseconds(seconds: float) -> str:
 def ratio_text(ratio: Estimate) -> str:
     """The ratio with its interval, for example ``0.953 [0.948, 0.957]``."""
     return f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+
+
+def quantized_heading(point: Point) -> str:
+    """What the ratios among quantized models are to."""
+    bases = {row.quantized_baseline for row in point.rows if row.quantized_baseline}
+    return f"to {bases.pop()}" if len(bases) == 1 else "to the original quantized"
 
 
 def captured_text(share: Estimate) -> str:

@@ -6,6 +6,7 @@ the norms can be faster. Beside it, one can say which share of the cost of norma
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -17,17 +18,30 @@ from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes import pipeline
 from graphopt.passes.remove_norms import RemoveNorms, layer_norms
 
-__all__ = ["remove_all_norms"]
+__all__ = ["Removed", "remove_all_norms"]
 
 # An activation this near the largest or the smallest normal number of its type is suspect.
 _MARGIN = 100.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Removed:
+    """What a floor lacks that the model has.
+
+    Attributes:
+        norms: How many norms were removed.
+        fused: True where something beside the norms was cleaned up or fused too.
+    """
+
+    norms: int
+    fused: bool
 
 
 def remove_all_norms(
     model: ir.Model,
     inputs: Mapping[str, np.ndarray],
     options: pipeline.Options | None = None,
-) -> int:
+) -> Removed:
     """Turns ``model`` into its norm-free floor, in place, by the passes that optimizing runs.
 
     One evaluation in float64 measures rms(output) / rms(input) of each norm, which
@@ -40,21 +54,21 @@ def remove_all_norms(
         options: What the graph is lowered for, as for the optimized model beside it.
 
     Returns:
-        How many norms were removed.
+        What was removed.
 
     Raises:
         ModelError: Without norms the activations overflow or vanish, so that timing them would
             say nothing.
     """
     options = options or pipeline.Options()
-    pipeline.analyse(model, options)
+    _, before = pipeline.prepare(model, options)
     norms = [norm for norm in layer_norms(model) if norm.graph is model.graph]
     sources = [norm.inputs[0] for norm in norms if norm.inputs[0] is not None]
     remove = RemoveNorms(_factors(model, norms, inputs))
     remove(model)
     _check_activations(model, sources, inputs)
-    pipeline.run(model, options)
-    return remove.record["norms removed"]
+    _, after = pipeline.run(model, options)
+    return Removed(remove.record["norms removed"], pipeline.is_fused((*before, *after)))
 
 
 def _factors(

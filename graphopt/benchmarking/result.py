@@ -101,11 +101,16 @@ class ModelInfo:
         kind: ``original``, ``optimized`` by graphopt, norm-free ``floor``, ``peer`` (another
             optimizer's) or ``given`` by the user.
         source: Path of the file given, or what made it, with its version.
+        quantizer: What quantized it, ``dynamic`` or ``matmul4``, or "". Its kind is that of the
+            model that it was made of.
+        quantized_from: Name of that model, or "".
     """
 
     name: str
     kind: Kind
     source: str
+    quantizer: str = ""
+    quantized_from: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,14 +126,22 @@ class Row:
         p99: 99th percentile of the seconds of a call.
         throughput: Items a second at the median; an item is one sample of the batch.
         ratio: Seconds of this model over those of the baseline, with its interval.
-        captured: (baseline - model) / (baseline - floor), with its interval; None where there is
-            nothing to share, and for peers, which change more than the norms.
+        captured: (baseline - model) / (baseline - floor), with its interval, where nothing but
+            norms differs in the three; None where there is nothing to share, and where more was
+            changed: by peers, by quantizing, by cleaning up attention.
         captured_reason: Why there is no share, else "".
         memory: Peak bytes that opening and running the model adds to a process of its own, on the
             device for CUDA, or None where it was not measured.
         nodes: Nodes on each execution provider, after ONNX Runtime's own optimization.
         profile: Where the time goes, or None where it was not asked for or failed.
         profile_reason: Why the profile failed, else "".
+        quantized_ratio: For a quantized model, its seconds over those of the original quantized
+            likewise, with its interval; else None.
+        quantized_baseline: Name of the original quantized likewise, or "".
+        file_bytes: Size of the model's file and its external data, or None.
+        error: Root mean square of the difference of an output from the original's, relative to that
+            of the original's output, over all draws, for the output where it is largest. Measured
+            where models are quantized, but for floors; else None.
     """
 
     model: str
@@ -144,6 +157,10 @@ class Row:
     nodes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     profile: Profile | None = None
     profile_reason: str = ""
+    quantized_ratio: Estimate | None = None
+    quantized_baseline: str = ""
+    file_bytes: int | None = None
+    error: float | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -17,26 +17,21 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.benchmarking import machine
-from graphopt.benchmarking.candidates import (
-    FLOOR,
-    Candidate,
-    Workshop,
-    difference_to,
-    given_candidates,
-    make_candidates,
-)
+from graphopt.benchmarking.baseline import check_made, check_named
+from graphopt.benchmarking.candidates import Candidate, difference_to, given_candidates
 from graphopt.benchmarking.execution import Execution, check_start, choose_execution
 from graphopt.benchmarking.grid import Place, batch_size, build_grid, with_padding
 from graphopt.benchmarking.half_precision import convert_to_float16, fit_precision, weight_type
-from graphopt.benchmarking.peers import PEERS
+from graphopt.benchmarking.making import Workshop, make_candidates
+from graphopt.benchmarking.output_errors import error_of
 from graphopt.benchmarking.result import Benchmark, Failure, ModelInfo, Point
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import describe_method, time_point, with_failure
 from graphopt.errors import ModelError, UsageError
-from graphopt.files.loading import load
+from graphopt.files.external_data import size_of
+from graphopt.files.loading import load, source_of
 from graphopt.inputs import generate_inputs
 from graphopt.options import Sample
-from graphopt.passes.choices import VARIANT
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import Progress
 from graphopt.passes.targets import provider_named
@@ -70,9 +65,20 @@ def benchmark(
 
 
 def run_benchmark(
-    models: ModelPath | Sequence[ModelPath], settings: Settings, progress: Progress | None = None
+    models: ModelPath | Sequence[ModelPath],
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    first: ir.Model | None = None,
 ) -> Benchmark:
-    """What :func:`benchmark` does, for settings that are one value."""
+    """What :func:`benchmark` does, for settings that are one value.
+
+    Args:
+        models: Model files.
+        settings: The choices.
+        progress: Called as the work advances.
+        first: The first model, where it was loaded already.
+    """
     paths = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(m) for m in models]
     if not paths:
         raise UsageError("there is nothing to measure: give at least one model")
@@ -84,20 +90,26 @@ def run_benchmark(
             "--dtype converts the one model that candidates are made of: give one MODEL"
         )
     with tempfile.TemporaryDirectory(prefix="graphopt-bench-") as directory:
-        return _Run(settings, paths, Path(directory), progress or _ignore).result()
+        model = load(paths[0]) if first is None else first
+        return _Run(settings, paths, model, Path(directory), progress or _ignore).result()
 
 
 class _Run:
     """One benchmark while it runs."""
 
     def __init__(
-        self, settings: Settings, paths: Sequence[Path], directory: Path, progress: Progress
+        self,
+        settings: Settings,
+        paths: Sequence[Path],
+        first: ir.Model,
+        directory: Path,
+        progress: Progress,
     ) -> None:
         self.settings = settings
         self.paths = paths
         self.directory = directory
         self.progress = progress
-        self.first = model = load(paths[0])
+        self.first = model = first
         self.dtype = weight_type(model)
         self.places, self.notes = build_grid(
             model,
@@ -107,7 +119,7 @@ class _Run:
             input_shapes=settings.input_shapes,
             arrays=settings.inputs,
         )
-        self._check_baseline()
+        check_named(settings, paths)
         self.dtypes = tuple(dict.fromkeys(settings.dtypes)) or (self.dtype,)
         self.executions = {}
         for provider in settings.providers:
@@ -148,7 +160,7 @@ class _Run:
                 with contextlib.ExitStack() as stack:
                     original = self._original(model, source, execution, place, stack)
                     candidates, failures = self._candidates(source, dtype, execution, original)
-                self._check_made(failures)
+                check_made(self.settings.baseline, candidates, failures)
             point = Point(
                 provider=execution.provider,
                 threads=0,
@@ -171,11 +183,6 @@ class _Run:
                 for threads in self.settings.threads:
                     self.points.append(dataclasses.replace(point, threads=threads))
             self.done += len(self.settings.threads)
-
-    def _check_made(self, failures: Sequence[Failure]) -> None:
-        for failure in failures:
-            if failure.model == self.settings.baseline:
-                raise UsageError(f"baseline {failure.model!r} could not be made: {failure.reason}")
 
     def _original(
         self,
@@ -215,6 +222,9 @@ class _Run:
         self, source: Path, dtype: str, execution: Execution, original: Original
     ) -> tuple[list[Candidate], list[Failure]]:
         first, *others = given_candidates(self.paths, source)
+        loaded = source_of(original.model)
+        first = dataclasses.replace(first, file_bytes=loaded.size if loaded else None)
+        others = [dataclasses.replace(each, file_bytes=size_of(each.path)) for each in others]
         for other in others:
             self._advance(f"checking {other.info.name}", 0)
             if difference := difference_to(original, other.path, execution.provider):
@@ -231,26 +241,30 @@ class _Run:
         )
         made, failures = make_candidates(
             workshop,
+            [first, *others],
             optimized=not others,
+            no_fuse=self.settings.no_fuse,
             floor=self.settings.floor,
             peers=self.settings.peers,
+            quantizers=tuple(dict.fromkeys(self.settings.quantize)),
             announce=lambda name: self._advance(f"making {name}", 0),
         )
-        candidates = [first, *others, *made]
+        compared = [*others, *made]
+        if self.settings.quantize:
+            compared = [self._with_error(each, original, execution) for each in compared]
+        candidates = [first, *compared]
         self.models |= {candidate.info.name: candidate.info for candidate in candidates}
         return candidates, failures
 
-    def _check_baseline(self) -> None:
-        """Raises where no model will have the name, before any is made."""
-        baseline, settings = self.settings.baseline, self.settings
-        names = [candidate.info.name for candidate in given_candidates(self.paths, self.paths[0])]
-        names += VARIANT.values if len(self.paths) == 1 else ()
-        names += [FLOOR] if settings.floor else []
-        names += [peer.name for peer in PEERS] if settings.peers else []
-        if baseline is not None and baseline not in names:
-            raise UsageError(
-                f"there is no model {baseline!r} to compare with; there are {', '.join(names)}"
-            )
+    def _with_error(
+        self, candidate: Candidate, original: Original, execution: Execution
+    ) -> Candidate:
+        """How far it is from the original; a floor computes something else on purpose."""
+        if candidate.info.kind == "floor":
+            return candidate
+        self._advance(f"checking {candidate.info.name}", 0)
+        error = error_of(original, candidate.path, execution.provider, execution.library)
+        return dataclasses.replace(candidate, error=error)
 
     def _source(self, dtype: str) -> Path:
         """The original in this type."""

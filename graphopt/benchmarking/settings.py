@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Settings"]
+__all__ = ["QUANTIZERS", "Settings"]
 
 import dataclasses
 import math
@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # numpy is slow to import, and the help of a command needs it
     import numpy as np
 
     from graphopt.measuring.rounds import Clock
+
+QUANTIZERS = ("dynamic", "matmul4")
+"""The ways to quantize a model, all of ONNX Runtime."""
 
 _DTYPES = ("float32", "float16")
 _MIN_OPENINGS = 6  # what a 95% interval needs
@@ -48,6 +51,10 @@ class Settings:
         ops: Operators that graphopt may use.
         baseline: Name of the model that the others are divided by; None is the first.
         floor: Measure the norm-free floor too.
+        no_fuse: Where graphopt changes more than norms, measure what the norms alone give too: rms
+            and the floor as ``optimize --no-fuse`` writes them.
+        quantize: Ways to quantize: measure the quantized forms of the original and of each result
+            too.
         peers: Measure what other optimizers make of the model too.
         model_type: What ``onnxruntime.transformers`` is told that the model is.
         profile: Profile each model by operator.
@@ -74,6 +81,8 @@ class Settings:
     ops: str = OPS.default
     baseline: str | None = None
     floor: bool = True
+    no_fuse: bool = True
+    quantize: Sequence[str] = ()
     peers: bool = False
     model_type: str = "bert"
     profile: bool = False
@@ -86,6 +95,7 @@ class Settings:
             PROVIDER.check(provider)
         OPS.check(self.ops)
         _check("dtype", self.dtypes, _DTYPES)
+        _check("quantizer", self.quantize, QUANTIZERS)
         _check("clock", (self.clock,), ("wall", "thread_cpu"))
         if not self.providers or not self.threads:
             raise UsageError("there is nothing to measure: give a provider and a thread count")

@@ -7,13 +7,14 @@ __all__ = ["to_csv"]
 import csv
 import io
 
-from graphopt.benchmarking.result import Benchmark
+from graphopt.benchmarking.result import Benchmark, Row
 
 _HEADINGS = (
     "model", "kind", "provider", "threads", "dtype", "batch", "dims", "baseline", "p50_seconds",
     "p90_seconds", "p99_seconds", "items_per_second", "memory_bytes", "ratio", "ratio_low",
     "ratio_high", "verdict", "captured", "captured_low", "captured_high", "failure", "processor",
-    "gpu", "onnxruntime", "graphopt", "library",
+    "gpu", "onnxruntime", "graphopt", "library", "file_bytes", "error", "quantized_baseline",
+    "quantized_ratio", "quantized_ratio_low", "quantized_ratio_high",
 )  # fmt: skip
 
 
@@ -47,9 +48,19 @@ def to_csv(benchmark: Benchmark) -> str:
                     *captured,
                     "",
                     *common,
+                    *_quantized(row),
                 )
             )
         for failure in point.failures:
             blank = ("",) * 12
-            writer.writerow((failure.model, "", *place, *blank, failure.reason, *common))
+            line = (failure.model, "", *place, *blank, failure.reason, *common)
+            writer.writerow((*line, *("",) * (len(_HEADINGS) - len(line))))
     return text.getvalue()
+
+
+def _quantized(row: Row) -> tuple[object, ...]:
+    """Bytes, error, and the ratio to the quantized original; "" for what there is none of."""
+    ratio = row.quantized_ratio
+    numbers = (ratio.value, ratio.low, ratio.high) if ratio else ("", "", "")
+    known = ("" if entry is None else entry for entry in (row.file_bytes, row.error))
+    return (*known, row.quantized_baseline, *numbers)

@@ -13,19 +13,21 @@ __all__ = [
 
 import dataclasses
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from graphopt.benchmarking.candidates import FLOOR, Candidate
+from graphopt.benchmarking.candidates import Candidate, quantized_name
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.profiles import profile_apart
 from graphopt.benchmarking.result import Failure, Method, Point, Row
 from graphopt.benchmarking.settings import Settings
+from graphopt.benchmarking.shares import floor_for
 from graphopt.benchmarking.trial import Trial, try_model
 from graphopt.errors import GraphoptError, ModelError
-from graphopt.measuring.comparison import captured, compare
+from graphopt.measuring.comparison import Comparison, captured, compare
+from graphopt.measuring.intervals import Estimate
 from graphopt.measuring.rounds import Samples, measure
 from graphopt.profiling.result import Profile
 from graphopt.runtime.own_process import ProcessFailed
@@ -84,8 +86,8 @@ def time_point(
             if name == point.baseline:
                 raise ModelError(f"{candidate.path.name}: {error}") from error
             failures.append(Failure(name, str(error)))
-    peers = {c.info.name for c in candidates if c.info.kind == "peer"}
-    paths = {c.info.name: c.path for c in candidates if c.info.name in trials}
+    timed = {each.info.name: each for each in candidates if each.info.name in trials}
+    paths = {name: each.path for name, each in timed.items()}
     points: list[Point] = []
     for number, threads in enumerate(settings.threads):
         chosen = dataclasses.replace(execution, threads=threads)
@@ -97,15 +99,16 @@ def time_point(
             except ProcessFailed as error:
                 profiles[name] = error
         advance("timing", number)
-        timed = dataclasses.replace(point, threads=threads, failures=tuple(failures))
+        here = dataclasses.replace(point, threads=threads, failures=tuple(failures))
         try:
             samples = _measure(paths, inputs, chosen, settings, advance, number)
         except RuntimeRefused as error:
             if not points:
                 raise
-            points.append(with_failure(timed, error))
+            points.append(with_failure(here, error))
         else:
-            points.append(_point(timed, samples, trials, profiles, peers, settings.seed))
+            original = candidates[0].info.name
+            points.append(_point(here, samples, timed, original, trials, profiles, settings.seed))
     return points
 
 
@@ -155,38 +158,24 @@ def _report(advance: Callable[[str, float], None], done: int, share: float) -> N
 def _point(
     point: Point,
     samples: Samples,
+    timed: Mapping[str, Candidate],
+    original: str,
     trials: Mapping[str, Trial],
     profiles: Mapping[str, Profile | ProcessFailed],
-    peers: Collection[str],
     seed: int,
 ) -> Point:
-    compared = compare(
-        samples,
-        point.baseline,
-        items=point.batch,
-        confidence=CONFIDENCE,
-        resamples=RESAMPLES,
-        seed=seed,
-    )
+    compared = _compare(samples, point.baseline, seed, items=point.batch)
+    # What the original is called that was quantized as a model was, where it could be timed.
+    bases = {
+        name: base
+        for name, each in timed.items()
+        if each.info.quantizer and (base := quantized_name(original, each.info.quantizer)) in timed
+    }
+    quantized = {base: _compare(samples, base, seed) for base in set(bases.values())}
     rows = []
     for name, comparison in compared.items():
-        share, reason = None, "there is no floor"
-        if name in (FLOOR, point.baseline):
-            reason = "it is one end of the scale"
-        elif name in peers:
-            reason = "other optimizers change more than the norms"
-        elif FLOOR in compared:
-            saved = captured(
-                samples,
-                baseline=point.baseline,
-                candidate=name,
-                floor=FLOOR,
-                confidence=CONFIDENCE,
-                resamples=RESAMPLES,
-                seed=seed,
-            )
-            share, reason = saved.share, saved.reason
-        profile = profiles.get(name)
+        share, reason = _share(samples, name, timed, point.baseline, seed)
+        base, profile = bases.get(name, ""), profiles.get(name)
         rows.append(
             Row(
                 model=name,
@@ -202,6 +191,37 @@ def _point(
                 nodes=trials[name].nodes,
                 profile=profile if isinstance(profile, Profile) else None,
                 profile_reason=str(profile) if isinstance(profile, ProcessFailed) else "",
+                quantized_ratio=quantized[base][name].ratio if base else None,
+                quantized_baseline=base,
+                file_bytes=timed[name].file_bytes,
+                error=timed[name].error,
             )
         )
     return dataclasses.replace(point, rows=tuple(rows), stable=samples.stable)
+
+
+def _compare(
+    samples: Samples, baseline: str, seed: int, *, items: int = 1
+) -> dict[str, Comparison]:
+    return compare(
+        samples, baseline, items=items, confidence=CONFIDENCE, resamples=RESAMPLES, seed=seed
+    )
+
+
+def _share(
+    samples: Samples, name: str, timed: Mapping[str, Candidate], baseline: str, seed: int
+) -> tuple[Estimate | None, str]:
+    """The share of the norms' cost that a model saved, or why there is none."""
+    floor, reason = floor_for(name, timed, baseline)
+    if not floor:
+        return None, reason
+    saved = captured(
+        samples,
+        baseline=baseline,
+        candidate=name,
+        floor=floor,
+        confidence=CONFIDENCE,
+        resamples=RESAMPLES,
+        seed=seed,
+    )
+    return saved.share, saved.reason

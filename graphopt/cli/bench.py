@@ -35,16 +35,20 @@ def bench(
     """
     from graphopt.benchmarking.running import run_benchmark
     from graphopt.files.external_data import files_of
+    from graphopt.files.loading import load, source_of
     from graphopt.printing import reports
     from graphopt.printing.benchmarks import print_benchmark
 
-    files = [file for model in models for file in files_of(model)]
+    first = load(models[0])
+    source = source_of(first)
+    files = [*models, *(source.data_files if source else ())]
+    files += [file for model in models[1:] for file in files_of(model)]
     check_targets({"--json": json, "--csv": csv, "--html": html}, files, force)
     if html is not None:
         # A missing plotting library is said before the work, not after it.
         from graphopt.bench_report import write_html
     with progress_bar(still=True) as progress:
-        result = run_benchmark(models, settings, progress)
+        result = run_benchmark(models, settings, progress, first=first)
     try:
         # Files first: what was measured must not be lost with a closed pipe, nor with a full disk.
         if json is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from graphopt.benchmarking.settings import Settings
+from graphopt.benchmarking.settings import QUANTIZERS, Settings
 from graphopt.cli.parameters import (
     choice_option,
     gathered,
@@ -138,6 +138,21 @@ _settings_options = gathered(
         default=Settings.floor,
         show_default=True,
         help="Measure MODEL without its norms too: the limit of what can be gained.",
+    ),
+    click.option(
+        "--norms-alone/--no-norms-alone",
+        "no_fuse",
+        default=Settings.no_fuse,
+        show_default=True,
+        help="Where more than norms is changed, measure what the norms alone give: rms no-fuse and "
+        "floor no-fuse. Without, there is no captured share then.",
+    ),
+    click.option(
+        "--quantize",
+        type=click.Choice(QUANTIZERS),
+        multiple=True,
+        help="Measure the quantized forms of MODEL and of each result too, by ONNX Runtime's "
+        "quantizers: dynamic (8 bits) or matmul4 (4 bits). Repeatable.",
     ),
     click.option("--peers", is_flag=True, help="Measure what other optimizers make of MODEL too."),
     click.option(

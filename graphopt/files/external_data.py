@@ -8,7 +8,7 @@ whoever wrote the model.
 
 from __future__ import annotations
 
-__all__ = ["files_of", "is_external", "locate"]
+__all__ = ["files_of", "is_external", "locate", "size_of"]
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -40,6 +40,12 @@ def files_of(model: Path) -> tuple[Path, ...]:
         return (model,)
     directories = (model.parent, model.resolve().parent)
     return (model, *(folder / name for name in sorted(locations) for folder in directories))
+
+
+def size_of(model: Path) -> int:
+    """Bytes of the model's file and of those beside it that its weights name."""
+    files = {file.resolve() for file in files_of(model) if file.is_file()}
+    return sum(file.stat().st_size for file in files)
 
 
 def locate(tensor: onnx.TensorProto, model: Path) -> tuple[Path, int, int]:

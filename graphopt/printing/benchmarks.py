@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-__all__ = ["point_table", "print_benchmark", "profile_table"]
+__all__ = ["point_table", "print_benchmark", "profile_table", "quantized_table"]
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from graphopt.benchmarking.candidates import FLOOR
+from graphopt.benchmarking.candidates import FLOOR, FLOOR_NO_FUSE
 from graphopt.benchmarking.captions import (
     environment_line,
     method_line,
     point_title,
     provider_text,
 )
-from graphopt.benchmarking.figures import captured_text, milliseconds, number, ratio_text
+from graphopt.benchmarking.figures import (
+    captured_text,
+    milliseconds,
+    number,
+    quantized_heading,
+    ratio_text,
+)
 from graphopt.benchmarking.result import Benchmark, Point, Row
 from graphopt.errors import shortened
 from graphopt.measuring.comparison import Verdict, no_cost
@@ -31,16 +37,22 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
     """Print the tables, what failed, what made the models, the method and the environment."""
     for point in benchmark.points:
         out.print(Text(point_title(point), "bold"))
+        is_quantized = any(row.quantized_baseline for row in point.rows)
         if point.rows:
-            out.print(point_table(point, stacked=out.width < _WIDE))
+            made = quantized_table if is_quantized else point_table
+            out.print(made(point, stacked=out.width < _WIDE))
+        for row in point.rows:
+            if is_quantized and row.captured is not None:
+                out.print(f"{row.model}: captured {captured_text(row.captured)} of the norms' cost")
         for row in point.rows:
             if placed := provider_text(row.nodes, point.provider):
                 out.print(f"{row.model}: {placed}")
             if row.profile_reason:
                 reason = shortened(row.profile_reason)
                 out.print(Text(f"{row.model}: not profiled: {reason}", "yellow"))
-        if any(row.captured_reason == no_cost(FLOOR, point.baseline) for row in point.rows):
-            out.print(f"nothing to capture: {no_cost(FLOOR, 'the baseline')}")
+        for floor in (FLOOR, FLOOR_NO_FUSE):
+            if any(row.captured_reason == no_cost(floor, point.baseline) for row in point.rows):
+                out.print(f"nothing to capture: {no_cost(floor, 'the baseline')}")
         for failure in point.failures:
             out.print(Text(f"{failure.model}: not timed: {shortened(failure.reason)}", "yellow"))
         if any(row.profile for row in point.rows):
@@ -72,6 +84,39 @@ def point_table(point: Point, *, stacked: bool = False) -> Table:
         cells: list[str | Text] = [*_figures(row), *_ratio(row, point, stacked)]
         cells.append(_captured(row, stacked))
         made.add_row(*cells[: len(made.columns)])
+    return made
+
+
+def quantized_table(point: Point, *, stacked: bool = False) -> Table:
+    """The rows of a point at which quantized models were timed beside the others.
+
+    Milliseconds, MB of the file, the ratio to the baseline, that to the original quantized
+    likewise, and the error against the original.
+
+    Args:
+        point: The point.
+        stacked: Use two lines for each row, so that the table fits 80 columns.
+    """
+    made = table("model")
+    made.columns[0].min_width = 8
+    for heading in ("p50 ms", "file MB", f"ratio to {point.baseline}"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    if not stacked:
+        made.add_column("", no_wrap=True)
+    for heading in (quantized_heading(point).replace("to ", "to\n", 1), "error"):
+        made.add_column(heading, justify="right", no_wrap=True)
+    for row in point.rows:
+        size = "-" if row.file_bytes is None else f"{row.file_bytes / 1e6:.1f}"
+        is_base = row.model == row.quantized_baseline
+        to_quantized = ratio_text(row.quantized_ratio) if row.quantized_ratio else ""
+        made.add_row(
+            row.model,
+            milliseconds(row.p50),
+            size,
+            *_ratio(row, point, stacked),
+            "1" if is_base else to_quantized,
+            "" if row.error is None else f"{row.error:.2g}",
+        )
     return made
 
 

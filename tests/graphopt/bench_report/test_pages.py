@@ -25,7 +25,14 @@ from graphopt.benchmarking.figures import milliseconds, number
 from graphopt.benchmarking.result import Benchmark, ModelInfo
 from graphopt.errors import EnvironmentFailure
 from graphopt.measuring.intervals import Estimate
-from tests.graphopt.benchmarking.benchmark_values import MODELS, benchmark, point, profile
+from tests.graphopt.benchmarking.benchmark_values import (
+    MODELS,
+    QUANTIZED_MODELS,
+    benchmark,
+    point,
+    profile,
+    quantized_point,
+)
 
 VOID = {"meta", "br"}
 HEADINGS = [
@@ -248,6 +255,20 @@ def test_the_method_is_told_as_it_was() -> None:
     assert "Once before each timed call" in text
     assert "CUDA" not in text
     assert "TF32 was not allowed" in " ".join(method_sentences(benchmark(point(provider="cuda"))))
+
+
+def test_quantized_models_have_columns_of_their_own() -> None:
+    made = benchmark(quantized_point(), models=QUANTIZED_MODELS)
+    text = render_html(made)
+    for heading, cell in {
+        "file": "6 MB",
+        "to original int8": "0.833 [0.820, 0.850]",
+        "error": "0.04",
+    }.items():
+        assert f'<td data-label="{heading}"><span>{cell}</span></td>' in text
+    (said,) = (each.sentence for each in outcomes(made) if each.model == "rms int8")
+    assert said.endswith("; 0.833 [0.820, 0.850] of that of original int8")
+    assert 'data-label="error"' not in render_html(benchmark())
 
 
 def test_an_unstable_warm_up_is_said_first(page: Page) -> None:

@@ -13,7 +13,13 @@ from graphopt.benchmarking.result import Benchmark
 from graphopt.benchmarking.trial import Trial
 from graphopt.runtime.own_process import ProcessFailed
 
-QUICK: dict[str, Any] = {"iterations": 6, "openings": 6, "warmup": 1, "dims": {"rows": (4,)}}
+QUICK: dict[str, Any] = {
+    "iterations": 6,
+    "openings": 6,
+    "warmup": 1,
+    "dims": {"rows": (4,)},
+    "no_fuse": False,  # which passes act beside the norms is nothing that these tests are about
+}
 
 
 def try_here(path: Path, inputs: Mapping[str, np.ndarray], execution: Execution) -> Trial:

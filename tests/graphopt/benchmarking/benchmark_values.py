@@ -88,6 +88,43 @@ def point(batch: int = 1, *, profiled: bool = True, **changes: Any) -> Point:
     return dataclasses.replace(whole, **changes)
 
 
+def quantized_point() -> Point:
+    """A point of original and rms, each quantized too."""
+    original, rms, *_ = point(1, profiled=False).rows
+    original = dataclasses.replace(original, file_bytes=22_500_000)
+    rms = dataclasses.replace(rms, file_bytes=22_500_000, error=3.1e-7)
+    changes: dict[str, Any] = {"file_bytes": 6_200_000, "quantized_baseline": "original int8"}
+    changes |= {"captured": None, "captured_reason": "quantizing changes more than the norms"}
+    rows = (
+        original,
+        rms,
+        dataclasses.replace(
+            original,
+            model="original int8",
+            ratio=Estimate(0.6, 0.59, 0.61),
+            quantized_ratio=Estimate(1.0, 1.0, 1.0),
+            error=0.041,
+            **changes,
+        ),
+        dataclasses.replace(
+            rms,
+            model="rms int8",
+            ratio=Estimate(0.5, 0.49, 0.51),
+            quantized_ratio=Estimate(0.833, 0.82, 0.85),
+            error=0.0402,
+            **changes,
+        ),
+    )
+    return point(1, profiled=False, rows=rows)
+
+
+QUANTIZED_MODELS = (
+    *MODELS[:2],
+    ModelInfo("original int8", "original", "onnxruntime", "dynamic", "original"),
+    ModelInfo("rms int8", "optimized", "onnxruntime", "dynamic", "rms"),
+)
+
+
 def benchmark(*points: Point, models: tuple[ModelInfo, ...] = MODELS) -> Benchmark:
     """A benchmark of these points; without any, of the batches 1 and 8, with a failure."""
     failed = Failure("onnxslim", "wrote a graph that <ONNX Runtime> refuses")

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from graphopt.benchmarking.floor import remove_all_norms
+from graphopt.benchmarking.floor import Removed, remove_all_norms
 from graphopt.errors import ModelError
 from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
@@ -55,7 +55,7 @@ def root_mean_square(model: ir.Model, name: str) -> float:
 
 def test_the_floor_is_the_graph_without_its_norms() -> None:
     model = pre_ln(blocks=3, gain=1.0)
-    assert remove_all_norms(model, inputs()) == 4
+    assert remove_all_norms(model, inputs()) == Removed(norms=4, fused=False)
     ops = [node.op_type for node in model.graph]
     assert ops == ["MatMul", "Add"] * 3 + ["Identity"]
     assert [value.name for value in model.graph.outputs] == ["y"]

@@ -13,7 +13,12 @@ import pytest
 from graphopt.benchmarking.result import SCHEMA, Benchmark, Failure
 from graphopt.benchmarking.sheet import to_csv
 from graphopt.errors import UsageError
-from tests.graphopt.benchmarking.benchmark_values import benchmark, point
+from tests.graphopt.benchmarking.benchmark_values import (
+    QUANTIZED_MODELS,
+    benchmark,
+    point,
+    quantized_point,
+)
 
 
 def test_json_gives_the_same_value_back() -> None:
@@ -21,6 +26,20 @@ def test_json_gives_the_same_value_back() -> None:
     text = saved.to_json()
     assert json.loads(text)["schema"] == SCHEMA
     assert Benchmark.from_json(text) == saved
+
+
+def test_quantized_models_survive_and_older_files_are_read() -> None:
+    saved = benchmark(quantized_point(), models=QUANTIZED_MODELS)
+    assert Benchmark.from_json(saved.to_json()) == saved
+    data = json.loads(saved.to_json())
+    for row in data["points"][0]["rows"]:
+        for field in ("quantized_ratio", "quantized_baseline", "file_bytes", "error"):
+            del row[field]
+    for model in data["models"]:
+        del model["quantizer"], model["quantized_from"]
+    older = Benchmark.from_json(json.dumps(data))
+    assert [row.quantized_ratio for row in older.points[0].rows] == [None] * 4
+    assert [model.quantizer for model in older.models] == [""] * 4
 
 
 def test_fields_of_a_later_version_are_ignored_and_those_with_defaults_may_lack() -> None:
@@ -87,3 +106,15 @@ def test_the_sheet_has_a_line_for_each_row_and_failure() -> None:
     assert lines[-1]["failure"] == "it raised, twice"
     assert lines[-1]["p50_seconds"] == lines[-1]["verdict"] == ""
     assert lines[-1]["processor"] == lines[0]["processor"] != ""
+
+
+def test_the_sheet_says_how_quantized_models_compare() -> None:
+    text = to_csv(benchmark(quantized_point(), models=QUANTIZED_MODELS))
+    rows = {line["model"]: line for line in csv.DictReader(io.StringIO(text))}
+    names = ["file_bytes", "error", "quantized_baseline", "quantized_ratio"]
+    names += ["quantized_ratio_low", "quantized_ratio_high"]
+    assert [rows["original"][name] for name in names] == ["22500000", "", "", "", "", ""]
+    assert [rows["rms int8"][name] for name in names] == [
+        *("6200000", "0.0402", "original int8", "0.833", "0.82", "0.85"),
+    ]
+    assert rows["rms int8"]["kind"] == "optimized"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import pytest
 from onnx import helper
 
 import graphopt
-from graphopt.benchmarking import candidates, execution, timing
+from graphopt.benchmarking import execution, making, timing
 from graphopt.benchmarking.execution import Execution
+from graphopt.benchmarking.making import Workshop, make_candidates
 from graphopt.benchmarking.peers import PEERS, Peer, run_peer
 from graphopt.benchmarking.result import Failure
 from graphopt.benchmarking.settings import Settings
@@ -22,6 +24,7 @@ from graphopt.benchmarking.trial import try_model
 from graphopt.errors import EnvironmentFailure, ModelError, UsageError
 from graphopt.files.loading import load
 from graphopt.runtime.own_process import ProcessFailed
+from graphopt.verification import Original
 from tests.graphopt.benchmarking.benchmark_runs import QUICK, measured, try_here
 from tests.graphopt.model_files import WIDTH, block, save_external, save_inline
 from tests.versions.conditions import needs_onnxruntime
@@ -60,6 +63,62 @@ def test_of_one_model_the_candidates_are_made(model: Path) -> None:
         assert row.memory == 1000
     assert point.rows[0].ratio.value == point.rows[0].ratio.low == point.rows[0].ratio.high == 1
     assert "batch 1 (batch) by default: --batch gives others" in result.notes
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_where_attention_is_cleaned_up_the_norms_are_measured_alone_too(
+    alone: bool, zoo_model: Callable[[str], Path]
+) -> None:
+    settings = {"iterations": 6, "openings": 6, "warmup": 1, "no_fuse": alone}
+    result = graphopt.benchmark(zoo_model("vit-ti-16-tiny"), **settings)
+    names = ["original", "rms", "rms no-fuse", "crms", "floor", "floor no-fuse"]
+    chosen = [name for name in names if alone or "no-fuse" not in name]
+    assert measured(result) == [chosen]
+    rows = {row.model: row for row in result.points[0].rows}
+    assert rows["rms"].captured is None
+    assert rows["rms"].captured_reason.startswith("more than the norms was changed")
+    if not alone:
+        return
+    from_floor = ("", "floor no-fuse is not significantly faster than original")
+    assert rows["rms no-fuse"].captured_reason in from_floor
+    sources = {info.name: info.source for info in result.models}
+    assert "--no-fuse, 5 of 5 LayerNorms converted" in sources["rms no-fuse"]
+    assert "--no-fuse, 5 LayerNorms removed" in sources["floor no-fuse"]
+
+
+def test_the_norms_alone_are_what_optimize_writes_without_fusing(
+    zoo_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    model = zoo_model("vit-ti-16-tiny")
+    with Original(model) as original:
+        workshop = Workshop(model, original, tmp_path / "made")
+        made, failures = make_candidates(
+            workshop,
+            [],
+            optimized=True,
+            no_fuse=True,
+            floor=True,
+            peers=False,
+            quantizers=(),
+            announce=lambda name: None,
+        )
+    assert not failures
+    assert {each.info.name: each.fused for each in made} == {
+        "rms": True,
+        "rms no-fuse": False,
+        "crms": True,
+        "floor": True,
+        "floor no-fuse": False,
+    }
+    files = {each.info.name: each.path for each in made}
+    graphopt.optimize(model, fuse=False, verify=False, output=tmp_path / "alone.onnx")
+    graphopt.optimize(model, verify=False, output=tmp_path / "rms.onnx")
+    assert files["rms no-fuse"].read_bytes() == (tmp_path / "alone.onnx").read_bytes()
+    assert files["rms"].read_bytes() == (tmp_path / "rms.onnx").read_bytes()
+    # Of a floor nothing but the norms is missing, beside what was cleaned up.
+    kinds = {name: Counter(n.op_type for n in load(path).graph) for name, path in files.items()}
+    assert kinds["floor no-fuse"]["Mul"] == kinds["rms no-fuse"]["Mul"]
+    assert kinds["floor"]["Mul"] == kinds["rms"]["Mul"] < kinds["rms no-fuse"]["Mul"]
 
 
 def test_the_grid_has_every_combination(model: Path) -> None:
@@ -144,8 +203,8 @@ def fake_peer(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path, Path], None]
     def run(peer: Peer, source: Path, target: Path, **_: str) -> None:
         act(source, target)
 
-    monkeypatch.setattr(candidates, "PEERS", (PEERS[1],))
-    monkeypatch.setattr(candidates, "run_peer", run)
+    monkeypatch.setattr(making, "PEERS", (PEERS[1],))
+    monkeypatch.setattr(making, "run_peer", run)
 
 
 def _wrong(source: Path, target: Path) -> None:
@@ -288,6 +347,8 @@ def test_a_trial_that_fails_says_why(model: Path) -> None:
     [
         ({"providers": ("tpu",)}, "unknown provider 'tpu': choose cpu or cuda"),
         ({"dtypes": ("int8",)}, "unknown dtype 'int8': choose float32 or float16"),
+        ({"quantize": ("int3",)}, "unknown quantizer 'int3': choose dynamic or matmul4"),
+        ({"baseline": "rms no-fuse"}, "there is no model 'rms no-fuse' to compare with"),
         ({"clock": "sun"}, "unknown clock 'sun': choose wall or thread_cpu"),
         ({"ops": "magic"}, "unknown ops 'magic'"),
         ({"threads": ()}, "give a provider and a thread count"),
@@ -339,6 +400,15 @@ def test_a_baseline_that_could_not_be_made_says_why(tmp_path: Path) -> None:
     path = save_inline(onnx.parser.parse_model(text), tmp_path / "exp.onnx")
     with pytest.raises(UsageError, match="baseline 'rms' could not be made: no LayerNorm"):
         graphopt.benchmark(path, baseline="rms")
+
+
+def test_a_baseline_that_is_no_other_model_than_the_result_says_so(tmp_path: Path) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+        g (float[batch, 4] x) => (float[batch, 4] y) <float[4] gamma = {1, 2, 3, 4}> {
+            centred = Neg (x) y = LayerNormalization <axis = -1> (centred, gamma) }"""
+    path = save_inline(onnx.parser.parse_model(text), tmp_path / "norm.onnx")
+    with pytest.raises(UsageError, match="'floor no-fuse' was not made: there is nothing to fuse"):
+        graphopt.benchmark(path, baseline="floor no-fuse")
 
 
 def test_a_provider_that_does_not_start_ends_the_benchmark(model: Path) -> None:

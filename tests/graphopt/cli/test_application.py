@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from graphopt.cli import cli, exit_codes
 from graphopt.errors import EnvironmentFailure
 from graphopt.measuring.comparison import Comparison
 from graphopt.measuring.intervals import Estimate
+from graphopt.passes.steps import Options, steps
 from graphopt.printing import console, plans, reports
 from graphopt.runtime.environment import Environment
 from graphopt.verification import OutputError, Verification
@@ -88,6 +90,24 @@ def test_verbose_adds_the_passes_and_the_times(
     assert re.search(r"^convert-norms +\d\.\d{3} +norms converted: 2", out, re.MULTILINE)
     assert re.search(r"^seconds: load \d.*, optimize \d.*, write \d", out, re.MULTILINE)
     assert "onnxruntime 1." in out
+
+
+def test_verbose_and_the_report_say_how_often_each_pass_acted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], zoo_model: Callable[[str], Path]
+) -> None:
+    output, report = tmp_path / "out.onnx", tmp_path / "report.json"
+    model = zoo_model("gpt2-tiny")
+    _, out, _ = run(
+        capsys, "optimize", "-v", "--no-verify", model, "-o", output, "--report", report
+    )
+    records = {each["name"]: each for each in json.loads(report.read_text())["passes"]}
+    assert list(records) == [step.name for step in steps(Options())]
+    acted = {name for name, record in records.items() if record["changed"]}
+    assert {"drop-idle-masks", "drop-nan-guards", "settle-sizes", "fold-scales"} < acted
+    for name, record in records.items():
+        counts = [f"{what}: {count}" for what, count in record["detail"].items() if count]
+        row = rf"^{name} +\d+\.\d{{3}} *{re.escape(', '.join(counts))} *$"
+        assert re.search(row, out, re.MULTILINE), name
 
 
 def test_the_report_is_saved(

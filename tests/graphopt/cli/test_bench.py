@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import onnx
 import pytest
 
 from graphopt.benchmarking.result import Benchmark
 from graphopt.cli import cli, exit_codes
+from graphopt.files import parsing
 from tests.graphopt.benchmarking.benchmark_values import benchmark, point
 from tests.graphopt.model_files import block, save_external
 
-QUICK = ("--iterations", "6", "--sessions", "6", "--warmup", "1", "--dim", "rows=4")
+QUICK = (
+    *("--iterations", "6", "--sessions", "6", "--warmup", "1", "--dim", "rows=4"),
+    "--no-norms-alone",
+)
 
 
 @pytest.fixture
@@ -55,6 +62,35 @@ def test_a_benchmark_is_printed_and_saved(
         f"graphopt: error: --json {files[0]}: exists: choose another file, or replace it "
         "(--force)\n"
     )
+
+
+def test_quantized_forms_are_measured_beside_the_others(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(tmp_path.iterdir())
+    code, out, error = run(capsys, model, *QUICK, "--no-floor", "--quantize", "dynamic")
+    assert (code, error) == (0, "")
+    assert sorted(tmp_path.iterdir()) == before
+    rows = [line.split("  ")[0] for line in out.splitlines()[4:10]]
+    names = ["original", "rms", "crms"]
+    assert rows == [*names, *(f"{name} dynamic" for name in names)]
+    assert "rms dynamic: onnxruntime " in out
+
+
+def test_the_original_is_loaded_once(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        read: list[Path] = []
+
+        def reading(path: Path, real: Callable[[Path], onnx.ModelProto] = parsing.read) -> Any:
+            read.append(path)
+            return real(path)
+
+        patch.setattr(parsing, "read", reading)
+        code, *_ = run(capsys, model, *QUICK, "--no-floor", "--json", tmp_path / "bench.json")
+    assert code == 0
+    assert read.count(model) == 1
 
 
 def test_what_was_measured_is_printed_though_a_file_cannot_be_written(

@@ -18,7 +18,7 @@ from graphopt.measuring.intervals import Estimate
 from graphopt.printing.benchmarks import print_benchmark
 from graphopt.printing.comparisons import print_comparison
 from graphopt.profiling.result import OperatorTime
-from tests.graphopt.benchmarking.benchmark_values import benchmark, point
+from tests.graphopt.benchmarking.benchmark_values import benchmark, point, quantized_point
 
 
 def printed(result: Benchmark, width: int = 100) -> list[str]:
@@ -84,6 +84,27 @@ def test_the_table_of_a_point_fits_eighty_columns_on_two_lines_a_row() -> None:
     assert lines[rms + 1].split()[-3:] == ["faster", "[51%,", "66%]"]
     names = "".join(line.split("  ")[0].strip() for line in lines[3 : rms + 2])
     assert names.replace(" ", "") == "originaloptimize_for_ort"
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_quantized_models_stand_in_the_same_table(width: int) -> None:
+    lines = printed(benchmark(quantized_point()), width)
+    table = lines[1 : next(i for i, line in enumerate(lines) if not line)]
+    assert max(map(len, table)) <= width
+    assert not any("…" in line for line in table)
+    assert "rms: captured 59% [51%, 66%] of the norms' cost" in lines
+    if width < 100:
+        return
+    rows = [squeeze(line).split("  ") for line in table]
+    assert ["to"] in [row[-1:] for row in rows[:1]]
+    assert rows[1] == ["model", "p50 ms", "file MB", "ratio to original", "original int8", "error"]
+    found = {row[0]: row[1:] for row in rows[3:] if len(row) > 4 or row[0] == "original"}
+    assert found["original"][1:] == ["22.5", "1"]
+    assert found["rms"][1:] == ["22.5", "0.953 [0.948, 0.957]", "faster", "3.1e-07"]
+    assert found["original int8"][1:] == ["6.2", "0.600 [0.590, 0.610]", "faster", "1", "0.041"]
+    assert found["rms int8"][1:] == [
+        *("6.2", "0.500 [0.490, 0.510]", "faster", "0.833 [0.820, 0.850]", "0.04"),
+    ]
 
 
 def test_no_share_is_printed_of_a_cost_that_is_not_there() -> None:
