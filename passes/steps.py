@@ -20,6 +20,7 @@ from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.fold_transposes import FoldTransposes
 from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
+from graphopt.passes.fuse_kept_norms import FuseKeptNorms
 from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
@@ -142,6 +143,9 @@ class Step:
 
 
 _FUSING = tuple(row.name for row in PROVIDERS.values() if row.fuses_skip_norms)
+_NORMALIZING = tuple(
+    row.name for row in PROVIDERS.values() if row.costs.native_layer_norm < row.costs.layer_norm
+)
 
 STEPS = (
     # Read: every way to write a thing becomes one.
@@ -250,6 +254,15 @@ STEPS = (
         fuses=True,
     ),
     # Lower: write it in the operators of the target.
+    Step(
+        "fuse-kept-norms",
+        "write LayerNorms that stay, and the sums that they read, in operators of the domain graphopt",
+        FuseKeptNorms,
+        optional=True,
+        ops=("custom",),
+        providers=_NORMALIZING,
+        fuses=True,
+    ),
     Step("restore-norms", "give the norms that stay their spelling back", RestoreNorms),
     Step(
         "fuse-skip-norms",

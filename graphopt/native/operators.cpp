@@ -7,7 +7,7 @@ namespace graphopt {
 
 namespace {
 
-constexpr const char* kOperandNames[] = {"X", "residual", "gamma", "bias"};
+constexpr const char* kOperandNames[] = {"X", "residual", "gamma", "bias", "beta"};
 
 constexpr size_t kMaxRank = 64;
 
@@ -61,7 +61,7 @@ OrtStatus* check_x(const Node& node, const Shape& x) {
   return nullptr;
 }
 
-// Reads the shape of a residual, gamma or bias and compares it with that of X.
+// Reads the shape of a residual, gamma, bias or beta and compares it with that of X.
 OrtStatus* check_operand(const Node& node, Operand operand, const OrtValue* value, const Shape& x) {
   const int64_t size = x.sizes[x.rank - 1];
   if (node.lengths[operand] == size) return nullptr;
@@ -129,7 +129,7 @@ OrtStatus* read_node(const Api& api, const Signature& signature, ElementType typ
   *node = {api, &signature, type, epsilon, {}};
   for (size_t index = 0; index < signature.input_count; ++index) {
     const Operand operand = signature.inputs[index];
-    if (operand != kGamma && operand != kBias) continue;
+    if (operand == kX || operand == kResidual) continue;
     int is_constant = 0;
     const OrtValue* value = nullptr;
     if (OrtStatus* status = api.get_constant(info, index, &is_constant, &value)) return status;
@@ -149,7 +149,7 @@ OrtStatus* read_call(const Node& node, OrtKernelContext* context, Call* call) {
   if (OrtStatus* status = api.get_output_count(context, &output_count)) return status;
 
   Shape x;
-  void* data[4] = {};  // by Operand
+  void* data[kOperandCount] = {};  // by Operand
   for (size_t index = 0; index < signature.input_count; ++index) {
     const Operand operand = signature.inputs[index];
     const OrtValue* value = nullptr;
@@ -179,10 +179,11 @@ OrtStatus* read_call(const Node& node, OrtKernelContext* context, Call* call) {
   }
 
   const bool has_residual = data[kResidual] != nullptr;
-  call->form = {node.type, signature.crms, has_residual, data[kBias] != nullptr,
-                data[kGamma] != nullptr};
+  call->form = {node.type, signature.norm == Norm::kCrms, has_residual, data[kBias] != nullptr,
+                data[kGamma] != nullptr, signature.norm == Norm::kLayer};
   const size_t size = x.sizes[x.rank - 1];
-  call->rows = {data[kX], data[kResidual], data[kBias], data[kGamma], y, sum, size, node.epsilon};
+  call->rows = {data[kX], data[kResidual], data[kBias],  data[kGamma], y,
+                sum,      size,            node.epsilon, data[kBeta]};
   call->row_count = 1;
   for (size_t axis = 0; axis + 1 < x.rank; ++axis) call->row_count *= x.sizes[axis];
   return nullptr;

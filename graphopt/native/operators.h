@@ -9,14 +9,17 @@
 
 namespace graphopt {
 
-enum Operand { kX, kResidual, kGamma, kBias };
+enum Operand { kX, kResidual, kGamma, kBias, kBeta };
+constexpr size_t kOperandCount = 5;
+
+enum class Norm { kRms, kCrms, kLayer };
 
 struct Signature {
   const char* name;
-  bool crms;
+  Norm norm;
   size_t required_inputs;  // those behind them are optional
   size_t input_count;
-  Operand inputs[4];
+  Operand inputs[kOperandCount];
   size_t output_count;  // Y, and with a residual also the optional sum
 };
 
@@ -25,11 +28,15 @@ struct Signature {
 //   CRMSNorm(X) -> Y
 //   SkipRMSNorm(X, residual, gamma, bias?) -> Y, sum?
 //   SkipCRMSNorm(X, residual, bias?) -> Y, sum?
+//   LayerNorm(X, gamma, beta) -> Y
+//   SkipLayerNorm(X, residual, gamma, beta, bias?) -> Y, sum?
 constexpr Signature kSignatures[] = {
-    {"RMSNorm", false, 1, 2, {kX, kGamma}, 1},
-    {"CRMSNorm", true, 1, 1, {kX}, 1},
-    {"SkipRMSNorm", false, 3, 4, {kX, kResidual, kGamma, kBias}, 2},
-    {"SkipCRMSNorm", true, 2, 3, {kX, kResidual, kBias}, 2},
+    {"RMSNorm", Norm::kRms, 1, 2, {kX, kGamma}, 1},
+    {"CRMSNorm", Norm::kCrms, 1, 1, {kX}, 1},
+    {"SkipRMSNorm", Norm::kRms, 3, 4, {kX, kResidual, kGamma, kBias}, 2},
+    {"SkipCRMSNorm", Norm::kCrms, 2, 3, {kX, kResidual, kBias}, 2},
+    {"LayerNorm", Norm::kLayer, 3, 3, {kX, kGamma, kBeta}, 1},
+    {"SkipLayerNorm", Norm::kLayer, 4, 5, {kX, kResidual, kGamma, kBeta, kBias}, 2},
 };
 
 // What is known of a node before it is called.
@@ -38,7 +45,7 @@ struct Node {
   const Signature* signature;
   ElementType type;
   double epsilon;
-  int64_t lengths[4];  // of gamma and bias, by Operand, where they are constant; else 0
+  int64_t lengths[kOperandCount];  // of gamma, bias and beta where they are constant; else 0
 };
 
 // What one call computes: read from the context and checked, with the outputs allocated.

@@ -10,12 +10,15 @@ namespace graphopt {
 // What is computed. A row is x, or x + bias + residual where there is a residual.
 //   RMS    y = row / sqrt(sum(row^2) / d + epsilon) * gamma,              d = size
 //   CRMS   y = row / sqrt((sum(row^2) + sum(row)^2) / d + epsilon),       d = size + 1
+//   layer  y = (row - mean) / sqrt(sum((row - mean)^2) / d + epsilon) * gamma + beta,
+//          mean = sum(row) / d,                                           d = size
 struct Form {
   ElementType type;
   bool crms;
   bool residual;
   bool bias;
   bool gamma;
+  bool layer = false;  // with gamma and beta
 };
 
 // The operands, contiguous. What Form does not name is null; sum may be null: then it is not kept.
@@ -28,6 +31,7 @@ struct Rows {
   void* sum;
   size_t size;
   double epsilon;
+  const void* beta = nullptr;
 };
 
 // Computes the rows from begin up to end.
