@@ -7,7 +7,6 @@ import collections
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.graph.constants import HALF
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.norms.residual_sums import ResidualSum, full_sum, put_fused
 from graphopt.passes.operators.custom_ops import (
@@ -15,6 +14,7 @@ from graphopt.passes.operators.custom_ops import (
     LAYER_NORM,
     MINIMUM_OPSET,
     SKIP_LAYER_NORM,
+    TYPES,
     define_operators,
     has_foreign_operators,
 )
@@ -28,9 +28,9 @@ class FuseKeptNorms(Rewrite):
 
     The norms are canonical, and keep their mean: those of Post-LN blocks, of Swin, of ConvNeXt.
 
-    1. The norm is over the last axis in float32, gamma and beta are [d] and have the type of x. An
-       absent beta becomes zeros. From opset 17 on float16 and bfloat16 are taken too; below, ONNX
-       Runtime does not fuse their bodies. float64 stays, which it would not fuse either.
+    1. The norm is over the last axis; gamma and beta are [d] and have the type of x. An absent beta
+       becomes zeros. Below opset 17 the type is float32: of the others ONNX Runtime does not fuse
+       the bodies, and without kernels the file must not be slower than it was.
     2. In a model of several of these types that of most norms gets the operator: a body is of one
        type (see :func:`~graphopt.passes.operators.custom_ops.define_operators`).
     3. The norm takes in the Add that computes x, and a second one of a constant bias, under the
@@ -71,7 +71,7 @@ class FuseKeptNorms(Rewrite):
 def _norms(model: ir.Model) -> list[ir.Node]:
     """The norms of the type that most of them have."""
     opset = model.graph.opset_imports.get("", 1)
-    types = () if opset < MINIMUM_OPSET else (ir.DataType.FLOAT, *(HALF if opset >= 17 else ()))
+    types = TYPES if opset >= 17 else TYPES[:1] if opset >= MINIMUM_OPSET else ()
     found = collections.defaultdict(list)
     for graph in model.graphs():
         for node in graph:

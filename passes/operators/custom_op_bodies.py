@@ -99,10 +99,10 @@ class _Body:
     def layer_norm(self, x: ir.Value, gamma: ir.Value, beta: ir.Value) -> ir.Value:
         """gamma * (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) + beta.
 
-        From opset 17 on it is LayerNormalization, but in float64, of which that may keep float32.
-        Below, it is the spelling that ONNX Runtime fuses to it.
+        From opset 17 on it is LayerNormalization, which ONNX Runtime computes in float64 where x is
+        that. Below, it is the spelling that is fused to it in float32.
         """
-        if self.opset >= 17 and self.dtype != ir.DataType.DOUBLE:
+        if self.opset >= 17:
             epsilon = ir.RefAttr("epsilon", "epsilon", ir.AttributeType.FLOAT)
             y: ir.Value = self.op.LayerNormalization(x, gamma, beta, axis=-1, epsilon=epsilon)
             return y

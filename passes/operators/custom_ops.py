@@ -84,7 +84,7 @@ _FEWEST_OPERANDS = {
     SKIP_LAYER_NORM: 4,
 }
 TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
-"""The element types that the operators have."""
+"""The element types that the operators have, float32 first."""
 _Form = tuple[ir.DataType, Sequence[str], bool]
 _VERSION = 1
 _MINIMUM_IR = 8  # the first with functions
