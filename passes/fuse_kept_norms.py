@@ -1,4 +1,4 @@
-"""Write the LayerNorms that stay, and the sums that they read, in operators of the domain graphopt."""
+"""Fuse a residual Add and the LayerNorm behind it that stays."""
 
 from __future__ import annotations
 

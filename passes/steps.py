@@ -142,19 +142,10 @@ class Step:
         return self.make(**{name: values[name] for name in self.given})
 
 
-_FUSING = tuple(row.name for row in PROVIDERS.values() if row.fuses_skip_norms)
-_NORMALIZING = tuple(
-    row.name for row in PROVIDERS.values() if row.costs.native_layer_norm < row.costs.layer_norm
-)
-
 STEPS = (
     # Read: every way to write a thing becomes one.
     Step("unlist-constants", "below IR version 4, read listed constants", UnlistConstants),
-    Step(
-        "unfuse-custom-norms",
-        "read the operators of the domain graphopt back",
-        UnfuseCustomNorms,
-    ),
+    Step("unfuse-custom-norms", "read graphopt's own operators back", UnfuseCustomNorms),
     Step("inline-functions", "inline model-local functions", InlineFunctions),
     Step("infer-shapes", "infer symbolic shapes", InferShapes),
     Step(
@@ -256,11 +247,11 @@ STEPS = (
     # Lower: write it in the operators of the target.
     Step(
         "fuse-kept-norms",
-        "write LayerNorms that stay, and the sums that they read, in operators of the domain graphopt",
+        "fuse a residual Add and the LayerNorm behind it that stays",
         FuseKeptNorms,
         optional=True,
         ops=("custom",),
-        providers=_NORMALIZING,
+        providers=tuple(row.name for row in PROVIDERS.values() if row.has_layer_norms),
         fuses=True,
     ),
     Step("restore-norms", "give the norms that stay their spelling back", RestoreNorms),
@@ -270,7 +261,7 @@ STEPS = (
         FuseSkipNorms,
         optional=True,
         ops=("ort",),
-        providers=_FUSING,
+        providers=tuple(row.name for row in PROVIDERS.values() if row.fuses_skip_norms),
     ),
     Step(
         "lower-custom-norms",
@@ -303,11 +294,7 @@ STEPS = (
         fuses=True,
     ),
     Step("clean-up", "remove what nothing reads", CleanUp),
-    Step(
-        "forget-shapes",
-        "give every value the shape that the file declared",
-        ForgetShapes,
-    ),
+    Step("forget-shapes", "give every value the shape that the file declared", ForgetShapes),
     Step(
         "list-constants",
         "below IR version 4, list the constants among the inputs again",

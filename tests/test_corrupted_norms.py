@@ -1,4 +1,4 @@
-"""No norm that was written anew can be wrong and pass: the weights of each are corrupted in turn."""
+"""No norm that was rewritten can be wrong and pass: the weights of each are corrupted in turn."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def corrupt(norm: ir.Node) -> None:
 
 
 def corrupt_each(path: Path) -> tuple[int, list[str | None]]:
-    """The number of norms that were written anew, and the names of those that pass corrupted."""
+    """The number of norms that were rewritten, and the names of those that pass corrupted."""
     optimized = ir.load(path)
     summary, _ = pipeline.run(optimized, pipeline.Options(ops="custom"))
     count = sum(node.domain == "graphopt" for node in optimized.graph)

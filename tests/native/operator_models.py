@@ -55,8 +55,8 @@ TYPES: dict[str, Any] = {
     "bfloat16": ml_dtypes.bfloat16,
     "float64": np.float64,
 }
-# Largest error of Y, relative to what it consists of: rounding the result once, and a few roundings of
-# what it is computed with: float32 for the first three.
+# Largest error of Y, relative to what it consists of: rounding the result once, and a few roundings
+# of what it is computed with: float32 for the first three.
 TOLERANCES = {"float32": 5e-7, "float16": 5.5e-4, "bfloat16": 4.2e-3, "float64": 1e-15}
 
 

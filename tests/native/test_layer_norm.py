@@ -67,7 +67,7 @@ def test_it_is_as_exact_as_that_of_onnx_runtime(
     session = onnxruntime.InferenceSession(stock, providers=["CPUExecutionProvider"])
     feeds = {key: values[key] for key in LAYER.inputs}
     theirs = error_of(session.run(None, feeds)[0], values, dtype)
-    few = 2 * float(np.finfo(TYPES[dtype]).eps)  # roundings at the end, which each has its own way of
+    few = 2 * float(np.finfo(TYPES[dtype]).eps)  # roundings at the end, which are in another order
     for instructions in available():
         monkeypatch.setenv("GRAPHOPT_INSTRUCTION_SET", instructions)
         session = open_session(model(LAYER, dtype), library)
@@ -128,9 +128,7 @@ def test_blocks_in_a_row_that_reuse_their_memory(
         operands = [f"y{i}", f"s{i}" if has_sum else "s0", "gamma", "beta", "bias"]
         results = [f"y{i + 1}", f"s{i + 1}"][: 1 + has_sum]
         nodes.append(
-            helper.make_node(
-                "SkipLayerNorm", operands, results, domain="graphopt", epsilon=EPSILON
-            )
+            helper.make_node("SkipLayerNorm", operands, results, domain="graphopt", epsilon=EPSILON)
         )
     nodes.append(helper.make_node("Neg", ["y3"], ["Y"]))
     names = [name for node in nodes[:-1] for name in node.output]

@@ -95,7 +95,7 @@ KEPT = {
     "over two axes": "y = LayerNormalization<axis = 1>(x, wide)",
     "a gamma that is not proved to be [d]": f"y = {_NORM}(x, one)",
     "of which the mean is read": "n, y = LayerNormalization<axis = 2>(x, gamma)",
-    "of which float16 is computed with": "y = LayerNormalization<axis = 2, stash_type = 10>(x, gamma)",
+    "in bfloat16": "y = LayerNormalization<axis = 2, stash_type = 16>(x, gamma)",
     "an RMSNorm": "y = RMSNormalization<axis = 2>(x, gamma)",
 }
 
@@ -256,9 +256,7 @@ def test_norms_that_a_fused_operator_of_onnx_runtime_held_are_fused() -> None:
         "s = Add(n, p2) m = LayerNormalization(s, h, c)",
         "m = com.microsoft.SkipLayerNormalization<epsilon = 0.5>(n, p2, h, c)",
     )
-    outcome = optimized(
-        graph(body, _WEIGHTS, outputs="float[B,S,6] y"), ops="custom", fuse=True
-    )
+    outcome = optimized(graph(body, _WEIGHTS, outputs="float[B,S,6] y"), ops="custom", fuse=True)
     assert outcome.count("SkipLayerNorm") == 2
 
 
