@@ -34,6 +34,9 @@ NORM_TARGETS = (
     ("Add, Add, LN", "SkipRMSNorm", ">= 3"),
     ("SimplifiedLN", "RMSNorm", ">= 1.3"),
     ("CRMSNorm", "RMSNorm", "<= 1.1"),
+    ("Add, Add, LN", "SkipLayerNorm", ">= 2"),
+    ("SkipLN", "SkipLayerNorm", ">= 5"),
+    ("LN", "LayerNorm", ">= 1.1"),
 )
 GELU_TARGETS = (
     ("BiasGelu", "bias + Gelu", ">= 1.6"),
@@ -43,9 +46,23 @@ GELU_TARGETS = (
 )
 
 
-def fused(i: int) -> list[Any]:
+def fused(op_type: str, *operands: str) -> Callable[[int], list[Any]]:
     """One native node."""
-    return [native("SkipRMSNorm", i, [f"x{i}", f"s{i}", f"gamma{i}", f"bias{i}"], f"s{i + 1}")]
+
+    def block(i: int) -> list[Any]:
+        inputs = [f"x{i}", f"s{i}", *(f"{name}{i}" for name in operands)]
+        return [native(op_type, i, inputs, f"s{i + 1}")]
+
+    return block
+
+
+def skip_layer_norm(i: int) -> list[Any]:
+    """One node of ONNX Runtime, of which the second and third output are left out."""
+    inputs = [f"{name}{i}" for name in ("x", "s", "gamma", "beta", "bias")]
+    outputs = [f"x{i + 1}", "", "", f"s{i + 1}"]
+    return [
+        helper.make_node("SkipLayerNormalization", inputs, outputs, domain=STOCK, epsilon=EPSILON)
+    ]
 
 
 def chain(op_type: str, *operands: str) -> Callable[[int], list[Any]]:
@@ -91,12 +108,16 @@ def added_quick_gelu(i: int) -> list[Any]:
 
 STOCK = "com.microsoft"
 NORMS: dict[str, Callable[[int], list[Any]]] = {
-    "SkipRMSNorm": fused,
+    "SkipRMSNorm": fused("SkipRMSNorm", "gamma", "bias"),
     "Add, Add, SimplifiedLN": chain("SimplifiedLayerNormalization", "gamma"),
     "Add, Add, LN": chain("LayerNormalization", "gamma", "beta"),
     "RMSNorm": lambda i: [native("RMSNorm", i, [f"x{i}", f"gamma{i}"])],
     "SimplifiedLN": lambda i: [norm("SimplifiedLayerNormalization", f"x{i}", i, ("gamma",))],
     "CRMSNorm": lambda i: [native("CRMSNorm", i, [f"x{i}"])],
+    "SkipLayerNorm": fused("SkipLayerNorm", "gamma", "beta", "bias"),
+    "SkipLN": skip_layer_norm,
+    "LayerNorm": lambda i: [native("LayerNorm", i, [f"x{i}", f"gamma{i}", f"beta{i}"])],
+    "LN": lambda i: [norm("LayerNormalization", f"x{i}", i, ("gamma", "beta"))],
 }
 GELUS: dict[str, Callable[[int], list[Any]]] = {
     "bias + Gelu": gelu("Gelu", "graphopt", "bias"),
@@ -147,7 +168,7 @@ def open_blocks(block: Callable[[int], list[Any]], rows: int, d: int) -> Call:
     rng = np.random.default_rng(0)
     nodes = [node for i in range(BLOCKS) for node in block(i)]
     read = {name for node in nodes for name in node.input}
-    made = [name for node in nodes for name in node.output]
+    made = [name for node in nodes for name in node.output if name]
     inputs = [name for name in ("x0", "s0") if name in read]
     outputs = [name for name in (f"x{BLOCKS}", f"s{BLOCKS}") if name in made]
     values = {
@@ -166,10 +187,8 @@ def open_blocks(block: Callable[[int], list[Any]], rows: int, d: int) -> Call:
         weights,
         value_info=[values[name] for name in made if name not in outputs],
     )
-    opsets = [
-        helper.make_opsetid("", 17),
-        *(helper.make_opsetid(domain, 1) for domain in ("graphopt", STOCK)),
-    ]
+    domains = {"": 17, "graphopt": 1, STOCK: 1}
+    opsets = [helper.make_opsetid(domain, version) for domain, version in domains.items()]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -66,7 +66,9 @@ PROVIDER = Choice(
 MAX_GROWTH: Choice[float | None] = Choice(
     "max_growth", "Largest bytes of copied weights, as a share of all weights.", None
 )
-FUSE = Choice("fuse", "Clean up and fuse what stands beside the norms: attention.", True)
+FUSE = Choice(
+    "fuse", "Clean up and fuse what stands beside the norms, attention, and norms that stay.", True
+)
 SKIP: Choice[frozenset[str]] = Choice(
     "skip", "Leave out an optional pass (graphopt passes lists them).", frozenset()
 )

@@ -6,14 +6,7 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from graphopt.passes.norms.residual_sums import (
-    ResidualSum,
-    depends_on,
-    dims,
-    is_vector,
-    put_fused,
-    residual_sums,
-)
+from graphopt.passes.norms.residual_sums import full_sum, put_fused
 from graphopt.passes.operators.custom_ops import (
     CRMS_NORM,
     DOMAIN,
@@ -72,29 +65,11 @@ def _norms(model: ir.Model, operator: str) -> Iterator[ir.Node]:
 
 def _count_sums(norms: list[ir.Node], has_bias: bool) -> int:
     """The number of sums that can be fused; two norms may read one."""
-    return len({node.inputs[0] for node in norms if _reading(node, has_bias) is not None})
-
-
-def _reading(norm: ir.Node, has_bias: bool) -> ResidualSum | None:
-    """What ``norm`` reads as a sum of two operands of one shape, and of a bias if asked for."""
-    x, graph = norm.inputs[0], norm.graph
-    assert x is not None and graph is not None
-    if any(depends_on(gamma, x) for gamma in norm.inputs[1:]):
-        return None
-    shape = dims(x)
-    for read in residual_sums(x, graph):
-        if (read.bias is not None) != has_bias:
-            continue
-        if read.bias is not None and not is_vector(read.bias, x):
-            continue
-        same_type = read.first.dtype == read.second.dtype == x.dtype
-        if shape is not None and same_type and dims(read.first) == dims(read.second) == shape:
-            return read
-    return None
+    return len({node.inputs[0] for node in norms if full_sum(node, has_bias) is not None})
 
 
 def _fuse(norm: ir.Node, has_bias: bool) -> bool:
-    read = _reading(norm, has_bias)
+    read = full_sum(norm, has_bias)
     if read is None:
         return False
     inputs = [read.first, read.second, *norm.inputs[1:]]

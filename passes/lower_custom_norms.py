@@ -14,6 +14,7 @@ from graphopt.passes.operators.custom_ops import (
     DOMAIN,
     MINIMUM_OPSET,
     RMS_NORM,
+    TYPES,
     define_operators,
     has_foreign_operators,
 )
@@ -22,7 +23,6 @@ from graphopt.passes.rewrite import Rewrite
 __all__ = ["LowerCustomNorms"]
 
 _OPERATORS = {"RMSNormalization": RMS_NORM, "CRMSNormalization": CRMS_NORM}
-_TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
 
 
 class LowerCustomNorms(Rewrite):
@@ -78,7 +78,7 @@ def _norms(model: ir.Model, op_type: str) -> Iterator[tuple[ir.Node, ir.DataType
 
 
 def _takes_x(node: ir.Node, x: ir.Value) -> bool:
-    if x.dtype not in _TYPES or not x.shape or not isinstance(x.shape[-1], int):
+    if x.dtype not in TYPES or not x.shape or not isinstance(x.shape[-1], int):
         return False
     return node.attributes.get_int("axis", -1) in (-1, len(x.shape) - 1)
 

@@ -21,6 +21,7 @@ from graphopt.passes.fold_transposes import FoldTransposes
 from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.passes.fuse_gelus import FuseGelus
+from graphopt.passes.fuse_kept_norms import FuseKeptNorms
 from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
@@ -142,17 +143,12 @@ class Step:
         return self.make(**{name: values[name] for name in self.given})
 
 
-_FUSING = tuple(row.name for row in PROVIDERS.values() if row.fuses_skip_norms)
-_ACTIVATING = tuple(row.name for row in PROVIDERS.values() if row.has_gelu_kernels)
+_WITH_ALL_KERNELS = tuple(row.name for row in PROVIDERS.values() if row.has_all_kernels)
 
 STEPS = (
     # Read: every way to write a thing becomes one.
     Step("unlist-constants", "below IR version 4, read listed constants", UnlistConstants),
-    Step(
-        "unfuse-custom-norms",
-        "read the operators of the domain graphopt back",
-        UnfuseCustomNorms,
-    ),
+    Step("unfuse-custom-norms", "read graphopt's own operators back", UnfuseCustomNorms),
     Step("inline-functions", "inline model-local functions", InlineFunctions),
     Step("infer-shapes", "infer symbolic shapes", InferShapes),
     Step(
@@ -252,6 +248,15 @@ STEPS = (
         fuses=True,
     ),
     # Lower: write it in the operators of the target.
+    Step(
+        "fuse-kept-norms",
+        "fuse a residual Add and the LayerNorm behind it that stays",
+        FuseKeptNorms,
+        optional=True,
+        ops=("custom",),
+        providers=_WITH_ALL_KERNELS,
+        fuses=True,
+    ),
     Step("restore-norms", "give the norms that stay their spelling back", RestoreNorms),
     Step(
         "fuse-skip-norms",
@@ -259,7 +264,7 @@ STEPS = (
         FuseSkipNorms,
         optional=True,
         ops=("ort",),
-        providers=_FUSING,
+        providers=tuple(row.name for row in PROVIDERS.values() if row.fuses_skip_norms),
     ),
     Step(
         "lower-custom-norms",
@@ -280,7 +285,7 @@ STEPS = (
         FuseGelus,
         optional=True,
         ops=("custom",),
-        providers=_ACTIVATING,
+        providers=_WITH_ALL_KERNELS,
         fuses=True,
     ),
     Step("lower-norms", "write RMSNorms in the target's operators", LowerNorms, given=("ops",)),
@@ -301,11 +306,7 @@ STEPS = (
         fuses=True,
     ),
     Step("clean-up", "remove what nothing reads", CleanUp),
-    Step(
-        "forget-shapes",
-        "give every value the shape that the file declared",
-        ForgetShapes,
-    ),
+    Step("forget-shapes", "give every value the shape that the file declared", ForgetShapes),
     Step(
         "list-constants",
         "below IR version 4, list the constants among the inputs again",

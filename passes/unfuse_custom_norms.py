@@ -5,11 +5,14 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.original_spelling import NAME, SPELLING
 from graphopt.passes.operators.custom_ops import (
     CRMS_NORM,
     DOMAIN,
+    LAYER_NORM,
     RMS_NORM,
     SKIP_CRMS_NORM,
+    SKIP_LAYER_NORM,
     SKIP_RMS_NORM,
     is_own_body,
 )
@@ -18,8 +21,19 @@ from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["UnfuseCustomNorms"]
 
-_GAMMA = {RMS_NORM: 1, SKIP_RMS_NORM: 2}
-_BIAS = {SKIP_RMS_NORM: 3, SKIP_CRMS_NORM: 2}
+_PARAMETERS = {
+    RMS_NORM: slice(1, 2),
+    SKIP_RMS_NORM: slice(2, 3),
+    CRMS_NORM: slice(0, 0),
+    SKIP_CRMS_NORM: slice(0, 0),
+    LAYER_NORM: slice(1, 3),
+    SKIP_LAYER_NORM: slice(2, 4),
+}
+"""The positions of gamma and beta."""
+_BIAS = {SKIP_RMS_NORM: 3, SKIP_CRMS_NORM: 2, SKIP_LAYER_NORM: 4}
+
+_INTERNAL = ("CRMSNormalization", "RMSNormalization", "LayerNormalization")
+"""What has none, one and two of them."""
 
 
 class UnfuseCustomNorms(Rewrite):
@@ -29,6 +43,7 @@ class UnfuseCustomNorms(Rewrite):
     bodies of GELUs are left to InlineFunctions, because FuseGelus reads primitives. A model that
     holds another operator of the domain, or a norm without gamma, is left alone; so is one whose
     operators have other bodies, or none: they are somebody else's, and mean what their bodies say.
+    A LayerNorm comes back canonical, so that below opset 17, where ONNX has none, it is lowered.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -51,10 +66,13 @@ class UnfuseCustomNorms(Rewrite):
 
 
 def _is_known(node: ir.Node) -> bool:
-    position = _GAMMA.get(node.op_type)
-    if position is None:
-        return node.op_type in (CRMS_NORM, SKIP_CRMS_NORM, *GELUS)
-    return len(node.inputs) > position and node.inputs[position] is not None
+    if node.op_type in GELUS:
+        return True
+    place = _PARAMETERS.get(node.op_type)
+    if place is None:
+        return False
+    parameters = node.inputs[place]
+    return len(parameters) == place.stop - place.start and None not in parameters
 
 
 def _read_back(node: ir.Node, names: Names) -> None:
@@ -69,13 +87,16 @@ def _read_back(node: ir.Node, names: Names) -> None:
                 x = add.outputs[0]
                 x.name, x.type, x.shape = names.fresh(f"{node.name}.sum"), addend.type, None
                 nodes.append(add)
-    has_gamma = node.op_type in _GAMMA
+    parameters = node.inputs[_PARAMETERS[node.op_type]]
     norm = ir.node(
-        "RMSNormalization" if has_gamma else "CRMSNormalization",
-        [x, node.inputs[_GAMMA[node.op_type]]] if has_gamma else [x],
+        _INTERNAL[len(parameters)],
+        [x, *parameters],
         {"axis": -1, "epsilon": node.attributes.get_float("epsilon", 1e-5), "stash_type": 1},
         name=node.name,
     )
+    if len(parameters) == 2:
+        norm.meta[SPELLING] = "LayerNormalization"
+        norm.meta[NAME] = node.name or node.outputs[0].name
     graph.insert_before(node, [*nodes, norm])
     for old, new in zip(node.outputs, (norm.outputs[0], x), strict=False):
         ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)

@@ -1,4 +1,4 @@
-"""No converted norm can be wrong and pass: the weights of each are corrupted, one at a time."""
+"""No norm that was rewritten can be wrong and pass: the weights of each are corrupted in turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conftest import ZooModel
 from tests.expectations import EXPECTED
 
 FACTOR = 1.5
-GAMMA = {"RMSNorm": 1, "SkipRMSNorm": 2}
+GAMMA = {"RMSNorm": 1, "SkipRMSNorm": 2, "LayerNorm": 1, "SkipLayerNorm": 2}
 
 _EXPORTERS = {row.name: row.exporters for row in describe()}
 QUICK = ("vit-ti-16-tiny", "gpt2-with-past-tiny", "clip-vit-b-32-text-tiny", "bert-base-tiny")
@@ -27,7 +27,7 @@ CASES = [
 
 
 def corrupt(norm: ir.Node) -> None:
-    """Give a converted norm a gamma of its own, and wrong by a factor."""
+    """Give a norm a gamma of its own, and wrong by a factor."""
     position = GAMMA[norm.op_type]
     gamma = norm.inputs[position]
     assert gamma is not None and gamma.const_value is not None
@@ -45,11 +45,11 @@ def norms_of(model: ir.Model) -> list[ir.Node]:
 
 
 def corrupt_each(path: Path) -> tuple[int, list[str | None]]:
-    """The number of converted norms of a model, and the names of those that pass corrupted."""
+    """The number of norms that were rewritten, and the names of those that pass corrupted."""
     optimized = ir.load(path)
     summary, _ = pipeline.run(optimized, pipeline.Options(ops="custom"))
     count = len(norms_of(optimized))
-    assert bool(count) == bool(summary.converted)
+    assert count >= summary.converted
     with Original(path) as original:
         assert verify(original, optimized).status == "passed"
         passed: list[str | None] = []

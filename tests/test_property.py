@@ -20,6 +20,7 @@ from graphopt.passes.report import PassRecord, PlanSummary
 from tests.random_graphs import RandomGraph, random_graphs
 
 _TOLERANCE = 1e-9
+_FUSED = ("LayerNorm", "SkipLayerNorm")
 _OPTIONS = st.sampled_from(
     [
         pipeline.Options(),
@@ -106,6 +107,10 @@ def _check_counts(
     kept = {norm.name for norm in summary.norms if not norm.converted}
     kept &= {n.name for n in original.graph.all_nodes() if n.op_type == "LayerNormalization"}
     left = {n.name for n in optimized.graph.all_nodes() if n.op_type == "LayerNormalization"}
+    fused = {n.name for n in optimized.graph.all_nodes() if n.op_type in _FUSED}
+    assert fused <= {norm.name for norm in summary.norms if not norm.converted}
+    assert len(fused) == sum(done[op_type] for op_type in _FUSED)
+    left |= fused & kept
     assert left <= kept
     assert len(left) + done["SkipLayerNormalization"] == len(kept)
 

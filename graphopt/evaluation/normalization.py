@@ -89,6 +89,18 @@ def _skip_crms_norm(
     return _crms_normalization(call, total), total
 
 
+def _skip_layer_norm(
+    call: Call,
+    x: Array,
+    residual: Array,
+    gamma: Array,
+    beta: Array,
+    bias: Array | None = None,
+) -> tuple[Array, Array]:
+    total = _total(x, residual, bias)
+    return _layer_normalization(call, total, gamma, beta)[0], total
+
+
 def _total(x: Array, residual: Array, bias: Array | None) -> Array:
     return np.asarray((x if bias is None else x + bias) + residual)
 
@@ -143,8 +155,10 @@ KERNELS: dict[str, Kernel] = {
 }
 GRAPHOPT_KERNELS: dict[str, Kernel] = {
     "CRMSNorm": _crms_normalization,
+    "LayerNorm": _layer_normalization,
     "RMSNorm": _rms_normalization,
     "SkipCRMSNorm": _skip_crms_norm,
+    "SkipLayerNorm": _skip_layer_norm,
     "SkipRMSNorm": _skip_rms_norm,
 }
 """The operators of the domain graphopt where a model has no bodies for them."""

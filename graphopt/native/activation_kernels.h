@@ -93,7 +93,7 @@ GRAPHOPT_OPERATOR(*)
 GRAPHOPT_OPERATOR(/)
 #undef GRAPHOPT_OPERATOR
 
-template <ElementType kType, Activation kActivation>
+template <ElementType kType, Function kFunction>
 struct Activated {
   using L = Lanes<kType>;
   using Stored = typename L::Stored;
@@ -152,8 +152,8 @@ struct Activated {
   }
 
   static GRAPHOPT_INLINE Reals activate(const Reals& x) {
-    if constexpr (kActivation == Activation::kGelu) return gelu(x);
-    constexpr bool is_tanh = kActivation == Activation::kTanhGelu;
+    if constexpr (kFunction == Function::kGelu) return gelu(x);
+    constexpr bool is_tanh = kFunction == Function::kTanhGelu;
     constexpr Real furthest = is_tanh ? N::kFurthestTanh : N::kFurthestQuick;
     const Reals above = at_least(x, -furthest);
     const Reals inside = at_most(above, furthest);
@@ -201,9 +201,9 @@ GRAPHOPT_INLINE void activate_run(const typename A::Stored* x, const typename A:
 }
 
 // The rows from begin up to end: without a bias one long row.
-template <ElementType kType, Activation kActivation, bool kBias>
+template <ElementType kType, Function kFunction, bool kBias>
 void activate_rows(const Rows& rows, size_t begin, size_t end) {
-  using A = Activated<kType, kActivation>;
+  using A = Activated<kType, kFunction>;
   using Stored = typename A::Stored;
   const Stored* x = static_cast<const Stored*>(rows.x);
   const Stored* bias = static_cast<const Stored*>(rows.bias);
@@ -220,18 +220,17 @@ void activate_rows(const Rows& rows, size_t begin, size_t end) {
 
 template <ElementType kType>
 RowsFunction select_activation(const Form& form) {
-  switch (form.activation) {
-    case Activation::kGelu:
-      return form.bias ? activate_rows<kType, Activation::kGelu, true>
-                       : activate_rows<kType, Activation::kGelu, false>;
-    case Activation::kTanhGelu:
-      return form.bias ? activate_rows<kType, Activation::kTanhGelu, true>
-                       : activate_rows<kType, Activation::kTanhGelu, false>;
-    case Activation::kQuickGelu:
-      return form.bias ? activate_rows<kType, Activation::kQuickGelu, true>
-                       : activate_rows<kType, Activation::kQuickGelu, false>;
-    case Activation::kNone:
-      break;
+  switch (form.function) {
+    case Function::kGelu:
+      return form.bias ? activate_rows<kType, Function::kGelu, true>
+                       : activate_rows<kType, Function::kGelu, false>;
+    case Function::kTanhGelu:
+      return form.bias ? activate_rows<kType, Function::kTanhGelu, true>
+                       : activate_rows<kType, Function::kTanhGelu, false>;
+    case Function::kQuickGelu:
+      return form.bias ? activate_rows<kType, Function::kQuickGelu, true>
+                       : activate_rows<kType, Function::kQuickGelu, false>;
+    default:
+      return nullptr;
   }
-  return nullptr;
 }

@@ -335,7 +335,7 @@ const char* check_device() {
 
 const char* launch_rows(const Form& form, const Rows& rows, size_t count, void* stream) {
   if (count == 0) return nullptr;
-  const Work work = {rows, count, form.crms};
+  const Work work = {rows, count, form.function == graphopt::Function::kCrms};
   const auto cuda_stream = static_cast<cudaStream_t>(stream);
   switch (form.type) {
     case ElementType::kFloat:

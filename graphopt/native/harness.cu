@@ -25,6 +25,7 @@ namespace {
 
 using graphopt::ElementType;
 using graphopt::Form;
+using graphopt::Function;
 using graphopt::Rows;
 
 constexpr double kEpsilon = 0x1p-10;
@@ -160,7 +161,7 @@ bool are_expected(const Case& c, const Operands& in, const Tensor& y, const Tens
 }
 
 bool launch(const Case& c, const Rows& rows, size_t count) {
-  const Form form = {c.type.type, c.crms, c.residual, c.bias, c.gamma};
+  const Form form = {c.type.type, c.crms ? Function::kCrms : Function::kRms, c.residual, c.bias, c.gamma};
   const char* error = graphopt::launch_rows(form, rows, count, nullptr);
   if (error != nullptr) std::printf("launch: %s\n", error);
   return error == nullptr;
@@ -310,7 +311,7 @@ void time_one(const Type& type, size_t count, size_t size) {
   DeviceMemory memory(sets * 4 * bytes), column(2 * size * type.bytes + 512);
   expect(cudaMemset(memory.data, 0x3c, sets * 4 * bytes));
   expect(cudaMemset(column.data, 0x3c, 2 * size * type.bytes + 512));
-  const Form form = {type.type, false, true, true, true};
+  const Form form = {type.type, Function::kRms, true, true, true};
   unsigned char* gamma = column.data + (size * type.bytes + 255) / 256 * 256;
   const double norm = seconds(calls, [&](size_t i) {
     unsigned char* set = memory.data + i % sets * 4 * bytes;

@@ -164,6 +164,11 @@ OrtStatus* compute_cuda(void* memory, OrtKernelContext* context) {
   return refuse(kernel.api, kDeviceFailure, "graphopt.%s: CUDA: %s", kernel.signature->name, error);
 }
 
+// What graphopt writes for CUDA; a session there runs the others on the CPU.
+bool has_cuda_kernel(const Signature& signature) {
+  return signature.function == Function::kRms || signature.function == Function::kCrms;
+}
+
 Operator make_cuda_operator(const Signature& signature, ElementType type) {
   Operator op = make_operator(signature, type);
   op.get_execution_provider = [](const CustomOp*) { return "CUDAExecutionProvider"; };
@@ -192,14 +197,11 @@ class Lock {
 class Domain {
  public:
   Domain() {
-    size_t& count = operator_count_;
     for (const Signature& signature : kSignatures) {
       for (const ElementType type : kTypes) {
-        operators_[count++] = make_operator(signature, type);
+        operators_[count_++] = make_operator(signature, type);
 #ifdef GRAPHOPT_CUDA
-        // An activation runs on the CPU: nothing that graphopt makes for CUDA has one.
-        if (signature.activation != Activation::kNone) continue;
-        operators_[count++] = make_cuda_operator(signature, type);
+        if (has_cuda_kernel(signature)) operators_[count_++] = make_cuda_operator(signature, type);
 #endif
       }
     }
@@ -226,10 +228,10 @@ class Domain {
 
  private:
   OrtStatus* create(const Api& api, uint32_t version) {
-    for (size_t i = 0; i < operator_count_; ++i) operators_[i].version = version;
+    for (size_t i = 0; i < count_; ++i) operators_[i].version = version;
     OrtCustomOpDomain* created = nullptr;
     OrtStatus* status = api.create_domain("graphopt", &created);
-    for (size_t i = 0; i < operator_count_ && status == nullptr; ++i) {
+    for (size_t i = 0; i < count_ && status == nullptr; ++i) {
       status = api.add_operator(created, &operators_[i]);
     }
     if (status == nullptr) {
@@ -247,7 +249,7 @@ class Domain {
 #endif
   Operator operators_[sizeof kSignatures / sizeof *kSignatures * (sizeof kTypes / sizeof *kTypes) *
                       kProviders];  // room for every one
-  size_t operator_count_ = 0;
+  size_t count_ = 0;
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
   const OrtApi* table_ = nullptr;
   OrtCustomOpDomain* domain_ = nullptr;

@@ -7,7 +7,7 @@ namespace graphopt {
 
 namespace {
 
-constexpr const char* kOperandNames[] = {"X", "residual", "gamma", "bias"};
+constexpr const char* kOperandNames[] = {"X", "residual", "gamma", "bias", "beta"};
 
 constexpr size_t kMaxRank = 64;
 
@@ -49,7 +49,7 @@ OrtStatus* read_shape(const Api& api, const char* name, const OrtValue* value, S
 }
 
 OrtStatus* check_x(const Node& node, const Shape& x) {
-  if (node.signature->activation != Activation::kNone) return nullptr;  // of any shape
+  if (!is_norm(node.signature->function)) return nullptr;  // of any shape
   const char* name = node.signature->name;
   if (x.rank == 0) {
     return refuse(node.api, "graphopt.%s: X is a scalar; it needs an axis to normalize", name);
@@ -65,7 +65,7 @@ OrtStatus* check_x(const Node& node, const Shape& x) {
 // The size of the last axis; 1 of a scalar.
 int64_t last_size(const Shape& x) { return x.rank == 0 ? 1 : x.sizes[x.rank - 1]; }
 
-// Reads the shape of a residual, gamma or bias and compares it with that of X.
+// Reads the shape of a residual, gamma, bias or beta and compares it with that of X.
 OrtStatus* check_operand(const Node& node, Operand operand, const OrtValue* value, const Shape& x) {
   const int64_t size = last_size(x);
   if (node.lengths[operand] == size) return nullptr;
@@ -123,8 +123,8 @@ OrtStatus* refuse(const Api& api, ErrorCode code, const char* format, ...) {
 OrtStatus* read_node(const Api& api, const Signature& signature, ElementType type,
                      const OrtKernelInfo* info, Node* node) {
   float epsilon = 0;
-  const bool is_norm = signature.activation == Activation::kNone;
-  if (OrtStatus* status = is_norm ? api.get_attribute(info, "epsilon", &epsilon) : nullptr) {
+  const bool has_epsilon = is_norm(signature.function);
+  if (OrtStatus* status = has_epsilon ? api.get_attribute(info, "epsilon", &epsilon) : nullptr) {
     api.release(status);
     return refuse(api, "graphopt.%s: the attribute epsilon, a float, is missing", signature.name);
   }
@@ -134,7 +134,7 @@ OrtStatus* read_node(const Api& api, const Signature& signature, ElementType typ
   *node = {api, &signature, type, epsilon, {}};
   for (size_t index = 0; index < signature.input_count; ++index) {
     const Operand operand = signature.inputs[index];
-    if (operand != kGamma && operand != kBias) continue;
+    if (operand == kX || operand == kResidual) continue;
     int is_constant = 0;
     const OrtValue* value = nullptr;
     if (OrtStatus* status = api.get_constant(info, index, &is_constant, &value)) return status;
@@ -154,7 +154,7 @@ OrtStatus* read_call(const Node& node, OrtKernelContext* context, Call* call) {
   if (OrtStatus* status = api.get_output_count(context, &output_count)) return status;
 
   Shape x;
-  void* data[4] = {};  // by Operand
+  void* data[kOperandCount] = {};  // by Operand
   for (size_t index = 0; index < signature.input_count; ++index) {
     const Operand operand = signature.inputs[index];
     const OrtValue* value = nullptr;
@@ -184,10 +184,11 @@ OrtStatus* read_call(const Node& node, OrtKernelContext* context, Call* call) {
   }
 
   const bool has_residual = data[kResidual] != nullptr;
-  call->form = {node.type, signature.crms, has_residual, data[kBias] != nullptr,
-                data[kGamma] != nullptr, signature.activation};
+  call->form = {node.type, signature.function, has_residual, data[kBias] != nullptr,
+                data[kGamma] != nullptr};
   const size_t size = last_size(x);
-  call->rows = {data[kX], data[kResidual], data[kBias], data[kGamma], y, sum, size, node.epsilon};
+  call->rows = {data[kX], data[kResidual], data[kBias],  data[kGamma], y,
+                sum,      size,            node.epsilon, data[kBeta]};
   call->row_count = 1;
   for (size_t axis = 0; axis + 1 < x.rank; ++axis) call->row_count *= x.sizes[axis];
   return nullptr;

@@ -9,15 +9,15 @@
 
 namespace graphopt {
 
-enum Operand { kX, kResidual, kGamma, kBias };
+enum Operand { kX, kResidual, kGamma, kBias, kBeta };
+constexpr size_t kOperandCount = 5;
 
 struct Signature {
   const char* name;
-  Activation activation;  // kNone in norms
-  bool crms;
+  Function function;
   size_t required_inputs;  // those behind them are optional
   size_t input_count;
-  Operand inputs[4];
+  Operand inputs[kOperandCount];
   size_t output_count;  // Y, and with a residual also the optional sum
 };
 
@@ -26,15 +26,19 @@ struct Signature {
 //   CRMSNorm(X) -> Y
 //   SkipRMSNorm(X, residual, gamma, bias?) -> Y, sum?
 //   SkipCRMSNorm(X, residual, bias?) -> Y, sum?
+//   LayerNorm(X, gamma, beta) -> Y
+//   SkipLayerNorm(X, residual, gamma, beta, bias?) -> Y, sum?
 //   Gelu(X, bias?) -> Y, and likewise TanhGelu and QuickGelu
 constexpr Signature kSignatures[] = {
-    {"RMSNorm", Activation::kNone, false, 1, 2, {kX, kGamma}, 1},
-    {"CRMSNorm", Activation::kNone, true, 1, 1, {kX}, 1},
-    {"SkipRMSNorm", Activation::kNone, false, 3, 4, {kX, kResidual, kGamma, kBias}, 2},
-    {"SkipCRMSNorm", Activation::kNone, true, 2, 3, {kX, kResidual, kBias}, 2},
-    {"Gelu", Activation::kGelu, false, 1, 2, {kX, kBias}, 1},
-    {"TanhGelu", Activation::kTanhGelu, false, 1, 2, {kX, kBias}, 1},
-    {"QuickGelu", Activation::kQuickGelu, false, 1, 2, {kX, kBias}, 1},
+    {"RMSNorm", Function::kRms, 1, 2, {kX, kGamma}, 1},
+    {"CRMSNorm", Function::kCrms, 1, 1, {kX}, 1},
+    {"SkipRMSNorm", Function::kRms, 3, 4, {kX, kResidual, kGamma, kBias}, 2},
+    {"SkipCRMSNorm", Function::kCrms, 2, 3, {kX, kResidual, kBias}, 2},
+    {"LayerNorm", Function::kLayer, 3, 3, {kX, kGamma, kBeta}, 1},
+    {"SkipLayerNorm", Function::kLayer, 4, 5, {kX, kResidual, kGamma, kBeta, kBias}, 2},
+    {"Gelu", Function::kGelu, 1, 2, {kX, kBias}, 1},
+    {"TanhGelu", Function::kTanhGelu, 1, 2, {kX, kBias}, 1},
+    {"QuickGelu", Function::kQuickGelu, 1, 2, {kX, kBias}, 1},
 };
 
 // What is known of a node before it is called.
@@ -43,7 +47,7 @@ struct Node {
   const Signature* signature;
   ElementType type;
   double epsilon;
-  int64_t lengths[4];  // of gamma and bias, by Operand, where they are constant; else 0
+  int64_t lengths[kOperandCount];  // of gamma, bias and beta where they are constant; else 0
 };
 
 // What one call computes: read from the context and checked, with the outputs allocated.

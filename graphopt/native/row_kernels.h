@@ -14,34 +14,28 @@ namespace graphopt::GRAPHOPT_ISA {
 #include "lanes.h"
 
 #include "activation_kernels.h"
+#include "row_operands.h"
 
-// So many elements are added up in the lanes of the type, and such blocks in double: the error does
-// not grow with the length of the row.
-constexpr size_t kBlock = 4096;
-
-// Independent chains of additions, to hide the latency of one.
-constexpr size_t kChains = 4;
+#include "layer_norm_rows.h"
 
 template <ElementType kType, bool kCrms, bool kResidual, bool kBias, bool kGamma>
-struct Row {
-  using L = Lanes<kType>;
-  using Stored = typename L::Stored;
-  using Real = typename L::Real;
-  using Reals = typename L::Reals;
-  using Integers = decltype(Reals{} == Reals{});
-  static constexpr size_t kCount = L::kCount;
-  static constexpr size_t kStride = kChains * kCount;
-  static_assert(kBlock % kStride == 0);
-
-  // sum holds what is normalized: x itself where there is no residual, y where it is not kept.
-  const Stored* x;
-  const Stored* residual;
-  const Stored* bias;
-  const Stored* gamma;
-  Stored* sum;
-  Stored* y;
-  size_t size;  // at least kCount
-  size_t head;  // elements before the first vector that is aligned
+struct Row : RowOperands<kType, kResidual, kBias> {
+  using Base = RowOperands<kType, kResidual, kBias>;
+  using typename Base::L;
+  using typename Base::Real;
+  using typename Base::Reals;
+  using typename Base::Stored;
+  using Base::enter;
+  using Base::gamma;
+  using Base::head;
+  using Base::keep;
+  using Base::kCount;
+  using Base::kStride;
+  using Base::lanes;
+  using Base::read;
+  using Base::size;
+  using Base::sum;
+  using Base::y;
 
   struct Moments {
     Reals squares = {};
@@ -55,32 +49,6 @@ struct Row {
       if constexpr (kCrms) sum += other.sum;
     }
   };
-
-  GRAPHOPT_INLINE Reals read(size_t i) const {
-    Reals values = L::load(x + i);
-    if constexpr (kBias) values += L::load(bias + i);
-    if constexpr (kResidual) values += L::load(residual + i);
-    return values;
-  }
-
-  // Returns the values as they are kept, rounded, so that y is the norm of sum exactly.
-  GRAPHOPT_INLINE Reals keep(size_t i, Reals values) const {
-    if constexpr (kResidual) return L::store(sum + i, values);
-    return values;
-  }
-
-  GRAPHOPT_INLINE Reals enter(size_t i) const { return keep(i, read(i)); }
-
-  // The lanes from begin up to end, zero in the others. Their bits are blanked: an infinite value times
-  // zero would be NaN.
-  static GRAPHOPT_INLINE Reals lanes(Reals values, size_t begin, size_t end) {
-    Integers lane;
-    for (size_t i = 0; i < kCount; ++i) lane[i] = i;
-    using Integer = decltype(+lane[0]);
-    const Integers inside =
-        (lane >= static_cast<Integer>(begin)) & (lane < static_cast<Integer>(end));
-    return bit_cast<Reals>(bit_cast<Integers>(values) & inside);
-  }
 
   GRAPHOPT_INLINE Moments block(size_t begin, size_t end) const {
     Moments parts[kChains];
@@ -98,13 +66,11 @@ struct Row {
     return parts[0];
   }
 
-  // 1 / sqrt(sum(row^2) / divisor + epsilon), for CRMS of sum(row^2) + sum(row)^2. Keeps the row.
-  //
-  // Rows of any size start anywhere; vectors across cache lines are slow. So the vectors of the row are
-  // aligned, apart from one at each end that overlaps its neighbour. Those are read before the others,
-  // which overwrite a part of them where sum is the memory of x or residual.
+  // 1 / sqrt(sum(row^2) / divisor + epsilon), for CRMS of sum(row^2) + sum(row)^2. Keeps the row. The
+  // ends of the row are read before the others, which overwrite a part of them where sum is the memory
+  // of x or residual.
   GRAPHOPT_INLINE Real scale(double divisor, double epsilon) const {
-    const size_t end = aligned_end();
+    const size_t end = this->aligned_end();
     const Reals first = head > 0 ? read(0) : Reals{};
     const Reals last = end < size ? read(size - kCount) : Reals{};
     double squares = 0, sum = 0;
@@ -122,8 +88,6 @@ struct Row {
     return 1 / __builtin_sqrt((squares + sum * sum) / divisor + epsilon);
   }
 
-  GRAPHOPT_INLINE size_t aligned_end() const { return size - (size - head) % kCount; }
-
   GRAPHOPT_INLINE void write(size_t i, Reals values, Real scale) const {
     values *= scale;
     if constexpr (kGamma) values *= L::load(gamma + i);
@@ -132,7 +96,7 @@ struct Row {
 
   // Reads the ends first too: y may be the memory of sum.
   GRAPHOPT_INLINE void apply(Real scale) const {
-    const size_t end = aligned_end();
+    const size_t end = this->aligned_end();
     const Reals first = L::load(sum), last = L::load(sum + size - kCount);
 #pragma GCC unroll 4
     for (size_t i = head; i < end; i += kCount) write(i, L::load(sum + i), scale);
@@ -158,7 +122,14 @@ template <typename R>
 void normalize_short(const R& row, double divisor, double epsilon) {
   typename R::Stored buffers[6][R::kCount] = {};
   const size_t bytes = row.size * sizeof(typename R::Stored);
-  R padded = {buffers[0], buffers[1], buffers[2], buffers[3], buffers[4], buffers[5], R::kCount, 0};
+  R padded = {};
+  padded.x = buffers[0];
+  padded.residual = buffers[1];
+  padded.bias = buffers[2];
+  padded.gamma = buffers[3];
+  padded.sum = row.residual == nullptr ? buffers[0] : buffers[4];
+  padded.y = buffers[5];
+  padded.size = R::kCount;
   const auto read = [bytes](auto* to, const auto* from) {
     if (from != nullptr) __builtin_memcpy(to, from, bytes);
   };
@@ -166,7 +137,6 @@ void normalize_short(const R& row, double divisor, double epsilon) {
   read(buffers[1], row.residual);
   read(buffers[2], row.bias);
   read(buffers[3], row.gamma);
-  if (row.residual == nullptr) padded.sum = buffers[0];
   apply_to(padded, scale_of(padded, divisor, epsilon));
   if (row.residual != nullptr) __builtin_memcpy(row.sum, padded.sum, bytes);
   __builtin_memcpy(row.y, padded.y, bytes);
@@ -175,23 +145,8 @@ void normalize_short(const R& row, double divisor, double epsilon) {
 template <ElementType kType, bool kCrms, bool kResidual, bool kBias, bool kGamma>
 void normalize_rows(const Rows& rows, size_t begin, size_t end) {
   using R = Row<kType, kCrms, kResidual, kBias, kGamma>;
-  using Stored = typename R::Stored;
   const double divisor = kCrms ? rows.size + 1.0 : rows.size;
-  const auto at = [&rows](size_t row) {
-    const size_t start = row * rows.size;
-    R r;
-    r.x = static_cast<const Stored*>(rows.x) + start;
-    r.residual = kResidual ? static_cast<const Stored*>(rows.residual) + start : nullptr;
-    r.bias = static_cast<const Stored*>(rows.bias);
-    r.gamma = static_cast<const Stored*>(rows.gamma);
-    r.y = static_cast<Stored*>(rows.y) + start;
-    r.sum = !kResidual            ? const_cast<Stored*>(r.x)
-            : rows.sum != nullptr ? static_cast<Stored*>(rows.sum) + start
-                                  : r.y;
-    r.size = rows.size;
-    r.head = (R::kCount - reinterpret_cast<size_t>(r.x) / sizeof(Stored) % R::kCount) % R::kCount;
-    return r;
-  };
+  const auto at = [&rows](size_t row) { return row_at<R, kResidual>(rows, row); };
   if (rows.size < R::kCount) {
     for (size_t row = begin; row < end; ++row) normalize_short(at(row), divisor, rows.epsilon);
     return;
@@ -210,8 +165,9 @@ void normalize_rows(const Rows& rows, size_t begin, size_t end) {
 // The forms that the operators have.
 template <ElementType kType>
 RowsFunction select_form(const Form& form) {
-  if (form.activation != Activation::kNone) return select_activation<kType>(form);
-  if (form.crms) {
+  if (!is_norm(form.function)) return select_activation<kType>(form);
+  if (form.function == Function::kLayer) return select_layer_norm<kType>(form);
+  if (form.function == Function::kCrms) {
     if (!form.residual) return normalize_rows<kType, true, false, false, false>;
     return form.bias ? normalize_rows<kType, true, true, true, false>
                      : normalize_rows<kType, true, true, false, false>;

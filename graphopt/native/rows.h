@@ -7,23 +7,26 @@
 
 namespace graphopt {
 
-// What is computed of each element instead of a norm, where it is named. Phi is the normal distribution
-// function.
-//   Gelu       y = v Phi(v)
-//   TanhGelu   y = v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))) / 2
-//   QuickGelu  y = v / (1 + exp(-1.702 v)),                               v = x, or x + bias
-enum class Activation { kNone, kGelu, kTanhGelu, kQuickGelu };
-
-// What is computed. A row is x, or x + bias + residual where there is a residual.
+// What is computed. Of a row, which is x, or x + bias + residual where there is a residual:
 //   RMS    y = row / sqrt(sum(row^2) / d + epsilon) * gamma,              d = size
 //   CRMS   y = row / sqrt((sum(row^2) + sum(row)^2) / d + epsilon),       d = size + 1
+//   layer  y = (row - mean) / sqrt(sum((row - mean)^2) / d + epsilon) * gamma + beta,
+//          mean = sum(row) / d,                                           d = size
+// Of each element v = x, or x + bias, where Phi is the normal distribution function:
+//   Gelu       y = v Phi(v)
+//   TanhGelu   y = v (1 + tanh(sqrt(2 / pi) (v + 0.044715 v^3))) / 2
+//   QuickGelu  y = v / (1 + exp(-1.702 v))
+enum class Function { kRms, kCrms, kLayer, kGelu, kTanhGelu, kQuickGelu };
+
+constexpr bool is_norm(Function function) { return function <= Function::kLayer; }
+
+// Function and operands. A layer norm has gamma and beta.
 struct Form {
   ElementType type;
-  bool crms;
+  Function function;
   bool residual;
   bool bias;
   bool gamma;
-  Activation activation = Activation::kNone;
 };
 
 // The operands, contiguous. What Form does not name is null; sum may be null: then it is not kept.
@@ -36,6 +39,7 @@ struct Rows {
   void* sum;
   size_t size;
   double epsilon;
+  const void* beta = nullptr;
 };
 
 // Computes the rows from begin up to end.

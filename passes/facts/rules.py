@@ -15,8 +15,10 @@ from graphopt.passes.facts.context import Facts, Rule
 from graphopt.passes.operators.custom_ops import (
     CRMS_NORM,
     DOMAIN,
+    LAYER_NORM,
     RMS_NORM,
     SKIP_CRMS_NORM,
+    SKIP_LAYER_NORM,
     SKIP_RMS_NORM,
 )
 
@@ -142,6 +144,8 @@ RULES: dict[tuple[str, str], Rule] = {
     (DOMAIN, CRMS_NORM): _norm,
     (DOMAIN, SKIP_RMS_NORM): _skip_norm,
     (DOMAIN, SKIP_CRMS_NORM): _skip_norm,
+    (DOMAIN, LAYER_NORM): _norm,
+    (DOMAIN, SKIP_LAYER_NORM): _skip_norm,
 }
 """Rules of ours."""
 

@@ -10,7 +10,15 @@ import onnx_ir as ir
 from graphopt.passes.graph.constants import constant_tensor
 from graphopt.passes.norms.walking import orders, produced_by
 
-__all__ = ["ResidualSum", "depends_on", "dims", "is_vector", "put_fused", "residual_sums"]
+__all__ = [
+    "ResidualSum",
+    "depends_on",
+    "dims",
+    "full_sum",
+    "is_vector",
+    "put_fused",
+    "residual_sums",
+]
 
 _GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
 
@@ -62,6 +70,28 @@ def residual_sums(total: ir.Value, graph: ir.Graph | ir.Function) -> Iterator[Re
                 yield ResidualSum(last, left, right, outer[1])
     for left, right in orders(last):
         yield ResidualSum(last, left, right, None)
+
+
+def full_sum(norm: ir.Node, has_bias: bool) -> ResidualSum | None:
+    """What ``norm`` reads as a sum of two operands of one shape, and of a bias [d] if asked for.
+
+    None where the shapes are not proved equal, or a parameter of the norm may be computed from the
+    sum.
+    """
+    x, graph = norm.inputs[0], norm.graph
+    assert x is not None and graph is not None
+    if any(depends_on(parameter, x) for parameter in norm.inputs[1:]):
+        return None
+    shape = dims(x)
+    for read in residual_sums(x, graph):
+        if (read.bias is not None) != has_bias:
+            continue
+        if read.bias is not None and not is_vector(read.bias, x):
+            continue
+        same_type = read.first.dtype == read.second.dtype == x.dtype
+        if shape is not None and same_type and dims(read.first) == dims(read.second) == shape:
+            return read
+    return None
 
 
 def depends_on(value: ir.Value | None, source: ir.Value) -> bool:

@@ -11,9 +11,11 @@ from graphopt.passes.operators.gelus import GELUS
 __all__ = [
     "CRMS_NORM",
     "DOMAIN",
+    "LAYER_NORM",
     "MINIMUM_OPSET",
     "RMS_NORM",
     "SKIP_CRMS_NORM",
+    "SKIP_LAYER_NORM",
     "SKIP_RMS_NORM",
     "TYPES",
     "define_operators",
@@ -50,8 +52,22 @@ SKIP_CRMS_NORM = "SkipCRMSNorm"
     sum = X + bias + residual                   X, residual, sum, Y [..., d - 1], bias [d - 1]
     Y = CRMSNorm(sum)
 """
+LAYER_NORM = "LayerNorm"
+"""LayerNorm(X, gamma, beta) -> Y with the attribute epsilon (float), over the last axis:
+
+    Y = gamma * (X - mean(X)) / sqrt(mean((X - mean(X))^2) + epsilon) + beta
+
+X, Y [..., d], gamma, beta [d]. It is for norms that keep their mean. A norm without beta has zeros
+there, so that all of a model have one form.
+"""
+SKIP_LAYER_NORM = "SkipLayerNorm"
+"""SkipLayerNorm(X, residual, gamma, beta, bias?) -> (Y, sum?) with the attribute epsilon (float):
+
+    sum = X + bias + residual                   X, residual, sum, Y [..., d], bias [d]
+    Y = LayerNorm(sum, gamma, beta)
+"""
 TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
-"""The element types of every operator."""
+"""The element types of every operator, float32 first."""
 MINIMUM_OPSET = 12
 """The first opset in which a Constant can refer to an attribute of the function around it."""
 
@@ -60,6 +76,8 @@ _OPERANDS = {
     SKIP_RMS_NORM: ("X", "residual", "gamma", "bias"),
     CRMS_NORM: ("X",),
     SKIP_CRMS_NORM: ("X", "residual", "bias"),
+    LAYER_NORM: ("X", "gamma", "beta"),
+    SKIP_LAYER_NORM: ("X", "residual", "gamma", "beta", "bias"),
     **dict.fromkeys(GELUS, ("X", "bias")),
 }
 _FEWEST_OPERANDS = {
@@ -67,8 +85,11 @@ _FEWEST_OPERANDS = {
     SKIP_RMS_NORM: 3,
     CRMS_NORM: 1,
     SKIP_CRMS_NORM: 2,
+    LAYER_NORM: 3,
+    SKIP_LAYER_NORM: 4,
     **dict.fromkeys(GELUS, 1),
 }
+_Form = tuple[ir.DataType, Sequence[str], bool]
 _VERSION = 1
 _MINIMUM_IR = 8  # the first with functions
 
@@ -85,22 +106,24 @@ def define_operators(model: ir.Model) -> bool:
     version rises to 8, the first with functions, where it is lower.
 
     A function is untyped but needs Casts that name types, and cannot tell whether an optional input
-    is there. So each operator has one element type in a model, and a bias at all its nodes or none
+    is there, or an output read. So each operator has one element type in a model, and a bias at all
+    its nodes or none, and so with the sum of a SkipLayerNorm
     (:func:`~graphopt.passes.operators.custom_op_bodies.build_body`).
 
     Returns:
         True where the functions of the model changed.
 
     Raises:
-        ValueError: An operator is used with two element types, or both with and without a bias.
+        ValueError: An operator is used with two element types, or both with and without a bias or
+            a sum.
     """
-    forms: dict[str, tuple[ir.DataType, Sequence[str]]] = {}
+    forms: dict[str, _Form] = {}
     for node in _calls(model):
         form = _form(node)
         if forms.setdefault(node.op_type, form) != form:
             raise ValueError(
                 f"{DOMAIN}.{node.op_type} at node {node.name!r} differs from the node before it in "
-                "its element type or its bias: one model can hold one form of it"
+                "its element type, its bias or its sum: one model can hold one form of it"
             )
     before = {key: str(body) for key, body in model.functions.items() if key[0] == DOMAIN}
     for key in before:
@@ -109,10 +132,10 @@ def define_operators(model: ir.Model) -> bool:
         # It takes a tenth of a second to import, and only a model with these operators needs it.
         from graphopt.passes.operators.custom_op_bodies import build_body
 
-        for name, (dtype, operands) in forms.items():
+        for name, (dtype, operands, has_sum) in forms.items():
             key = (DOMAIN, name, "")
             opset = model.graph.opset_imports[""]
-            model.functions[key] = build_body(key, operands, dtype, opset)
+            model.functions[key] = build_body(key, operands, dtype, opset, has_sum)
         model.graph.opset_imports[DOMAIN] = _VERSION
         model.ir_version = max(model.ir_version, _MINIMUM_IR)
     return before.keys() != {(DOMAIN, name, "") for name in forms}
@@ -136,8 +159,8 @@ def is_own_body(function: ir.Function) -> bool:
         return False
     if opset < MINIMUM_OPSET or len(operands) < _FEWEST_OPERANDS[function.name]:
         return False
-    written = _structure(function)
-    return any(written == _structure(build_body(key, operands, t, opset)) for t in TYPES)
+    written, has_sum = _structure(function), len(function.outputs) > 1
+    return any(written == _structure(build_body(key, operands, t, opset, has_sum)) for t in TYPES)
 
 
 def _structure(function: ir.Function) -> list[object]:
@@ -164,8 +187,8 @@ def _calls(model: ir.Model) -> Iterator[ir.Node]:
         yield from (node for node in graph if node.domain == DOMAIN)
 
 
-def _form(node: ir.Node) -> tuple[ir.DataType, Sequence[str]]:
-    """What the body of its operator depends on: the element type and the operands."""
+def _form(node: ir.Node) -> _Form:
+    """What the body of its operator depends on: element type, operands, and if it gives a sum."""
     x = node.inputs[0]
     assert x is not None and x.dtype is not None
-    return x.dtype, _OPERANDS[node.op_type][: len(node.inputs)]
+    return x.dtype, _OPERANDS[node.op_type][: len(node.inputs)], len(node.outputs) > 1

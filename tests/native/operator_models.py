@@ -32,6 +32,8 @@ RMS_WITHOUT_GAMMA = Form("RMSNorm", ("X",))
 CRMS = Form("CRMSNorm", ("X",))
 SKIP_RMS = Form("SkipRMSNorm", ("X", "residual", "gamma", "bias"), ("Y", "sum"))
 SKIP_CRMS = Form("SkipCRMSNorm", ("X", "residual", "bias"), ("Y", "sum"))
+LAYER = Form("LayerNorm", ("X", "gamma", "beta"))
+SKIP_LAYER = Form("SkipLayerNorm", ("X", "residual", "gamma", "beta", "bias"), ("Y", "sum"))
 FORMS = (
     RMS,
     RMS_WITHOUT_GAMMA,
@@ -42,6 +44,10 @@ FORMS = (
     SKIP_CRMS,
     Form("SkipCRMSNorm", ("X", "residual"), ("Y", "sum")),
     Form("SkipCRMSNorm", ("X", "residual", "bias"), ("Y",)),
+    LAYER,
+    SKIP_LAYER,
+    Form("SkipLayerNorm", ("X", "residual", "gamma", "beta"), ("Y", "sum")),
+    Form("SkipLayerNorm", ("X", "residual", "gamma", "beta", "bias"), ("Y",)),
 )
 TYPES: dict[str, Any] = {
     "float32": np.float32,
@@ -49,8 +55,8 @@ TYPES: dict[str, Any] = {
     "bfloat16": ml_dtypes.bfloat16,
     "float64": np.float64,
 }
-# Largest relative error of Y: rounding the result once, and a few roundings of what it is computed
-# with: float32 for the first three.
+# Largest error of Y, relative to what it consists of: rounding the result once, and a few roundings
+# of what it is computed with: float32 for the first three.
 TOLERANCES = {"float32": 5e-7, "float16": 5.5e-4, "bfloat16": 4.2e-3, "float64": 1e-15}
 
 
@@ -137,7 +143,10 @@ def expected_sum(form: Form, values: Mapping[str, np.ndarray], dtype: str) -> np
 
 
 def expected_y(form: Form, values: Mapping[str, np.ndarray], dtype: str) -> np.ndarray:
-    """The norm in float64 of the sum as it is stored."""
+    """The norm in float64 of the sum as it is stored; a LayerNorm in the longest type there is."""
+    if "beta" in form.inputs:
+        gamma, beta = (values[name].astype(np.float64) for name in ("gamma", "beta"))
+        return gamma * _normalized(form, values, dtype) + beta
     row = expected_sum(form, values, dtype).astype(np.float64)
     energy = np.square(row).sum(axis=-1, keepdims=True)
     divisor = row.shape[-1]
@@ -151,11 +160,48 @@ def expected_y(form: Form, values: Mapping[str, np.ndarray], dtype: str) -> np.n
     return result
 
 
+def _normalized(form: Form, values: Mapping[str, np.ndarray], dtype: str) -> np.ndarray:
+    """What a LayerNorm scales and shifts."""
+    row = expected_sum(form, values, dtype).astype(np.longdouble)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        row = row - row.mean(axis=-1, keepdims=True)
+        variance = np.square(row).mean(axis=-1, keepdims=True)
+        return (row / np.sqrt(variance + EPSILON)).astype(np.float64)
+
+
+def magnitude(form: Form, values: Mapping[str, np.ndarray], dtype: str) -> np.ndarray:
+    """What the error of Y is relative to: Y itself, or where it is a sum, its parts.
+
+    The mean of a row is as exact as its deviation is large, so that 1 stands beside each entry of
+    what a LayerNorm scales.
+    """
+    if "beta" not in form.inputs:
+        return np.abs(expected_y(form, values, dtype))
+    gamma, beta = (np.abs(values[name].astype(np.float64)) for name in ("gamma", "beta"))
+    return gamma * (1 + np.abs(_normalized(form, values, dtype))) + beta
+
+
+def assert_right(
+    form: Form, values: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray], dtype: str
+) -> None:
+    """Y is within its tolerance, and sum to the last bit."""
+    if "sum" in got:
+        assert np.array_equal(got["sum"], expected_sum(form, values, dtype), equal_nan=True)
+    y, expected = got["Y"].astype(np.float64), expected_y(form, values, dtype)
+    assert y.shape == expected.shape
+    tiny = float(np.float16(6e-8)) if dtype == "float16" else 1e-40  # of subnormal numbers
+    bound = TOLERANCES[dtype] * magnitude(form, values, dtype) + tiny
+    with np.errstate(invalid="ignore"):
+        wrong = ~(np.abs(y - expected) <= bound) & ~(np.isnan(y) & np.isnan(expected))
+    wrong &= y != expected  # infinite ones
+    assert not wrong.any(), (y[wrong][:5], expected[wrong][:5])
+
+
 def random_values(shape: Sequence[int], dtype: str, seed: int = 0) -> dict[str, np.ndarray]:
     """Operands for X of a shape. A mean beside zero, so that CRMS differs from RMS."""
     rng = np.random.default_rng(seed)
     d = shape[-1]
-    shapes = {"X": shape, "residual": shape, "gamma": [d], "bias": [d]}
+    shapes = {"X": shape, "residual": shape, "gamma": [d], "bias": [d], "beta": [d]}
     return {
         name: (rng.normal(size=size) * 2 + 0.5).astype(TYPES[dtype])
         for name, size in shapes.items()

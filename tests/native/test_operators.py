@@ -12,15 +12,16 @@ from tests.native.operator_models import (
     CRMS,
     EPSILON,
     FORMS,
+    LAYER,
     RMS,
     RMS_WITHOUT_GAMMA,
     SKIP_CRMS,
+    SKIP_LAYER,
     SKIP_RMS,
-    TOLERANCES,
     TYPES,
     Form,
+    assert_right,
     expected_sum,
-    expected_y,
     model,
     open_session,
     random_values,
@@ -43,18 +44,6 @@ def available() -> tuple[str, ...]:
     return INSTRUCTION_SETS[: INSTRUCTION_SETS.index(best) + 1]
 
 
-def check(
-    form: Form, values: dict[str, np.ndarray], got: dict[str, np.ndarray], dtype: str
-) -> None:
-    if "sum" in got:
-        assert np.array_equal(got["sum"], expected_sum(form, values, dtype), equal_nan=True)
-    y = got["Y"].astype(np.float64)
-    tiny = float(np.float16(6e-8)) if dtype == "float16" else 1e-40  # of subnormal numbers
-    expected = expected_y(form, values, dtype)
-    assert y.shape == expected.shape
-    np.testing.assert_allclose(y, expected, rtol=TOLERANCES[dtype], atol=tiny)
-
-
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("form", FORMS, ids=str)
 def test_an_operator_computes_its_formula(
@@ -65,22 +54,22 @@ def test_an_operator_computes_its_formula(
         session = open_session(model(form, dtype), library)
         for shape in SHAPES:
             values = random_values(shape, dtype)
-            check(form, values, run(session, values, dtype), dtype)
+            assert_right(form, values, run(session, values, dtype), dtype)
 
 
+@pytest.mark.parametrize("form", [SKIP_RMS, SKIP_LAYER], ids=str)
 @pytest.mark.parametrize("dtype", TYPES)
-def test_two_threads_share_the_rows(dtype: str, library: Path) -> None:
-    form = SKIP_RMS
+def test_two_threads_share_the_rows(dtype: str, form: Form, library: Path) -> None:
     one, two = (open_session(model(form, dtype), library, threads) for threads in (1, 2))
     for shape in ((197, 767), (1, 65537), (5000, 33), (3, 20000)):
         values = random_values(shape, dtype)
         results = [run(session, values, dtype) for session in (one, two)]
-        check(form, values, results[1], dtype)
+        assert_right(form, values, results[1], dtype)
         for name in results[0]:
             assert np.array_equal(results[0][name], results[1][name])
 
 
-@pytest.mark.parametrize("form", [RMS, CRMS, SKIP_RMS], ids=str)
+@pytest.mark.parametrize("form", [RMS, CRMS, SKIP_RMS, LAYER, SKIP_LAYER], ids=str)
 def test_memory_need_not_be_aligned(form: Form, library: Path) -> None:
     session = open_session(model(form, "float32"), library)
     values = random_values((5, 768), "float32")
@@ -90,7 +79,7 @@ def test_memory_need_not_be_aligned(form: Form, library: Path) -> None:
         moved[name] = memory[1:].reshape(value.shape)
         moved[name][...] = value
         assert moved[name].ctypes.data % 8 == 4
-    check(form, values, run(session, moved, "float32"), "float32")
+    assert_right(form, values, run(session, moved, "float32"), "float32")
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -115,11 +104,11 @@ def test_accuracy_does_not_fall_with_the_length_of_a_row(library: Path) -> None:
     session = open_session(model(RMS_WITHOUT_GAMMA, "float32"), library)
     x = np.random.default_rng(0).normal(size=(1, 1 << 22)).astype(np.float32) + 10
     values = {"X": x}
-    check(RMS_WITHOUT_GAMMA, values, run(session, values, "float32"), "float32")
+    assert_right(RMS_WITHOUT_GAMMA, values, run(session, values, "float32"), "float32")
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("form", [RMS, CRMS, SKIP_RMS, SKIP_CRMS], ids=str)
+@pytest.mark.parametrize("form", [RMS, CRMS, SKIP_RMS, SKIP_CRMS, LAYER, SKIP_LAYER], ids=str)
 @pytest.mark.parametrize("d", [3, 33, 64])
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_spreads_over_its_row_as_in_the_formula(
@@ -129,7 +118,7 @@ def test_what_is_not_finite_spreads_over_its_row_as_in_the_formula(
     for column in {0, d // 2, d - 1}:
         values = random_values((3, d), dtype)
         values["X"][1, column] = special
-        check(form, values, run(session, values, dtype), dtype)
+        assert_right(form, values, run(session, values, dtype), dtype)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

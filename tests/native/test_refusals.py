@@ -19,8 +19,10 @@ from graphopt.runtime.library import instruction_set, library_path
 from tests.native.operator_models import (
     CRMS,
     EPSILON,
+    LAYER,
     RMS,
     SKIP_CRMS,
+    SKIP_LAYER,
     SKIP_RMS,
     Form,
     model,
@@ -60,6 +62,16 @@ SHAPES: list[tuple[Form, dict[str, Sequence[int]], str]] = [
         SKIP_CRMS,
         {"X": (2, 3), "residual": (2, 3), "bias": (2,)},
         "SkipCRMSNorm: bias has shape [2] but X has shape [2, 3]; it must have shape [3]",
+    ),
+    (
+        LAYER,
+        {"X": (2, 3), "gamma": (3,), "beta": (1,)},
+        "LayerNorm: beta has shape [1] but X has shape [2, 3]; it must have shape [3]",
+    ),
+    (
+        SKIP_LAYER,
+        {"X": (2, 3), "residual": (1, 3), "gamma": (3,), "beta": (3,), "bias": (3,)},
+        "SkipLayerNorm: residual has shape [1, 3] but X has shape [2, 3]; they must be equal",
     ),
 ]
 
@@ -146,6 +158,9 @@ def test_an_element_type_without_a_kernel(types: Sequence[str], library: Path) -
         ("SkipRMSNorm", ["X", "X", ""]),
         ("SkipRMSNorm", ["X", "", "gamma"]),
         ("SkipCRMSNorm", ["X"]),
+        ("LayerNorm", ["X", "gamma"]),
+        ("LayerNorm", ["X", "", "gamma"]),
+        ("SkipLayerNorm", ["X", "X", "gamma"]),
     ],
 )
 def test_operands_that_are_missing_or_too_many(

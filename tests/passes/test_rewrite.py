@@ -16,6 +16,7 @@ from graphopt.passes.fold_layer_scale import FoldLayerScale
 from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
+from graphopt.passes.fuse_kept_norms import FuseKeptNorms
 from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
@@ -38,6 +39,7 @@ _SHAPED = (
     ComposeTransposes,
     FoldScales,
     MakePlan,
+    FuseKeptNorms,
     FuseSkipNorms,
     LowerCustomNorms,
     FuseCustomNorms,

@@ -46,7 +46,7 @@ NEWEST = onnxruntime.__version__
 OLDER = ("1.20.1", "1.25.1")
 # Largest error, relative to the largest output.
 TOLERANCES = {"float32": 1e-5, "float16": 1e-2}
-NORMS = ("RMSNorm", "SkipRMSNorm", "CRMSNorm", "SkipCRMSNorm")
+NORMS = ("RMSNorm", "SkipRMSNorm", "CRMSNorm", "SkipCRMSNorm", "LayerNorm", "SkipLayerNorm")
 
 
 def case(release: str, model: Mapping[str, Any], *marks: pytest.MarkDecorator) -> Any:

@@ -129,6 +129,14 @@ def purposes(body: str, shapes: Mapping[str, tuple[int, ...]] | None = None) -> 
             {"n": "normalization", "y": "normalization"},
             id="custom operators",
         ),
+        pytest.param(
+            """
+            n = graphopt.SkipLayerNorm (x, x, gamma, gamma)
+            y = graphopt.LayerNorm (n, gamma, gamma)
+            """,
+            {"n": "normalization", "y": "normalization"},
+            id="custom operators of norms that stay",
+        ),
     ],
 )
 def test_purposes(body: str, expected: dict[str, Purpose]) -> None:

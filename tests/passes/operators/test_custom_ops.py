@@ -44,15 +44,21 @@ class Call:
     def is_crms(self) -> bool:
         return self.operator.endswith("CRMSNorm")
 
+    @property
+    def is_layer(self) -> bool:
+        return self.operator.endswith("LayerNorm")
+
 
 RMS_CALLS = (Call("RMSNorm"), Call("SkipRMSNorm"), Call("SkipRMSNorm", has_bias=True))
 CRMS_CALLS = (Call("CRMSNorm"), Call("SkipCRMSNorm"), Call("SkipCRMSNorm", has_bias=True))
-CALLS = RMS_CALLS + CRMS_CALLS
+LAYER_CALLS = (Call("LayerNorm"), Call("SkipLayerNorm"), Call("SkipLayerNorm", has_bias=True))
+CALLS = RMS_CALLS + CRMS_CALLS + LAYER_CALLS
 
 
 def _arrays(dtype: str) -> dict[str, np.ndarray]:
     draw = np.random.default_rng(7)
-    shapes = {"x": (2, 3, 12), "residual": (2, 3, 12), "gamma": (12,), "bias": (12,)}
+    shapes = {"x": (2, 3, 12), "residual": (2, 3, 12)}
+    shapes |= dict.fromkeys(("gamma", "bias", "beta"), (12,))
     return {
         name: draw.normal(0.5, 1, shape).astype(_NUMPY[dtype]) for name, shape in shapes.items()
     }
@@ -65,7 +71,8 @@ def _model(call: Call, opset: int, dtype: str = "float", ir_version: int = 8) ->
         results, operands = [f"y{index}"], [previous]
         if call.is_skip:
             results, operands = [f"y{index}", f"s{index}"], [previous, "residual"]
-        operands += [f"gamma{index}"] * (not call.is_crms) + ["bias"] * call.has_bias
+        operands += [f"gamma{index}"] * (not call.is_crms) + ["beta"] * call.is_layer
+        operands += ["bias"] * call.has_bias
         nodes += f"{', '.join(results)} = graphopt.{call.operator}<epsilon = {epsilon}>"
         nodes += f"({', '.join(operands)}) "
         previous = results[0]
@@ -76,7 +83,8 @@ def _model(call: Call, opset: int, dtype: str = "float", ir_version: int = 8) ->
         g ({dtype}[B, S, 12] x, {dtype}[B, S, 12] residual) => ({declared}) {{ {nodes} }}"""
     )
     arrays = _arrays(dtype)
-    constants = {"gamma0": arrays["gamma"], "gamma1": 2 * arrays["gamma"], "bias": arrays["bias"]}
+    constants = {"gamma0": arrays["gamma"], "gamma1": 2 * arrays["gamma"]}
+    constants |= {"bias": arrays["bias"], "beta": arrays["beta"]}
     read = {name for node in model.graph.node for name in node.input}
     for name in sorted(read & constants.keys()):
         array = constants[name]
@@ -90,7 +98,7 @@ def _model(call: Call, opset: int, dtype: str = "float", ir_version: int = 8) ->
 
 
 def _truth(call: Call, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-    x, residual, gamma, bias = (array.astype(np.float64) for array in arrays.values())
+    x, residual, gamma, bias, beta = (array.astype(np.float64) for array in arrays.values())
     results = []
     # attributes are float32
     for index, epsilon in enumerate(np.float32(_EPSILONS).astype(np.float64)):
@@ -99,6 +107,10 @@ def _truth(call: Call, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
             last = -total.sum(-1, keepdims=True)
             centred = np.concatenate([total, last], -1)
             x = total / np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
+        elif call.is_layer:
+            centred = total - total.mean(-1, keepdims=True)
+            deviation = np.sqrt((centred**2).mean(-1, keepdims=True) + epsilon)
+            x = gamma * 2**index * centred / deviation + beta
         else:
             x = gamma * 2**index * total / np.sqrt((total**2).mean(-1, keepdims=True) + epsilon)
         results += [x, total] if call.is_skip else [x]
@@ -169,6 +181,24 @@ def test_onnx_runtime_fuses_the_body_with_its_epsilon(call: Call, opset: int, dt
     norms = [node for node in session.nodes if node.op_type == "SimplifiedLayerNormalization"]
     epsilons = [node.attributes.get_float("epsilon") for node in norms]
     assert epsilons == pytest.approx(_EPSILONS)
+    _assert_right(session, call, dtype)
+
+
+_LAYER_CASES = [
+    *((opset, "float") for opset in (12, 13)),
+    *((opset, dtype) for opset in (17, 18, 20, 21) for dtype in ("float", "float16", "double")),
+]
+
+
+@pytest.mark.parametrize(("opset", "dtype"), _LAYER_CASES)
+@pytest.mark.parametrize("call", LAYER_CALLS, ids=str)
+def test_onnx_runtime_runs_its_layer_norm_of_the_body(call: Call, opset: int, dtype: str) -> None:
+    session = OptimizedSession(_model(call, opset, dtype))
+    operators = session.operators
+    assert operators["LayerNormalization"] == 2
+    assert set(operators) <= {"LayerNormalization", "Sum", "Cast"}
+    norms = [node for node in session.nodes if node.op_type == "LayerNormalization"]
+    assert [norm.attributes.get_float("epsilon") for norm in norms] == pytest.approx(_EPSILONS)
     _assert_right(session, call, dtype)
 
 
@@ -243,6 +273,8 @@ MIXED = {
     "b = graphopt.RMSNorm<epsilon = 0.3>(h, gh)",
     "a bias and none in a CRMSNorm": "a, s = graphopt.SkipCRMSNorm<epsilon = 0.3>(x, x, gx) "
     "b, t = graphopt.SkipCRMSNorm<epsilon = 0.3>(x, x)",
+    "a sum and none": "a, s = graphopt.SkipLayerNorm<epsilon = 0.3>(x, x, gx, gx) "
+    "b = graphopt.SkipLayerNorm<epsilon = 0.3>(x, x, gx, gx)",
     "a bias and none": "a, s = graphopt.SkipRMSNorm<epsilon = 0.3>(x, x, gx, gx) "
     "b, t = graphopt.SkipRMSNorm<epsilon = 0.3>(x, x, gx)",
 }
