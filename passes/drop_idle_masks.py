@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from graphopt.passes.graph import axes
 from graphopt.passes.graph.intervals import Intervals
 from graphopt.passes.graph.naming import all_nodes
 from graphopt.passes.graph.sizes import broadcasts_into
-from graphopt.passes.graph.unread import replace
+from graphopt.passes.graph.unread import remove_unread, replace
 from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["DropIdleMasks"]
@@ -26,6 +27,8 @@ class DropIdleMasks(Rewrite):
     3. x + 0 and x - 0 turn -0 into 0 and so count only where nothing but Softmax reads the result,
        directly or behind more such sums.
     4. A result that is a graph output stays, because the output needs its name.
+    5. The mask of ONNX's Attention goes where it is True, or 0, throughout, and proved to be as
+       long as the keys: what a shorter one lacks is masked.
     """
 
     needs_shapes = True
@@ -33,7 +36,8 @@ class DropIdleMasks(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""
         intervals = Intervals()
-        dropped = sum(_drop(intervals, node) for node in all_nodes(model))
+        nodes = all_nodes(model)
+        dropped = sum(_drop(intervals, node) or _drop_operand(intervals, node) for node in nodes)
         self.record = {"idle masks dropped": dropped}
         return ir.passes.PassResult(model, modified=dropped > 0)
 
@@ -47,6 +51,25 @@ def _drop(intervals: Intervals, node: ir.Node) -> bool:
     if not all(value is kept or broadcasts_into(value, kept) for value in node.inputs):
         return False
     replace(result, kept)
+    return True
+
+
+def _drop_operand(intervals: Intervals, node: ir.Node) -> bool:
+    """Rule 5."""
+    if node.graph is None or node.op_type != "Attention" or node.domain or len(node.inputs) < 4:
+        return False
+    keys, mask = node.inputs[1], node.inputs[3]
+    if keys is None or mask is None or any(node.inputs[4:]):
+        return False
+    interval = intervals.of(mask)
+    if interval is None or interval.only != int(mask.dtype == ir.DataType.BOOL):
+        return False
+    place = {3: 1, 4: 2}.get(axes.rank(keys) or 0)
+    length = None if place is None else axes.dimension(keys, place)
+    if length is None or axes.dimension(mask, (axes.rank(mask) or 0) - 1) != length:
+        return False
+    node.resize_inputs(3)
+    remove_unread([mask])
     return True
 
 

@@ -18,6 +18,7 @@ from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
 from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.fold_transposes import FoldTransposes
+from graphopt.passes.fuse_attention import FuseAttention
 from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.passes.fuse_gelus import FuseGelus
@@ -26,6 +27,7 @@ from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
 from graphopt.passes.inline_functions import InlineFunctions
+from graphopt.passes.join_heads import JoinHeads
 from graphopt.passes.list_constants import ListConstants, UnlistConstants
 from graphopt.passes.lower_custom_norms import LowerCustomNorms
 from graphopt.passes.lower_norms import LowerNorms
@@ -37,7 +39,7 @@ from graphopt.passes.recentre import Recentre
 from graphopt.passes.restore_norms import RestoreNorms
 from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.settle_sizes import SettleSizes
-from graphopt.passes.targets import PROVIDERS
+from graphopt.passes.targets import CPU, PROVIDERS
 from graphopt.passes.unfuse_custom_norms import UnfuseCustomNorms
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
 
@@ -289,6 +291,24 @@ STEPS = (
         fuses=True,
     ),
     Step("lower-norms", "write RMSNorms in the target's operators", LowerNorms, given=("ops",)),
+    # With what was measured on the CPU.
+    Step(
+        "fuse-attention",
+        "write attention without a mask as MultiHeadAttention",
+        FuseAttention,
+        optional=True,
+        ops=("custom", "ort"),
+        providers=(CPU.name,),
+        fuses=True,
+    ),
+    Step(
+        "join-heads",
+        "let Attention take the heads as they lie",
+        JoinHeads,
+        optional=True,
+        providers=(CPU.name,),
+        fuses=True,
+    ),
     Step(
         "fuse-key-transposes",
         "let the multiplication take the keys as they lie",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_shape_inference import registry
 
-from graphopt.passes.facts import broadcasting, control_flow, movement
+from graphopt.passes.facts import attention, broadcasting, control_flow, movement
 from graphopt.passes.facts.context import Facts, Rule
 from graphopt.passes.operators.custom_ops import (
     CRMS_NORM,
@@ -119,6 +119,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "If"): control_flow.if_else,
     ("", "Loop"): control_flow.loop,
     ("", "Scan"): control_flow.scan,
+    ("", "Attention"): attention.attention,
     ("", "MatMul"): broadcasting.matmul,
     ("", "Einsum"): broadcasting.einsum,
     ("com.microsoft", "FusedMatMul"): broadcasting.matmul_fused,

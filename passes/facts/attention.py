@@ -1,0 +1,37 @@
+"""What ONNX's Attention proves of the sizes of its results."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from graphopt.passes.facts.context import Facts
+from graphopt.passes.graph.axes import Dim
+
+__all__ = ["attention"]
+
+
+def attention(facts: Facts, node: ir.Node) -> None:
+    """[B, N, S, H] and V [B, M, T, G] give [B, N, S, G]; [B, S, N * H] likewise [B, S, N * G].
+
+    What is kept for the next token, and the scores, have the type of their operands and sizes that
+    are not followed.
+    """
+    operands = [*node.inputs, None, None, None][:3]
+    for value, like in zip(node.outputs, (operands[0], *operands), strict=False):
+        if like is not None and like.dtype is not None:
+            facts.set_dtype(value, like.dtype)
+    query, _, value = operands
+    if query is None or value is None or query.shape is None or value.shape is None:
+        return
+    if len(query.shape) != len(value.shape) or len(query.shape) not in (3, 4):
+        return
+    last: Dim = value.shape[-1] if len(query.shape) == 4 else _joined(facts, node, value.shape[-1])
+    facts.set_shape(node.outputs[0], [*query.shape[:-1], last])
+
+
+def _joined(facts: Facts, node: ir.Node, width: Dim) -> Dim:
+    """N * G of the width M * G of V."""
+    heads, own = (node.attributes.get_int(name, 0) for name in ("q_num_heads", "kv_num_heads"))
+    if heads < 1 or own < 1 or not isinstance(width, int) or width % own:
+        return facts.fresh()
+    return width // own * heads

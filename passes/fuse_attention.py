@@ -1,0 +1,161 @@
+"""Write attention without a mask as one operator."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.passes.attention.gains import gains_multi_head
+from graphopt.passes.attention.heads import (
+    SPLIT_KEYS,
+    Heads,
+    joining,
+    only_reader,
+    producer,
+    put,
+    split_from,
+)
+from graphopt.passes.graph import axes, constants
+from graphopt.passes.graph.naming import Names, all_nodes
+from graphopt.passes.rewrite import Rewrite
+
+__all__ = ["FuseAttention"]
+
+_MICROSOFT = "com.microsoft"
+
+
+class FuseAttention(Rewrite):
+    """softmax(c Q K^T) V, from x [B, S, N * H] to [B, S, N * H], becomes MultiHeadAttention.
+
+    1. Q, K and V are heads split off by Reshape and Transpose; N, H and the width are numbers, and
+       it is proved that all have one B, K and V one length, Q and K one H (V may have another).
+    2. Nothing is added to the scores. A mask takes another kernel of ONNX Runtime, which gains
+       nothing, and whose release 1.20 reads a mask [B, 1, S, T] wrongly; so a mask of any kind,
+       and with it a guard behind Softmax, leaves attention as it is.
+    3. c is one, or one finite constant that is not 0 behind the product, and a float32 (a divisor,
+       too: its reciprocal).
+    4. Softmax goes over the last axis. Nobody else reads scores, weights or what becomes of them,
+       and none of these is a graph output. What other readers the heads have does not matter.
+    5. Behind, Transpose and Reshape join the heads again.
+    6. float32, the one type that the kernel has on the CPU.
+    7. It is the faster spelling (``passes/attention/gains.py``).
+
+    Scores that overflow give what the kernel makes of them, as in ONNX Runtime's own fusions.
+    """
+
+    needs_shapes = True
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Rewrites ``model`` in place."""
+        names, opset = Names(model), model.graph.opset_imports.get("", 1)
+        fused = sum(_fuse(names, opset, node) for node in all_nodes(model))
+        self.record = {"attentions fused": fused}
+        if fused:
+            model.opset_imports.setdefault(_MICROSOFT, 1)
+        return ir.passes.PassResult(model, modified=fused > 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Attention:
+    query: Heads
+    key: Heads
+    value: Heads
+    scale: float
+
+    @property
+    def fits(self) -> bool:
+        """Rule 1."""
+        parts = (self.query, self.key, self.value)
+        if any(part.batch is None or part.batch != self.query.batch for part in parts):
+            return False
+        if self.key.length is None or self.key.length != self.value.length:
+            return False
+        one_count = len({part.count for part in parts}) == 1
+        return one_count and self.query.size == self.key.size
+
+
+def _fuse(names: Names, opset: int, softmax: ir.Node) -> bool:
+    if softmax.op_type != "Softmax" or softmax.domain or softmax.graph is None:
+        return False
+    if softmax.attributes.get_int("axis", -1 if opset >= 13 else 1) not in (-1, 3):
+        return False
+    mixing = only_reader(softmax.outputs[0])
+    if mixing is None or mixing.op_type != "MatMul" or mixing.domain:
+        return False
+    if mixing.graph is not softmax.graph or mixing.inputs[0] is not softmax.outputs[0]:
+        return False
+    found = _read(softmax, mixing)
+    mixed = mixing.outputs[0]
+    if found is None or not found.fits or mixed.dtype != ir.DataType.FLOAT:
+        return False
+    if not gains_multi_head(found.query.length, found.key.length):
+        return False
+    join = joining(mixed, found.value.count, found.value.size)
+    if join is None or join.graph is not softmax.graph:
+        return False
+    put(join, _write(names, found, mixing))
+    return True
+
+
+def _read(softmax: ir.Node, mixing: ir.Node) -> _Attention | None:
+    """Rules 1 to 4: what Softmax weighs, and by what."""
+    scores, scale = softmax.inputs[0], 1.0
+    scaling = None if scores is None else scores.producer()
+    if scaling is not None and scaling.op_type in ("Mul", "Div") and not scaling.domain:
+        number = _scale(scaling)
+        if number is None or only_reader(scaling.outputs[0]) is not softmax:
+            return None
+        scores, scale, reader = scaling.inputs[0], number, scaling
+    else:
+        reader = softmax
+    product = producer(scores, "MatMul")
+    if product is None or scores is None or only_reader(scores) is not reader:
+        return None
+    query, value = split_from(product.inputs[0]), split_from(mixing.inputs[1])
+    key = _keys(product.inputs[1])
+    if query is None or key is None or value is None:
+        return None
+    return _Attention(query, key, value, scale)
+
+
+def _scale(node: ir.Node) -> float | None:
+    """The constant that the first operand of ``node`` is multiplied by."""
+    constant = node.inputs[1]
+    tensor = constants.constant_tensor(constant)
+    if tensor is None or tensor.size != 1 or (axes.rank(constant) or 0) > 4:
+        return None
+    number = float(np.asarray(tensor.numpy()).reshape(-1)[0])
+    if not math.isfinite(number) or number == 0:
+        return None
+    factor = 1.0 / number if node.op_type == "Div" else number
+    return factor if float(np.float32(factor)) == factor else None
+
+
+def _keys(value: ir.Value | None) -> Heads | None:
+    """The keys, transposed at once or in two steps."""
+    turn = producer(value, "Transpose")
+    if turn is not None and tuple(turn.attributes.get_ints("perm", ())) == (0, 1, 3, 2):
+        return split_from(turn.inputs[0])
+    return split_from(value, SPLIT_KEYS)
+
+
+def _write(names: Names, found: _Attention, mixing: ir.Node) -> ir.Value:
+    """MultiHeadAttention [B, S, N * H], before the multiplication by V."""
+    mixed, value = mixing.outputs[0], found.value
+    name = names.fresh(f"{mixed.name}.joined")
+    node = ir.node(
+        "MultiHeadAttention",
+        [found.query.joined, found.key.joined, value.joined],
+        {"num_heads": found.query.count, "scale": found.scale},
+        domain=_MICROSOFT,
+        name=name,
+    )
+    result, query = node.outputs[0], found.query.joined
+    assert query.shape is not None and mixing.graph is not None
+    result.name, result.type = name, mixed.type
+    result.shape = ir.Shape([query.shape[0], query.shape[1], value.count * value.size])
+    mixing.graph.insert_before(mixing, node)
+    return result
