@@ -100,3 +100,42 @@ def test_sizes_that_may_differ_keep_the_mask() -> None:
     )
     InferShapes()(model)
     assert not DropIdleMasks()(model).modified
+
+
+# The operands of ONNX's Attention; whether its mask goes.
+ATTENTIONS = {
+    "true": ("a, a, a, yes3", 1),
+    "not all true": ("a, a, a, mixed", 0),
+    "false": ("a, a, a, no3", 0),
+    "zeros": ("a, a, a, zeros3", 1),
+    "ones": ("a, a, a, ones3", 0),
+    "shorter than the keys": ("a, a, a, yes2", 0),
+    "keys of an unknown length": ("a, b, b, yes3", 0),
+    "keys of earlier tokens": ("a, a, a, yes3, p, p", 0),
+    "one that a caller gives": ("a, a, a, c", 0),
+}
+
+
+@pytest.mark.parametrize("case", ATTENTIONS)
+def test_the_mask_of_an_attention_goes_where_it_masks_nothing(case: str) -> None:
+    operands, dropped = ATTENTIONS[case]
+    model = graph(
+        f"y = Attention<q_num_heads=2, kv_num_heads=2>({operands})",
+        inputs="float[B,3,4] a, float[B,T,4] b, bool[3,3] c, float[B,2,1,2] p",
+        outputs="float y",
+        constants={
+            "yes3": np.ones((1, 3), bool).repeat(3, 0),
+            "yes2": np.ones((3, 2), bool),
+            "no3": np.zeros((3, 3), bool),
+            "mixed": np.eye(3, dtype=bool),
+            "zeros3": np.zeros((3, 3), np.float32),
+            "ones3": np.ones((3, 3), np.float32),
+        },
+        opset=23,
+        float64=False,
+    )
+    InferShapes()(model)
+    drop = DropIdleMasks()
+    assert drop(model).modified == bool(dropped)
+    attention = next(node for node in model.graph if node.op_type == "Attention")
+    assert len(attention.inputs) == (3 if dropped else operands.count(",") + 1)

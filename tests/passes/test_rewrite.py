@@ -15,11 +15,13 @@ from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
 from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.fuse_biases import FuseBiases
+from graphopt.passes.fuse_attention import FuseAttention
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.passes.fuse_kept_norms import FuseKeptNorms
 from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
+from graphopt.passes.join_heads import JoinHeads
 from graphopt.passes.lower_custom_norms import LowerCustomNorms
 from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.make_plan import MakePlan
@@ -44,6 +46,8 @@ _SHAPED = (
     LowerCustomNorms,
     FuseCustomNorms,
     LowerNorms,
+    FuseAttention,
+    JoinHeads,
     FuseKeyTransposes,
     FuseBiases,
 )

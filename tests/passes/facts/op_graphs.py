@@ -312,6 +312,13 @@ GRAPHS: dict[str, str | tuple[str, int]] = {
     "MultiHeadAttention": "y = com.microsoft.MultiHeadAttention<num_heads = 2>(x, t, t) "
     'a, d, o = com.microsoft.MultiHeadAttention<num_heads = 2>(x, t, t, "", "", "", l, l) '
     "r = Reshape(t, heads) l = Transpose<perm = [0, 2, 1, 3]>(r)",
+    "Attention of ONNX": (
+        "y = Attention<q_num_heads = 2, kv_num_heads = 2>(x, t, r) r = MatMul(t, narrow) "
+        "o = MatMul(x, qkv) a = Attention<q_num_heads = 6, kv_num_heads = 2>(o, t, r) "
+        "h = Reshape(x, heads) l = Transpose<perm = [0, 2, 1, 3]>(h) e = Reshape(t, heads) "
+        "g = Transpose<perm = [0, 2, 1, 3]>(e) d, i, j = Attention(l, g, g)",
+        23,
+    ),
     "RotaryEmbedding": "y = com.microsoft.RotaryEmbedding<num_heads = 2>(x, j, cache, cache)",
     "LayerNormalization below opset 17": ("y = LayerNormalization(x, row) a = Relu(y)", 13),
     "a value that a run-time Reshape makes": "a = Reshape(x, s3) d = Reshape(x, s3) y = Add(a, d)",

@@ -64,6 +64,10 @@ PROVED = {
         "(bool d1, float[] e1) { d1 = Identity(c1) e1 = Concat<axis = 1>(s1, s1) }>",
         "N ? 8",
     ),
+    "as many features as ONNX's Attention has heads": (
+        "o = MatMul(x, qkv) y = Attention<q_num_heads = 6, kv_num_heads = 2>(o, t, t)",
+        "N S 24",
+    ),
     "the features that gamma has": ("y = LayerNormalization(f, row)", "N S 8"),
     "a value in front of the norm whose gamma says its size": (
         "a = Relu(f) d = LayerNormalization(a, row) y = Neg(a)",

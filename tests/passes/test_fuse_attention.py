@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+
+from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.passes import pipeline
+from graphopt.passes.fuse_attention import FuseAttention
+from tests.onnx_runtime import OptimizedSession
+from tests.passes.attention import MASKS, PADDING, block, feeds, records
+from tests.passes.graphs import graph, random_array
+
+BLOCK = """
+    q0 = MatMul(x, wq) k0 = MatMul(x, wk) v0 = MatMul(x, wv)
+    q1 = Reshape(q0, split) q = Transpose<perm=[0,2,1,3]>(q1)
+    k1 = Reshape(k0, split) kt = Transpose<perm=[0,2,3,1]>(k1)
+    v1 = Reshape(v0, split) v = Transpose<perm=[0,2,1,3]>(v1)
+    s = MatMul(q, kt) p = Softmax<axis=-1>(s) o = MatMul(p, v)
+    o1 = Transpose<perm=[0,2,1,3]>(o) o2 = Reshape(o1, join) y = MatMul(o2, wo)
+"""
+_NUMBERS = {
+    "split": np.array([0, 0, 2, 4], np.int64),
+    "narrow": np.array([0, 0, 2, 3], np.int64),
+    "one_head": np.array([0, 0, 1, 8], np.int64),
+    "join": np.array([0, 0, 8], np.int64),
+    "flat": np.array([-1, 8], np.int64),
+    "thin": np.array([0, 0, 6], np.int64),
+    "kept": np.array([0, 0, 0, 4], np.int64),
+    "half": np.array(0.5, np.float32),
+    "half_of_each": np.array([0.5, 0.25, 0.5, 1], np.float32),
+    "root": np.array([[2]], np.float32),
+    "three": np.array(3, np.float32),
+    "zero": np.array(0, np.float32),
+    "infinite": np.array(np.inf, np.float32),
+}
+_WEIGHTS = "wq[8,8] wk[8,8] wv[8,8] wn[8,6] wo[8,8] wl[6,8] wm[8,8] bias[3,3]"
+
+# What is written instead of what, and whether that is fused.
+CASES: dict[str, tuple[dict[str, str], int]] = {
+    "as it stands": ({}, 1),
+    "the last axis by its number": ({"axis=-1": "axis=3"}, 1),
+    "keys in two steps": (
+        {"kt = Transpose<perm=[0,2,3,1]>(k1)": "k2 = Transpose<perm=[0,2,1,3]>(k1) "
+         "kt = Transpose<perm=[0,1,3,2]>(k2)"},
+        1,
+    ),
+    "a factor behind the product": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Mul(s, half)"}, 1),
+    "a divisor behind the product": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Div(s, root)"}, 1),
+    "tokens and samples in one axis": ({"Reshape(o1, join)": "Reshape(o1, flat)", "y =": "y0 ="}, 1),
+    "values of fewer features": (
+        {"MatMul(x, wv)": "MatMul(x, wn)", "Reshape(v0, split)": "Reshape(v0, narrow)",
+         "Reshape(o1, join)": "Reshape(o1, thin)", "MatMul(o2, wo)": "MatMul(o2, wl)"},
+        1,
+    ),
+    "values that a caller also gets": ({"o = MatMul": "extra = Identity(v) o = MatMul"}, 1),
+    "the keys of another sequence": ({"MatMul(x, wk)": "MatMul(z, wk)", "MatMul(x, wv)": "MatMul(z, wv)"}, 0),
+    "another softmax": ({"axis=-1": "axis=2"}, 0),
+    "values transposed otherwise": ({"v = Transpose<perm=[0,2,1,3]>": "v = Transpose<perm=[0,2,3,1]>"}, 0),
+    "queries that are not transposed": ({"q = Transpose<perm=[0,2,1,3]>": "q = Transpose<perm=[0,1,2,3]>"}, 0),
+    "keys scaled by feature": ({"kt = Transpose<perm=[0,2,3,1]>(k1)": "kf = Mul(k1, half_of_each) "
+                                "kt = Transpose<perm=[0,2,3,1]>(kf)"}, 0),
+    "queries scaled by feature": ({"MatMul(q, kt)": "MatMul(qf, kt) qf = Mul(q, half_of_each)"}, 0),
+    "scores scaled by key": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Mul(s, row)"}, 0),
+    "a factor whose reciprocal is rounded": (
+        {"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Div(s, three)"}, 0),
+    "a factor of zero": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Mul(s, zero)"}, 0),
+    "an infinite factor": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Div(s, infinite)"}, 0),
+    "a mask": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Add(s, bias)"}, 0),
+    "a mask behind softmax": ({"MatMul(p, v)": "MatMul(m, v) m = Add(p, bias)"}, 0),
+    "scores that something else reads": ({"o = MatMul": "extra = Identity(s) o = MatMul"}, 0),
+    "scores that are an output": ({"o = MatMul": "o = MatMul", "s = ": "extra = ", "(s)": "(extra)"}, 0),
+    "weights that something else reads": ({"o = MatMul": "extra = Identity(p) o = MatMul"}, 0),
+    "results that something else reads": ({"o1 =": "extra = Identity(o) o1 ="}, 0),
+    "heads in another order": ({"o1 = Transpose<perm=[0,2,1,3]>": "o1 = Transpose<perm=[0,2,3,1]>"}, 0),
+    "heads that stay apart": ({"Reshape(o1, join) y = MatMul(o2, wo)": "Reshape(o1, kept) y0 = Neg(o2)"}, 0),
+    "values first": ({"MatMul(p, v)": "MatMul(vt, pt) vt = Transpose<perm=[0,1,3,2]>(v) "
+                      "pt = Transpose<perm=[0,1,3,2]>(p)", "o1 = Transpose<perm=[0,2,1,3]>":
+                      "o1 = Transpose<perm=[0,3,1,2]>"}, 0),
+    "one head of the values": (
+        {"Reshape(v0, split)": "Reshape(v0, one_head)", "Reshape(o1, join) y = MatMul(o2, wo)":
+         "Identity(o1) y0 = Neg(o2)"}, 0),
+}  # fmt: skip
+
+_LENGTHS = {
+    "a mask": 3,
+    "a mask behind softmax": 3,
+    "scores scaled by key": 3,
+    "values transposed otherwise": 4,
+    "queries that are not transposed": 2,
+}
+"""Where the graph is one for a single number of tokens only."""
+
+
+def model_of(changes: dict[str, str], batch: str = "B", length: str = "S") -> ir.Model:
+    body = BLOCK
+    for old, new in changes.items():
+        assert old in body
+        body = body.replace(old, new)
+    made = ["y"] if re.search(r"\by =", body) else ["y0"]
+    outputs = ", ".join(f"float {name}" for name in [*made, *re.findall(r"\bextra\b(?= =)", body)])
+    return graph(
+        _in_order(body),
+        _WEIGHTS,
+        inputs=f"float[{batch},{length},8] x, float[{batch},T,8] z, float[3] row",
+        outputs=outputs,
+        constants=_NUMBERS,
+        float64=False,
+    )
+
+
+def _in_order(body: str) -> str:
+    """The nodes, each behind those whose results it reads."""
+    nodes = re.findall(r"\w+ = \w+(?:<[^>]*>)?\([^)]*\)", body)
+    made = {node.split(" =")[0]: node for node in nodes}
+    placed: dict[str, str] = {}
+
+    def place(name: str) -> None:
+        if name in placed or name not in made:
+            return
+        for operand in re.findall(r"\w+", made[name].rsplit("(", 1)[1]):
+            place(operand)
+        placed[name] = made[name]
+
+    for name in made:
+        place(name)
+    return " ".join(placed.values())
+
+
+def inputs_of(batch: int, length: int, keys: int) -> dict[str, np.ndarray]:
+    shapes = {"x": (batch, length, 8), "z": (batch, keys, 8), "row": (3,)}
+    return {name: random_array(name, shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_attention_without_a_mask_is_one_operator(case: str) -> None:
+    changes, fused = CASES[case]
+    length = _LENGTHS.get(case, 3)
+    model, original = (model_of(changes, "B", str(_LENGTHS.get(case, "S"))) for _ in range(2))
+    assert records(model, FuseAttention()) == ({"attentions fused": 1} if fused else {})
+    operators = [node.op_type for node in model.graph]
+    assert operators.count("MultiHeadAttention") == fused
+    if fused:
+        assert "Softmax" not in operators
+        extra = any(value.name == "extra" for value in model.graph.outputs)
+        assert operators.count("Transpose") == int(extra)
+    given = inputs_of(2, length, 3)
+    truth, wide = cast_to_float64(original), cast_to_float64(model)
+    expected, found = evaluate(truth, _wide(given)), evaluate(wide, _wide(given))
+    before, after = (OptimizedSession(each).run(given) for each in (original, model))
+    for name, array in expected.items():
+        assert np.abs(found[name] - array).max() <= 1e-9 * np.abs(array).max()
+        assert np.abs(after[name] - before[name]).max() <= 2e-6 * np.abs(before[name]).max()
+
+
+def _wide(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array.astype(np.float64) for name, array in given.items()}
+
+
+@pytest.mark.parametrize(("queries", "fused"), [("32", 1), ("31", 0), ("N", 0)])
+def test_other_keys_are_attended_to_where_queries_are_many(queries: str, fused: int) -> None:
+    changes, _ = CASES["the keys of another sequence"]
+    model = model_of(changes, "B", queries)
+    assert records(model, FuseAttention()) == ({"attentions fused": 1} if fused else {})
+    given = inputs_of(2, 32 if queries == "N" else int(queries), 5)
+    before, after = (OptimizedSession(m).run(given)["y"] for m in (model_of(changes), model))
+    assert np.abs(after - before).max() <= 2e-6 * np.abs(before).max()
+
+
+def test_sequences_that_may_differ_in_number_stay() -> None:
+    """A MatMul broadcasts one sample of keys to all queries; the operator does not."""
+    changes, _ = CASES["the keys of another sequence"]
+    body = BLOCK
+    for old, new in changes.items():
+        body = body.replace(old, new)
+    model = graph(
+        body,
+        _WEIGHTS,
+        inputs="float[B,40,8] x, float[C,40,8] z",
+        outputs="float y",
+        constants=_NUMBERS,
+        float64=False,
+    )
+    assert records(model, FuseAttention()) == {}
+
+
+@pytest.mark.parametrize("dtype", ["DOUBLE", "FLOAT16"])
+def test_types_that_the_kernel_does_not_have_stay(dtype: str) -> None:
+    model = cast_to_float64(model_of({}))
+    if dtype == "FLOAT16":
+        for value in [*model.graph.inputs, *model.graph.initializers.values()]:
+            if value.dtype == ir.DataType.DOUBLE:
+                value.dtype = ir.DataType.FLOAT16
+                if value.const_value is not None:
+                    value.const_value = ir.tensor(value.const_value.numpy().astype(np.float16))
+        for node in model.graph:
+            node.outputs[0].dtype = ir.DataType.FLOAT16
+    assert records(model, FuseAttention()) == {}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("ops", ["ort", "custom"])
+def test_attention_with_a_mask_stays_and_no_padding_shows(mask: str, ops: str) -> None:
+    original, model = block(mask, float64=False), block(mask, float64=False)
+    _, found = pipeline.run(model, pipeline.Options(ops=ops))
+    counts = {name: count for record in found for name, count in record.detail.items()}
+    assert counts["attentions fused"] == (mask == "constant true")
+    sessions = [OptimizedSession(each) for each in (original, model)]
+    for padding in PADDING:
+        given = feeds(padding, np.float32)
+        before, after = (session.run(given)["y"] for session in sessions)
+        assert np.abs(after - before).max() <= 1e-6 * np.abs(before).max()
+
+
+@pytest.mark.parametrize(
+    ("options", "fused"),
+    [
+        ({"ops": "ort"}, True),
+        ({"ops": "custom"}, True),
+        ({"ops": "standard"}, False),
+        ({"ops": "ort", "provider": "cuda"}, False),
+        ({"ops": "ort", "fuse": False}, False),
+        ({"ops": "ort", "skip": {"fuse-attention"}}, False),
+    ],
+)
+def test_only_results_for_onnx_runtime_on_the_cpu_have_it(
+    options: dict[str, object], fused: bool
+) -> None:
+    model = model_of({})
+    pipeline.run(model, pipeline.Options(**options))
+    assert ("MultiHeadAttention" in {node.op_type for node in model.graph}) == fused
+
+
+def test_a_result_is_read_again() -> None:
+    """Shapes are proved through the operator, and the file declares none that is wrong."""
+    body = BLOCK.replace("y = MatMul(o2, wo)", "") + """
+        stream = MatMul(x, wm) o3 = MatMul(o2, wo) r = Add(o3, stream)
+        n = LayerNormalization(r, gamma) y = MatMul(n, wm)
+    """
+    weights = f"{_WEIGHTS} gamma[8]"
+    model = graph(
+        body,
+        weights,
+        inputs="float[B,S,8] x",
+        outputs="float y",
+        constants=_NUMBERS,
+        float64=False,
+    )
+    assert records(model, FuseAttention()) == {"attentions fused": 1}
+    again = ir.from_proto(ir.to_proto(model))
+    summary, _ = pipeline.run(again, pipeline.Options(ops="standard"))
+    assert [norm.converted for norm in summary.norms] == [True]
+    onnx.checker.check_model(ir.to_proto(again))
