@@ -72,6 +72,24 @@ CLEANED: dict[tuple[str, str], tuple[int, ...]] = {
     ("swin-t-tiny", "dynamo"): (0, 0, 2, 8, 4, 4, 8, 0),
     ("swin-t-tiny", "torchscript"): (0, 0, 47, 36, 0, 0, 8, 0),
 }
+# Attentions that become MultiHeadAttention: those of encoders that mask nothing. A decoder attends to
+# what an encoder made with as many queries as there are tokens, which may be one.
+FUSED: dict[tuple[str, str], int] = {
+    ("vit-ti-16-tiny", "dynamo"): 2,
+    ("vit-ti-16-tiny", "torchscript"): 2,
+    ("clip-vit-b-32-vision-tiny", "dynamo"): 2,
+    ("clip-vit-b-32-vision-tiny", "torchscript"): 2,
+    ("clip-vit-b-32-text-tiny", "dynamo"): 0,
+    ("whisper-tiny-encoder-tiny", "dynamo"): 2,
+    ("whisper-tiny-encoder-tiny", "torchscript"): 2,
+    ("whisper-tiny-decoder-tiny", "dynamo"): 0,
+    ("siglip-b-16-vision-tiny", "dynamo"): 3,
+    ("swin-t-tiny", "dynamo"): 0,
+    ("bert-base-tiny", "dynamo"): 0,
+    ("gpt2-tiny", "dynamo"): 0,
+    ("gpt2-with-past-tiny", "dynamo"): 0,
+    ("m2m100-tiny", "dynamo"): 0,
+}
 MASKED = (
     "bert-base-tiny",
     "clip-vit-b-32-text-tiny",
@@ -97,6 +115,27 @@ def test_what_exporters_write_around_attention_goes(
     _, records = pipeline.run(model, pipeline.Options())
     counts = {what: count for record in records for what, count in record.detail.items()}
     assert tuple(counts[what] for what in COUNTED) == CLEANED[name, exporter]
+
+
+@needs_transformers("5.24", "the exports whose attention is counted")
+@pytest.mark.parametrize(("name", "exporter"), FUSED)
+def test_attention_without_a_mask_is_one_operator(
+    name: str, exporter: str, zoo_model: ZooModel
+) -> None:
+    path = zoo_model(name, exporter=exporter)
+    model = ir.load(path)
+    _, records = pipeline.run(model, pipeline.Options())
+    counts = {what: count for record in records for what, count in record.detail.items()}
+    assert counts["attentions fused"] == FUSED[name, exporter]
+    assert counts["heads joined"] == 0
+    if FUSED[name, exporter]:
+        given = generate_inputs(ir.load(path), seed=3).arrays
+        before, after = (OptimizedSession(m).run(given) for m in (ir.load(path), model))
+        for output, expected in before.items():
+            _assert_close(after[output], expected, 2e-6)
+        pipeline.run(model, pipeline.Options())  # it is read again as it is
+        operators = [node.op_type for node in model.graph]
+        assert operators.count("MultiHeadAttention") == FUSED[name, exporter]
 
 
 @pytest.mark.parametrize(("name", "exporter"), PADDED)

@@ -1,1 +1,1 @@
-"""How attention is written: heads that are split off and joined, and which operator is the faster."""
+"""How attention is written: heads that are split off and joined, and which spelling is faster."""

@@ -11,7 +11,16 @@ from graphopt.passes.graph.axes import Dim
 from graphopt.passes.graph.sizes import same_dimensions, same_shape
 from graphopt.passes.graph.unread import remove_unread, replace
 
-__all__ = ["SPLIT", "SPLIT_KEYS", "Heads", "joining", "only_reader", "producer", "put", "split_from"]
+__all__ = [
+    "SPLIT",
+    "SPLIT_KEYS",
+    "Heads",
+    "joining",
+    "only_reader",
+    "producer",
+    "put",
+    "split_from",
+]
 
 SPLIT = (0, 2, 1, 3)
 """From [B, S, N, H] to [B, N, S, H], and back."""

@@ -45,46 +45,95 @@ CASES: dict[str, tuple[dict[str, str], int]] = {
     "as it stands": ({}, 1),
     "the last axis by its number": ({"axis=-1": "axis=3"}, 1),
     "keys in two steps": (
-        {"kt = Transpose<perm=[0,2,3,1]>(k1)": "k2 = Transpose<perm=[0,2,1,3]>(k1) "
-         "kt = Transpose<perm=[0,1,3,2]>(k2)"},
+        {
+            "kt = Transpose<perm=[0,2,3,1]>(k1)": "k2 = Transpose<perm=[0,2,1,3]>(k1) "
+            "kt = Transpose<perm=[0,1,3,2]>(k2)"
+        },
         1,
     ),
-    "a factor behind the product": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Mul(s, half)"}, 1),
-    "a divisor behind the product": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Div(s, root)"}, 1),
-    "tokens and samples in one axis": ({"Reshape(o1, join)": "Reshape(o1, flat)", "y =": "y0 ="}, 1),
+    "a factor behind the product": (
+        {"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Mul(s, half)"},
+        1,
+    ),
+    "a divisor behind the product": (
+        {"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Div(s, root)"},
+        1,
+    ),
+    "tokens and samples in one axis": (
+        {"Reshape(o1, join)": "Reshape(o1, flat)", "y =": "y0 ="},
+        1,
+    ),
     "values of fewer features": (
-        {"MatMul(x, wv)": "MatMul(x, wn)", "Reshape(v0, split)": "Reshape(v0, narrow)",
-         "Reshape(o1, join)": "Reshape(o1, thin)", "MatMul(o2, wo)": "MatMul(o2, wl)"},
+        {
+            "MatMul(x, wv)": "MatMul(x, wn)",
+            "Reshape(v0, split)": "Reshape(v0, narrow)",
+            "Reshape(o1, join)": "Reshape(o1, thin)",
+            "MatMul(o2, wo)": "MatMul(o2, wl)",
+        },
         1,
     ),
     "values that a caller also gets": ({"o = MatMul": "extra = Identity(v) o = MatMul"}, 1),
-    "the keys of another sequence": ({"MatMul(x, wk)": "MatMul(z, wk)", "MatMul(x, wv)": "MatMul(z, wv)"}, 0),
+    "the keys of another sequence": (
+        {"MatMul(x, wk)": "MatMul(z, wk)", "MatMul(x, wv)": "MatMul(z, wv)"},
+        0,
+    ),
     "another softmax": ({"axis=-1": "axis=2"}, 0),
-    "values transposed otherwise": ({"v = Transpose<perm=[0,2,1,3]>": "v = Transpose<perm=[0,2,3,1]>"}, 0),
-    "queries that are not transposed": ({"q = Transpose<perm=[0,2,1,3]>": "q = Transpose<perm=[0,1,2,3]>"}, 0),
-    "keys scaled by feature": ({"kt = Transpose<perm=[0,2,3,1]>(k1)": "kf = Mul(k1, half_of_each) "
-                                "kt = Transpose<perm=[0,2,3,1]>(kf)"}, 0),
+    "values transposed otherwise": (
+        {"v = Transpose<perm=[0,2,1,3]>": "v = Transpose<perm=[0,2,3,1]>"},
+        0,
+    ),
+    "queries that are not transposed": (
+        {"q = Transpose<perm=[0,2,1,3]>": "q = Transpose<perm=[0,1,2,3]>"},
+        0,
+    ),
+    "keys scaled by feature": (
+        {
+            "kt = Transpose<perm=[0,2,3,1]>(k1)": "kf = Mul(k1, half_of_each) "
+            "kt = Transpose<perm=[0,2,3,1]>(kf)"
+        },
+        0,
+    ),
     "queries scaled by feature": ({"MatMul(q, kt)": "MatMul(qf, kt) qf = Mul(q, half_of_each)"}, 0),
     "scores scaled by key": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Mul(s, row)"}, 0),
     "a factor whose reciprocal is rounded": (
-        {"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Div(s, three)"}, 0),
+        {"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Div(s, three)"},
+        0,
+    ),
     "a factor of zero": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Mul(s, zero)"}, 0),
     "an infinite factor": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Div(s, infinite)"}, 0),
     "a mask": ({"Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Add(s, bias)"}, 0),
     "a mask behind softmax": ({"MatMul(p, v)": "MatMul(m, v) m = Add(p, bias)"}, 0),
     "scores that something else reads": ({"o = MatMul": "extra = Identity(s) o = MatMul"}, 0),
-    "scores that are an output": ({"o = MatMul": "o = MatMul", "s = ": "extra = ", "(s)": "(extra)"}, 0),
+    "scores that are an output": (
+        {"o = MatMul": "o = MatMul", "s = ": "extra = ", "(s)": "(extra)"},
+        0,
+    ),
     "weights that something else reads": ({"o = MatMul": "extra = Identity(p) o = MatMul"}, 0),
     "results that something else reads": ({"o1 =": "extra = Identity(o) o1 ="}, 0),
-    "heads in another order": ({"o1 = Transpose<perm=[0,2,1,3]>": "o1 = Transpose<perm=[0,2,3,1]>"}, 0),
-    "heads that stay apart": ({"Reshape(o1, join) y = MatMul(o2, wo)": "Reshape(o1, kept) y0 = Neg(o2)"}, 0),
-    "values first": ({"MatMul(p, v)": "MatMul(vt, pt) vt = Transpose<perm=[0,1,3,2]>(v) "
-                      "pt = Transpose<perm=[0,1,3,2]>(p)", "o1 = Transpose<perm=[0,2,1,3]>":
-                      "o1 = Transpose<perm=[0,3,1,2]>"}, 0),
+    "heads in another order": (
+        {"o1 = Transpose<perm=[0,2,1,3]>": "o1 = Transpose<perm=[0,2,3,1]>"},
+        0,
+    ),
+    "heads that stay apart": (
+        {"Reshape(o1, join) y = MatMul(o2, wo)": "Reshape(o1, kept) y0 = Neg(o2)"},
+        0,
+    ),
+    "values first": (
+        {
+            "MatMul(p, v)": "MatMul(vt, pt) vt = Transpose<perm=[0,1,3,2]>(v) "
+            "pt = Transpose<perm=[0,1,3,2]>(p)",
+            "o1 = Transpose<perm=[0,2,1,3]>": "o1 = Transpose<perm=[0,3,1,2]>",
+        },
+        0,
+    ),
     "one head of the values": (
-        {"Reshape(v0, split)": "Reshape(v0, one_head)", "Reshape(o1, join) y = MatMul(o2, wo)":
-         "Identity(o1) y0 = Neg(o2)"}, 0),
-}  # fmt: skip
+        {
+            "Reshape(v0, split)": "Reshape(v0, one_head)",
+            "Reshape(o1, join) y = MatMul(o2, wo)": "Identity(o1) y0 = Neg(o2)",
+        },
+        0,
+    ),
+}
 
 _LENGTHS = {
     "a mask": 3,
@@ -237,10 +286,13 @@ def test_only_results_for_onnx_runtime_on_the_cpu_have_it(
 
 def test_a_result_is_read_again() -> None:
     """Shapes are proved through the operator, and the file declares none that is wrong."""
-    body = BLOCK.replace("y = MatMul(o2, wo)", "") + """
+    body = (
+        BLOCK.replace("y = MatMul(o2, wo)", "")
+        + """
         stream = MatMul(x, wm) o3 = MatMul(o2, wo) r = Add(o3, stream)
         n = LayerNormalization(r, gamma) y = MatMul(n, wm)
     """
+    )
     weights = f"{_WEIGHTS} gamma[8]"
     model = graph(
         body,
