@@ -14,8 +14,8 @@ from graphopt.passes.drop_nan_guards import DropNanGuards
 from graphopt.passes.fold_affine import FoldAffine
 from graphopt.passes.fold_layer_scale import FoldLayerScale
 from graphopt.passes.fold_scales import FoldScales
-from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_attention import FuseAttention
+from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
 from graphopt.passes.fuse_kept_norms import FuseKeptNorms
 from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
