@@ -30,8 +30,9 @@ _MICROSOFT = "com.microsoft"
 class FuseAttention(Rewrite):
     """softmax(c Q K^T) V, from x [B, S, N * H] to [B, S, N * H], becomes MultiHeadAttention.
 
-    1. Q, K and V are heads split off by Reshape and Transpose; N, H and the width are numbers, and
-       it is proved that all have one B, K and V one length, Q and K one H (V may have another).
+    1. Q, K and V are heads split off by Reshape and Transpose; N and H are numbers, and it is
+       proved that all have one B, K and V one length, Q and K one H (V may have another). A Reshape
+       joins those that were split off anything else than [B, S, N * H].
     2. Nothing is added to the scores. A mask takes another kernel of ONNX Runtime, which gains
        nothing, and whose release 1.20 reads a mask [B, 1, S, T] wrongly; so a mask of any kind,
        and with it a guard behind Softmax, leaves attention as it is.
@@ -148,14 +149,14 @@ def _write(names: Names, found: _Attention, mixing: ir.Node) -> ir.Value:
     name = names.fresh(f"{mixed.name}.joined")
     node = ir.node(
         "MultiHeadAttention",
-        [found.query.joined, found.key.joined, value.joined],
+        [part.join(names, mixing) for part in (found.query, found.key, value)],
         {"num_heads": found.query.count, "scale": found.scale},
         domain=_MICROSOFT,
         name=name,
     )
-    result, query = node.outputs[0], found.query.joined
-    assert query.shape is not None and mixing.graph is not None
+    result, graph = node.outputs[0], mixing.graph
+    assert graph is not None
     result.name, result.type = name, mixed.type
-    result.shape = ir.Shape([query.shape[0], query.shape[1], value.count * value.size])
-    mixing.graph.insert_before(mixing, node)
+    result.shape = ir.Shape([*found.query.sizes[:2], value.count * value.size])
+    graph.insert_before(mixing, node)
     return result

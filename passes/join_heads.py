@@ -18,8 +18,8 @@ class JoinHeads(Rewrite):
 
     ONNX defines the second form by the first, of the same operands with their heads split off.
 
-    1. Q, K and V are heads split off by Reshape and Transpose; N, H and the width are numbers. Q
-       may have more heads than K and V, which have one number.
+    1. Q, K and V are heads split off by Reshape and Transpose; N and H are numbers. Q may have
+       more heads than K and V, which have one number.
     2. There is no cache, and only the first result is used.
     3. There is no mask, or one of two to four axes whose last two are proved to be the lengths of Q
        and K: ONNX Runtime checks the first of them in the first form alone.
@@ -72,12 +72,12 @@ def _covers(node: ir.Node, query: Heads, key: Heads) -> bool:
 
 def _write(names: Names, node: ir.Node, query: Heads, key: Heads, value: Heads) -> ir.Value:
     mixed = node.outputs[0]
-    assert node.graph is not None and query.joined.shape is not None
+    assert node.graph is not None
     counts = {"q_num_heads": query.count, "kv_num_heads": key.count}
     joined = ir.Node(
         "",
         "Attention",
-        [query.joined, key.joined, value.joined, *node.inputs[3:]],
+        [*(part.join(names, node) for part in (query, key, value)), *node.inputs[3:]],
         [
             *(each for name, each in node.attributes.items() if name not in counts),
             *(ir.AttrInt64(name, number) for name, number in counts.items()),
@@ -88,7 +88,6 @@ def _write(names: Names, node: ir.Node, query: Heads, key: Heads, value: Heads) 
     )
     result = joined.outputs[0]
     result.name, result.type = joined.name, mixed.type
-    batch, length = query.joined.shape[:2]
-    result.shape = ir.Shape([batch, length, query.count * value.size])
+    result.shape = ir.Shape([*query.sizes[:2], query.count * value.size])
     node.graph.insert_before(node, joined)
     return result

@@ -293,6 +293,14 @@ STEPS = (
     Step("lower-norms", "write RMSNorms in the target's operators", LowerNorms, given=("ops",)),
     # With what was measured on the CPU.
     Step(
+        "fuse-biases",
+        "let the multiplication add the bias where a Reshape follows",
+        FuseBiases,
+        optional=True,
+        providers=("cpu",),
+        fuses=True,
+    ),
+    Step(
         "fuse-attention",
         "write attention without a mask as MultiHeadAttention",
         FuseAttention,
@@ -315,14 +323,6 @@ STEPS = (
         FuseKeyTransposes,
         optional=True,
         ops=("custom", "ort"),
-        fuses=True,
-    ),
-    Step(
-        "fuse-biases",
-        "let the multiplication add the bias where a Reshape follows",
-        FuseBiases,
-        optional=True,
-        providers=("cpu",),
         fuses=True,
     ),
     Step("clean-up", "remove what nothing reads", CleanUp),

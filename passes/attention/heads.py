@@ -1,13 +1,15 @@
-"""How the heads of attention are split off x [B, S, N * H], and joined to it again."""
+"""How the heads of attention are split off [B, S, N * H], and joined to it again."""
 
 from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import Dim
+from graphopt.passes.graph.naming import Names
 from graphopt.passes.graph.sizes import same_dimensions, same_shape
 from graphopt.passes.graph.unread import remove_unread, replace
 
@@ -33,48 +35,67 @@ class Heads:
     """What heads have been split off.
 
     Attributes:
-        joined: [B, S, N * H].
+        apart: [B, S, N, H].
+        joined: [B, S, N * H] with the same entries, where there is such a value.
         count: N.
         size: H, the features of a head.
     """
 
-    joined: ir.Value
+    apart: ir.Value
+    joined: ir.Value | None
     count: int
     size: int
 
     @property
     def batch(self) -> Dim | None:
         """B, where it is known."""
-        return axes.dimension(self.joined, 0)
+        return axes.dimension(self.apart, 0)
 
     @property
     def length(self) -> Dim | None:
         """S, where it is known."""
-        return axes.dimension(self.joined, 1)
+        return axes.dimension(self.apart, 1)
+
+    @property
+    def sizes(self) -> ir.Shape:
+        """[B, S, N * H]."""
+        assert self.apart.shape is not None
+        return ir.Shape([*self.apart.shape[:2], self.count * self.size])
+
+    def join(self, names: Names, reader: ir.Node) -> ir.Value:
+        """[B, S, N * H] for ``reader``; a Reshape, before it, where there is no such value."""
+        if self.joined is not None:
+            return self.joined
+        width, name = self.count * self.size, names.fresh(f"{self.apart.name}.joined")
+        sizes = names.initializer(f"{name}.sizes", ir.tensor(np.array([0, 0, width], np.int64)))
+        node = ir.node("Reshape", [self.apart, sizes], name=name)
+        result = node.outputs[0]
+        result.name, result.type, result.shape = name, self.apart.type, self.sizes
+        assert reader.graph is not None
+        reader.graph.insert_before(reader, node)
+        return result
 
 
 def split_from(value: ir.Value | None, order: tuple[int, ...] = SPLIT) -> Heads | None:
     """What ``value`` = Transpose(Reshape(x, [B, S, N, H]), order) has been split off.
 
-    None unless it is proved that x is [B, S, N * H] of the same B and S; N and H are numbers.
+    N and H are numbers. x is [B, S, N * H], or anything else with these entries, as a matrix.
     """
     turn = producer(value, "Transpose")
     if turn is None or tuple(turn.attributes.get_ints("perm", ())) != order:
         return None
     split = producer(turn.inputs[0], "Reshape")
-    joined = None if split is None else split.inputs[0]
-    if split is None or joined is None or axes.rank(joined) != 3:
+    if split is None or axes.rank(split.outputs[0]) != 4:
         return None
-    apart = split.outputs[0]
-    if axes.rank(apart) != 4 or joined.dtype != apart.dtype:
+    x, apart = split.inputs[0], split.outputs[0]
+    count, size = (axes.dimension(apart, axis) for axis in (2, 3))
+    if not isinstance(count, int) or not isinstance(size, int) or count < 1 or size < 1:
         return None
-    count, size, width = (
-        axes.dimension(v, axis) for v, axis in ((apart, 2), (apart, 3), (joined, 2))
-    )
-    if not isinstance(count, int) or not isinstance(size, int) or width != count * size:
-        return None
-    before, behind = ([axes.dimension(v, axis) for axis in (0, 1)] for v in (joined, apart))
-    return Heads(joined, count, size) if same_dimensions(before, behind) else None
+    found = Heads(apart, None, count, size)
+    if x is None or axes.rank(x) != 3 or axes.dimension(x, 2) != count * size:
+        return found
+    before, behind = ([axes.dimension(v, axis) for axis in (0, 1)] for v in (x, apart))
+    return dataclasses.replace(found, joined=x) if same_dimensions(before, behind) else found
 
 
 def joining(mixed: ir.Value, count: int, size: int) -> ir.Node | None:

@@ -25,6 +25,7 @@ BLOCK = """
 """
 _NUMBERS = {
     "split": np.array([0, 0, 2, 4], np.int64),
+    "tokens": np.array([-1, 3, 2, 4], np.int64),
     "narrow": np.array([0, 0, 2, 3], np.int64),
     "one_head": np.array([0, 0, 1, 8], np.int64),
     "join": np.array([0, 0, 8], np.int64),
@@ -73,6 +74,17 @@ CASES: dict[str, tuple[dict[str, str], int]] = {
         1,
     ),
     "values that a caller also gets": ({"o = MatMul": "extra = Identity(v) o = MatMul"}, 1),
+    "heads of a matrix": (
+        {
+            "q0 = MatMul(x, wq)": "m = Reshape(x, flat) q0 = MatMul(m, wq)",
+            "MatMul(x, wk)": "MatMul(m, wk)",
+            "MatMul(x, wv)": "MatMul(m, wv)",
+            "Reshape(q0, split)": "Reshape(q0, tokens)",
+            "Reshape(k0, split)": "Reshape(k0, tokens)",
+            "Reshape(v0, split)": "Reshape(v0, tokens)",
+        },
+        1,
+    ),
     "the keys of another sequence": (
         {"MatMul(x, wk)": "MatMul(z, wk)", "MatMul(x, wv)": "MatMul(z, wv)"},
         0,
@@ -136,6 +148,7 @@ CASES: dict[str, tuple[dict[str, str], int]] = {
 }
 
 _LENGTHS = {
+    "heads of a matrix": 3,
     "a mask": 3,
     "a mask behind softmax": 3,
     "scores scaled by key": 3,
