@@ -72,8 +72,8 @@ CLEANED: dict[tuple[str, str], tuple[int, ...]] = {
     ("swin-t-tiny", "dynamo"): (0, 0, 2, 8, 4, 4, 8, 0),
     ("swin-t-tiny", "torchscript"): (0, 0, 47, 36, 0, 0, 8, 0),
 }
-# Attentions that become MultiHeadAttention: those of encoders that mask nothing. A decoder attends to
-# what an encoder made with as many queries as there are tokens, which may be one.
+# Attentions that become MultiHeadAttention: those of encoders that mask nothing. A decoder attends
+# to what an encoder made with as many queries as there are tokens, which may be one.
 FUSED: dict[tuple[str, str], int] = {
     ("vit-ti-16-tiny", "dynamo"): 2,
     ("vit-ti-16-tiny", "torchscript"): 2,
