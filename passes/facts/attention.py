@@ -17,9 +17,9 @@ def attention(facts: Facts, node: ir.Node) -> None:
     are not followed.
     """
     operands = [*node.inputs, None, None, None][:3]
-    for value, like in zip(node.outputs, (operands[0], *operands), strict=False):
+    for result, like in zip(node.outputs, (operands[0], *operands), strict=False):
         if like is not None and like.dtype is not None:
-            facts.set_dtype(value, like.dtype)
+            facts.set_dtype(result, like.dtype)
     query, _, value = operands
     if query is None or value is None or query.shape is None or value.shape is None:
         return
