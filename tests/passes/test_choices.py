@@ -109,10 +109,10 @@ def test_what_is_not_about_norms_can_be_left_out(name: str) -> None:
         "merge-equal-nodes",
         "settle-sizes",
     }
-    added |= {"fuse-key-transposes"} if name != "standard" else set()
-    assert fused - alone == added | ({"fuse-kept-norms"} if name == "custom" else set())
-    of_runtime = {"fuse-attention", "fuse-key-transposes"}
-    assert fused - alone == added | (of_runtime if name != "standard" else set())
+    added |= {"fuse-attention", "fuse-key-transposes"} if name != "standard" else set()
+    assert fused - alone == added | (
+        {"fuse-gelus", "fuse-kept-norms"} if name == "custom" else set()
+    )
     assert alone <= fused
     for step in added:
         assert step not in {each.name for each in steps(Options(ops=name, skip={step}))}
