@@ -17,8 +17,8 @@ from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.fuse_attention import FuseAttention
 from graphopt.passes.fuse_biases import FuseBiases
 from graphopt.passes.fuse_custom_norms import FuseCustomNorms
-from graphopt.passes.fuse_kept_norms import FuseKeptNorms
 from graphopt.passes.fuse_gelus import FuseGelus
+from graphopt.passes.fuse_kept_norms import FuseKeptNorms
 from graphopt.passes.fuse_key_transposes import FuseKeyTransposes
 from graphopt.passes.fuse_skip_norms import FuseSkipNorms
 from graphopt.passes.infer_shapes import ForgetShapes, InferShapes
