@@ -9,6 +9,7 @@ __all__ = [
     "ModelFile",
     "Report",
     "Speedup",
+    "Tuning",
     "describe",
     "environment",
 ]
@@ -77,6 +78,25 @@ class Speedup:
 
 
 @dataclasses.dataclass(frozen=True)
+class Tuning:
+    """Latencies of one call on one thread, of results that leave out more or less.
+
+    Attributes:
+        rows: Each result beside the input, which is the first; behind it the simplest.
+        kept: The one that was kept: the simplest that none is significantly faster than.
+        rejected: Why another was not timed: it failed its verification.
+        kernels: True where the native kernels were registered.
+        environment: What it was measured on.
+    """
+
+    rows: tuple[Comparison, ...]
+    kept: str
+    rejected: dict[str, str]
+    kernels: bool
+    environment: Environment
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """What was given, what was done to it, and how it was checked.
 
@@ -100,6 +120,7 @@ class Report:
         has_custom_operators: True where the output has operators of the domain graphopt.
         cautions: Sentences on what the output is worse at than one may expect.
         speedup: Latencies beside the input's, or None where they were not asked for.
+        tuning: Latencies of the results that this one was chosen from, or None likewise.
         environment: Versions of Python and of the packages that had a part.
         seconds: Wall time of each stage: ``load``, ``optimize``, ``write``, ``verify``,
             ``measure``.
@@ -118,6 +139,7 @@ class Report:
     has_custom_operators: bool
     cautions: tuple[str, ...]
     speedup: Speedup | None
+    tuning: Tuning | None
     environment: Mapping[str, str]
     seconds: Mapping[str, float]
 

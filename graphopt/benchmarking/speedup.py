@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["measure_speedup"]
+__all__ = ["measure_speedup", "time_models"]
 
 import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+import onnx_ir as ir
 
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.trial import try_model
 from graphopt.files import loading, saving
 from graphopt.inputs import generate_inputs
 from graphopt.measuring.comparison import compare
-from graphopt.measuring.rounds import measure
+from graphopt.measuring.rounds import Samples, measure
 from graphopt.options import Sample
 from graphopt.passes import pipeline
 from graphopt.passes.pipeline import Options
@@ -55,43 +57,70 @@ def measure_speedup(
         EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
     """
     given = loading.load(model)
-    checked = report.verification
-    drawn = generate_inputs(
-        given,
-        seed=sample.seed,
-        input_shapes=sample.input_shapes,
-        # Those that the verification found it to run on.
-        dims={**(checked.defaulted if checked else {}), **sample.dims},
-        given=sample.inputs,
-    )
-    library = find_library(options.provider) if report.has_custom_operators else None
-
-    execution = Execution(
-        provider=options.provider,
-        library=library,
-        custom_op_libraries=tuple(os.fspath(each) for each in sample.custom_op_libraries),
-    )
     with contextlib.ExitStack() as files:
         models = {"input": model}
         if options.variant == "crms":
-            pipeline.run(given, dataclasses.replace(options, variant="rms", basis=None))
-            models["rms"] = files.enter_context(saving.temporary(given))
+            made = given.clone()
+            pipeline.run(made, dataclasses.replace(options, variant="rms", basis=None))
+            models["rms"] = files.enter_context(saving.temporary(made))
         models[options.variant] = output
-        for path in models.values():
-            try_model(path, drawn.arrays, execution)  # what ends its process must not end this one
-        samples = measure(
-            {
-                name: functools.partial(open_model, path, drawn.arrays, execution)
-                for name, path in models.items()
-            },
-            duration=seconds,
-            # Of one thread the CPU time is steadier than the time on the wall.
-            clock="wall" if provider_named(options.provider).is_device else "thread_cpu",
-            progress=progress,
-        )
+        samples, library = time_models(models, given, [report], options, sample, seconds, progress)
     return Speedup(
         rows=tuple(compare(samples, "input").values()),
         crms_to_rms=compare(samples, "rms")["crms"] if options.variant == "crms" else None,
         kernels=library is not None,
         environment=describe_environment(provider_named(options.provider).runtime, threads=1),
     )
+
+
+def time_models(
+    models: Mapping[str, Path],
+    given: ir.Model,
+    reports: Sequence[Report],
+    options: Options,
+    sample: Sample,
+    seconds: float,
+    progress: Callable[[float], None] | None,
+) -> tuple[Samples, Path | None]:
+    """Time models with the inputs of one of them in interleaved rounds.
+
+    Args:
+        models: Their files, by name.
+        given: The one whose inputs all of them have.
+        reports: On those that were made.
+        options: What these were made with.
+        sample: What they are run on, beside the sizes that a verification found.
+        seconds: Time to aim at.
+        progress: Called with the share that is done, 0 to 1.
+
+    Returns:
+        The samples, and the library of kernels that was registered, if any.
+    """
+    found = [report.verification.defaulted for report in reports if report.verification]
+    drawn = generate_inputs(
+        given,
+        seed=sample.seed,
+        input_shapes=sample.input_shapes,
+        dims={**(found[0] if found else {}), **sample.dims},
+        given=sample.inputs,
+    )
+    has_operators = any(report.has_custom_operators for report in reports)
+    library = find_library(options.provider) if has_operators else None
+    execution = Execution(
+        provider=options.provider,
+        library=library,
+        custom_op_libraries=tuple(os.fspath(each) for each in sample.custom_op_libraries),
+    )
+    for path in models.values():
+        try_model(path, drawn.arrays, execution)  # what ends its process must not end this one
+    samples = measure(
+        {
+            name: functools.partial(open_model, path, drawn.arrays, execution)
+            for name, path in models.items()
+        },
+        duration=seconds,
+        # Of one thread the CPU time is steadier than the time on the wall.
+        clock="wall" if provider_named(options.provider).is_device else "thread_cpu",
+        progress=progress,
+    )
+    return samples, library

@@ -41,7 +41,8 @@ def cli() -> None:
     """Convert the LayerNorms of an ONNX transformer to RMSNorms, exactly, ahead of time.
 
     Exit codes: 0 done; 1 verification failed; 2 bad usage or model; 3 environment (no ONNX
-    Runtime, disk, permission); 70 a defect of graphopt; 130 interrupted.
+    Runtime, disk, permission); 4 tuned, and nothing is faster; 70 a defect of graphopt; 130
+    interrupted.
     """
 
 
@@ -65,6 +66,12 @@ def cli() -> None:
     is_flag=True,
     help="Compare the latency with the input's, and crms with rms; takes about 20 seconds.",
 )
+@click.option(
+    "--tune",
+    is_flag=True,
+    help="Time the result beside simpler ones (--no-fuse, without attention operators) and keep "
+    "the fastest, of equals the simplest; about 30 seconds. Exits with 4 where MODEL is faster.",
+)
 @click.option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
 @verbosity_options
 def optimize(
@@ -75,6 +82,7 @@ def optimize(
     verify: bool,
     check: Check,
     measure: bool,
+    tune: bool,
     report: Path | None,
     quiet: bool,
     verbose: bool,
@@ -85,12 +93,15 @@ def optimize(
     """
     from graphopt.cli import commands
 
+    if tune and not verify:
+        raise click.UsageError("--tune keeps what is verified: leave out --no-verify")
     commands.optimize(
         model,
         options,
         check,
         verify=verify,
         measure=measure,
+        tune=tune,
         output=output,
         report_path=report,
         force=force,

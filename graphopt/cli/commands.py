@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["doctor", "export", "inspect", "list_models", "optimize", "passes", "verify"]
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from graphopt.options import Check, Reference, Sample
     from graphopt.passes.pipeline import Options
     from graphopt.passes.report import Progress
-    from graphopt.reporting import Report
+    from graphopt.reporting import Report, Tuning
+    from graphopt.verification import Original
 
 
 def optimize(
@@ -29,6 +31,7 @@ def optimize(
     *,
     verify: bool,
     measure: bool,
+    tune: bool,
     output: Path | None,
     report_path: Path | None,
     force: bool,
@@ -48,7 +51,15 @@ def optimize(
         check_targets({"--report": report_path}, (*files_of(model), target, data), force)
     console = reports.console()
     try:
-        with progress_bar(quiet=quiet) as progress:
+        with contextlib.ExitStack() as files, progress_bar(quiet=quiet) as progress:
+            original, tuning = None, None
+            if tune:
+                from graphopt.verification import Original
+
+                original = files.enter_context(Original(model, check.sample))
+                options, tuning = _tuned(
+                    original, model, target, options, check, force=force, progress=progress
+                )
             result = optimization.optimize_for(
                 model,
                 options,
@@ -56,8 +67,9 @@ def optimize(
                 output=target,
                 force=force,
                 progress=progress,
+                original=original,
             )
-            report = result.report
+            report = dataclasses.replace(result.report, tuning=tuning)
             if measure:
                 report = _measured(model, target, report, options, check.sample, progress)
     except optimization.OutputRejected as error:
@@ -72,6 +84,25 @@ def optimize(
         print(target)
     else:
         reports.print_report(console, report, verbose=verbose)
+
+
+def _tuned(
+    original: Original,
+    model: Path,
+    target: Path,
+    options: Options,
+    check: Check,
+    *,
+    force: bool,
+    progress: Progress | None,
+) -> tuple[Options, Tuning]:
+    """The options that make the fastest result, and what was measured."""
+    from graphopt.benchmarking.tuning import tune
+    from graphopt.files import saving
+
+    saving.check_target(original.model, target, force=force)
+    told = progress and functools.partial(progress, "tune")
+    return tune(original, model, options, check, progress=told)
 
 
 def _measured(

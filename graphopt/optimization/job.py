@@ -95,6 +95,7 @@ def optimize_for(
         has_custom_operators=has_custom_operators(optimized),
         cautions=cautions(optimized, options, plan),
         speedup=None,
+        tuning=None,
         environment=reporting.environment(),
         seconds=clock.seconds,
     )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from graphopt.models import Description
     from graphopt.passes.pipeline import Step
     from graphopt.passes.report import PassRecord
-    from graphopt.reporting import Report, Speedup
+    from graphopt.reporting import Report, Speedup, Tuning
     from graphopt.runtime.doctor import Finding
     from graphopt.verification import OutputError, Verification
 
@@ -57,6 +57,8 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
             out.print(f"{what} raised from {old} to {new}")
     for caution in report.cautions:
         out.print(f"note: {caution}", style="yellow")
+    if report.tuning is not None:
+        _print_tuning(out, report.tuning)
     if report.speedup is not None:
         _print_speedup(out, report.speedup)
     elif report.variant == "crms" and report.plan.compressed:
@@ -102,6 +104,19 @@ def _print_speedup(out: Console, speedup: Speedup) -> None:
             f"crms is {word} than rms for this model and machine: {ratio} times its latency",
             style=style,
         )
+
+
+def _print_tuning(out: Console, tuning: Tuning) -> None:
+    """Print the latencies of what there was to choose from, and what was chosen."""
+    rows = table("tried", "p50 ms", "ratio to the input", "", "")
+    for row in tuning.rows:
+        cells = ("1", "") if row.name == "input" else (ratio_text(row.ratio), row.verdict)
+        rows.add_row(row.name, milliseconds(row.median), *cells, "kept" * (row.name == tuning.kept))
+    out.print(rows)
+    for name, reason in tuning.rejected.items():
+        out.print(f"{name} was left out: {reason}", style="yellow")
+    kernels = "with" if tuning.kernels else "without"
+    out.print(f"measured {kernels} native kernels on {tuning.environment}")
 
 
 def print_verification(out: Console, checked: Verification, *, brief: bool = False) -> None:
