@@ -8,10 +8,12 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 from graphopt.passes.make_plan import MakePlan
+from graphopt.passes.options import Options, steps
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.report import PassRecord, PlanSummary, Progress
 from graphopt.passes.rewrite import Rewrite
-from graphopt.passes.steps import STEPS, Options, Step, steps
+from graphopt.passes.step import Step
+from graphopt.passes.steps import STEPS
 
 __all__ = ["Options", "Step", "analyse", "is_fused", "is_left_as_it_was", "prepare", "run", "steps"]
 

@@ -1,12 +1,7 @@
-"""The steps of the pipeline, in order, and the options that choose among them."""
+"""The steps of the pipeline, in order."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Collection
-
-from graphopt.errors import UsageError
-from graphopt.passes import choices
 from graphopt.passes.canonicalize_norms import CanonicalizeNorms
 from graphopt.passes.clean_up import CleanUp
 from graphopt.passes.compose_transposes import ComposeTransposes
@@ -34,115 +29,15 @@ from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.make_plan import MakePlan
 from graphopt.passes.merge_equal_nodes import MergeEqualNodes
 from graphopt.passes.merge_twins import MergeTwins
-from graphopt.passes.planning.plan import Plan
 from graphopt.passes.recentre import Recentre
 from graphopt.passes.restore_norms import RestoreNorms
-from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.settle_sizes import SettleSizes
+from graphopt.passes.step import Step
 from graphopt.passes.targets import CPU, PROVIDERS
 from graphopt.passes.unfuse_custom_norms import UnfuseCustomNorms
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
 
-__all__ = ["STEPS", "Options", "Step", "steps"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What the result is made for: the choices of a run, checked.
-
-    :mod:`graphopt.passes.choices` says what each may be, what it is by default and what it means.
-
-    Attributes:
-        variant: What LayerNorms become.
-        basis: The basis of crms, which is never None for it; None for other variants.
-        ops: Operators of the result.
-        provider: Execution provider that the result is lowered for.
-        max_growth: Upper bound of the bytes of copied constants, as a share of all constants.
-        skip: Names of optional steps to leave out.
-        fuse: Take the steps that clean up and fuse what stands beside the norms.
-
-    Raises:
-        UsageError: A choice that does not exist, a basis without crms, or a step that cannot be
-            left out.
-    """
-
-    variant: str = choices.VARIANT.default
-    basis: str | None = None
-    ops: str = choices.OPS.default
-    provider: str = choices.PROVIDER.default
-    max_growth: float | None = choices.MAX_GROWTH.default
-    skip: Collection[str] = choices.SKIP.default
-    fuse: bool = choices.FUSE.default
-
-    def __post_init__(self) -> None:
-        choices.VARIANT.check(self.variant)
-        if self.basis is not None:
-            choices.BASIS.check(self.basis)
-            if self.variant != "crms":
-                raise UsageError(
-                    f"basis {self.basis!r} is for the variant crms: leave it out for {self.variant}"
-                )
-        elif self.variant == "crms":
-            object.__setattr__(self, "basis", choices.BASIS.default)
-        choices.OPS.check(self.ops)
-        choices.PROVIDER.check(self.provider)
-        if self.max_growth is not None and not self.max_growth >= 0:
-            raise UsageError(f"max_growth {self.max_growth} is negative: give a share such as 0.1")
-        object.__setattr__(self, "skip", frozenset(self.skip))
-        self._check_skipped()
-
-    def _check_skipped(self) -> None:
-        here = [step for step in STEPS if step.applies(self)]
-        optional = [step.name for step in here if step.optional]
-        for name in sorted(self.skip):
-            if all(step.name != name for step in here):
-                raise UsageError(f"no pass is called {name!r} here: graphopt passes lists them")
-            if name not in optional:
-                raise UsageError(
-                    f"pass {name!r} cannot be skipped, because the result would be wrong; "
-                    f"optional are {', '.join(optional)}"
-                )
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """One pass of the pipeline.
-
-    Attributes:
-        name: What ``--skip`` and the report call it.
-        summary: What it does, in one line.
-        make: The class of the pass.
-        given: The options that the pass is made with, by name; or the ``plan``, behind that.
-        optional: True where leaving it out is sound.
-        variants: The variants that it is for; all where none is named.
-        ops: The operator sets that it is for; all where none is named.
-        providers: The execution providers that it is for; all where none is named.
-        fuses: True where it is about what stands beside the norms.
-    """
-
-    name: str
-    summary: str
-    make: Callable[..., Rewrite]
-    given: tuple[str, ...] = ()
-    optional: bool = False
-    variants: tuple[str, ...] = ()
-    ops: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    fuses: bool = False
-
-    def applies(self, options: Options) -> bool:
-        """False where the options leave nothing to do."""
-        return (
-            options.variant in (self.variants or choices.VARIANT.values)
-            and options.ops in (self.ops or choices.OPS.values)
-            and options.provider in (self.providers or choices.PROVIDER.values)
-            and (options.fuse or not self.fuses)
-        )
-
-    def build(self, options: Options, plan: Plan | None = None) -> Rewrite:
-        """The pass; ``plan`` is that of the model it will be run on."""
-        values = {**vars(options), "plan": plan}
-        return self.make(**{name: values[name] for name in self.given})
+__all__ = ["STEPS"]
 
 
 _WITH_ALL_KERNELS = tuple(row.name for row in PROVIDERS.values() if row.has_all_kernels)
@@ -333,8 +228,3 @@ STEPS = (
         ListConstants,
     ),
 )
-
-
-def steps(options: Options) -> tuple[Step, ...]:
-    """The steps that a run takes for ``options``, in order."""
-    return tuple(s for s in STEPS if s.name not in options.skip and s.applies(options))

@@ -16,7 +16,7 @@ from graphopt.cli import cli, exit_codes
 from graphopt.errors import EnvironmentFailure
 from graphopt.measuring.comparison import Comparison
 from graphopt.measuring.intervals import Estimate
-from graphopt.passes.steps import Options, steps
+from graphopt.passes.options import Options, steps
 from graphopt.printing import console, plans, reports
 from graphopt.runtime.environment import Environment
 from graphopt.verification import OutputError, Verification
