@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.original_spelling import ORIGINAL, OriginalNorm
 from graphopt.passes.norms.residual_sums import ResidualSum, full_sum, put_fused
 from graphopt.passes.operators.custom_ops import (
     DOMAIN,
@@ -31,6 +32,8 @@ class FuseKeptNorms(Rewrite):
     1. The norm is over the last axis; gamma and beta are [d] and have the type of x. An absent beta
        becomes zeros. Below opset 17 the type is float32: of the others ONNX Runtime does not fuse
        the bodies, and without kernels the file must not be slower than it was.
+       A LayerNormalization that ONNX Runtime takes although its parameters have another type than x
+       stays as it was written.
     2. In a model of several of these types that of most norms gets the operator: a body is of one
        type (see :func:`~graphopt.passes.operators.custom_ops.define_operators`).
     3. The norm takes in the Add that computes x, and a second one of a constant bias, under the
@@ -75,11 +78,21 @@ def _norms(model: ir.Model) -> list[ir.Node]:
     found = collections.defaultdict(list)
     for graph in model.graphs():
         for node in graph:
-            if (node.domain, node.op_type) == ("", "LayerNormalization") and _takes(node):
+            if (node.domain, node.op_type) != ("", "LayerNormalization") or _is_mixed(node):
+                continue
+            if _takes(node):
                 x = node.inputs[0]
                 if x is not None and x.dtype in types:
                     found[x.dtype].append(node)
     return max(found.values(), key=len, default=[])
+
+
+def _is_mixed(node: ir.Node) -> bool:
+    """True where the node was a LayerNormalization of x itself, and reads it widened."""
+    original = node.meta.get(ORIGINAL)
+    if not isinstance(original, OriginalNorm) or len(original.nodes) > 1:
+        return False
+    return original.made[0] is not None
 
 
 def _takes(node: ir.Node) -> bool:

@@ -140,7 +140,9 @@ UNKNOWN = {
         + _NORM,
         "float[1,4] a, float[B,8] h, bool on",
         [{"B": 2}],
-        keeps={"y": "If s writes it"},
+        converts="y",
+        absorbs="w",
+        recentres="h",
     ),
 }  # fmt: skip
 
