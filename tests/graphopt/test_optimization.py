@@ -476,6 +476,7 @@ def test_the_report_is_json(tmp_path: Path, model: Path) -> None:
         "has_custom_operators",
         "cautions",
         "speedup",
+        "tuning",
         "environment",
         "seconds",
     ]

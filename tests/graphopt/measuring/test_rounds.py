@@ -212,7 +212,12 @@ def test_the_clocks_are_those_of_the_machine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "verdict"), [(1.0, "no difference"), (0.98, "faster"), (1.02, "slower")]
+    ("factor", "verdict"),
+    [
+        (1.0, "no difference"),
+        (0.98, "faster"),
+        pytest.param(1.02, "slower", marks=pytest.mark.slow),
+    ],
 )
 def test_on_a_machine_that_slows_down_candidates_differ_as_they_do(
     factor: float, verdict: str
