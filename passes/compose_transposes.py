@@ -11,6 +11,7 @@ from graphopt.passes.graph.axes import Dim
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.sizes import same_dimensions
 from graphopt.passes.graph.unread import remove_unread, replace
+from graphopt.passes.graph.walking import produced_by
 from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["ComposeTransposes"]
@@ -52,8 +53,8 @@ class ComposeTransposes(Rewrite):
 
 def _unfold(names: Names, last: ir.Node) -> bool:
     """Rule 1."""
-    swap = _producer(last.inputs[0], "Transpose")
-    first = None if swap is None else _producer(swap.inputs[0], "Reshape")
+    swap = produced_by(last.inputs[0], "Transpose")
+    first = None if swap is None else produced_by(swap.inputs[0], "Reshape")
     if swap is None or first is None or _permutation(swap) != _SWAPS_LAST_TWO:
         return False
     if last.graph is None or swap.graph is not last.graph or first.graph is not last.graph:
@@ -79,7 +80,7 @@ def _unfold(names: Names, last: ir.Node) -> bool:
 
 def _compose(node: ir.Node) -> bool:
     """Rule 2."""
-    inner = _producer(node.inputs[0], "Transpose")
+    inner = produced_by(node.inputs[0], "Transpose")
     if inner is None or inner.graph is not node.graph or node.outputs[0].is_graph_output():
         return False
     between = inner.outputs[0]
@@ -101,11 +102,6 @@ def _drop(node: ir.Node) -> bool:
         return False
     replace(result, x)
     return True
-
-
-def _producer(value: ir.Value | None, op_type: str) -> ir.Node | None:
-    node = None if value is None else value.producer()
-    return None if node is None or node.domain or node.op_type != op_type else node
 
 
 def _permutation(node: ir.Node) -> tuple[int, ...] | None:

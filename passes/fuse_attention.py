@@ -13,13 +13,12 @@ from graphopt.passes.attention.heads import (
     SPLIT_KEYS,
     Heads,
     joining,
-    only_reader,
-    producer,
     put,
     split_from,
 )
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.naming import Names, all_nodes
+from graphopt.passes.graph.walking import only_reader, produced_by
 from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["FuseAttention"]
@@ -83,10 +82,8 @@ def _fuse(names: Names, opset: int, softmax: ir.Node) -> bool:
         return False
     if softmax.attributes.get_int("axis", -1 if opset >= 13 else 1) not in (-1, 3):
         return False
-    mixing = only_reader(softmax.outputs[0])
-    if mixing is None or mixing.op_type != "MatMul" or mixing.domain:
-        return False
-    if mixing.graph is not softmax.graph or mixing.inputs[0] is not softmax.outputs[0]:
+    mixing = only_reader(softmax.outputs[0], "MatMul")
+    if mixing is None or mixing.inputs[0] is not softmax.outputs[0]:
         return False
     found = _read(softmax, mixing)
     mixed = mixing.outputs[0]
@@ -95,7 +92,7 @@ def _fuse(names: Names, opset: int, softmax: ir.Node) -> bool:
     if not gains_multi_head(found.query.length, found.key.length):
         return False
     join = joining(mixed, found.value.count, found.value.size)
-    if join is None or join.graph is not softmax.graph:
+    if join is None:
         return False
     put(join, _write(names, found, mixing))
     return True
@@ -104,15 +101,15 @@ def _fuse(names: Names, opset: int, softmax: ir.Node) -> bool:
 def _read(softmax: ir.Node, mixing: ir.Node) -> _Attention | None:
     """Rules 1 to 4: what Softmax weighs, and by what."""
     scores, scale = softmax.inputs[0], 1.0
-    scaling = None if scores is None else scores.producer()
-    if scaling is not None and scaling.op_type in ("Mul", "Div") and not scaling.domain:
+    scaling = produced_by(scores, "Mul", "Div")
+    if scaling is not None:
         number = _scale(scaling)
         if number is None or only_reader(scaling.outputs[0]) is not softmax:
             return None
         scores, scale, reader = scaling.inputs[0], number, scaling
     else:
         reader = softmax
-    product = producer(scores, "MatMul")
+    product = produced_by(scores, "MatMul")
     if product is None or scores is None or only_reader(scores) is not reader:
         return None
     query, value = split_from(product.inputs[0]), split_from(mixing.inputs[1])
@@ -137,7 +134,7 @@ def _scale(node: ir.Node) -> float | None:
 
 def _keys(value: ir.Value | None) -> Heads | None:
     """The keys, transposed at once or in two steps."""
-    turn = producer(value, "Transpose")
+    turn = produced_by(value, "Transpose")
     if turn is not None and tuple(turn.attributes.get_ints("perm", ())) == (0, 1, 3, 2):
         return split_from(turn.inputs[0])
     return split_from(value, SPLIT_KEYS)

@@ -8,6 +8,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.unread import remove_unread
+from graphopt.passes.graph.walking import only_reader, produced_by
 from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["FuseBiases"]
@@ -60,8 +61,8 @@ class _Fusion:
         """Fuse the product and the bias before ``reshape``, where it is one, and they are there."""
         if reshape.op_type != "Reshape" or reshape.domain:
             return False
-        add = _only_producer(reshape, 0, "Add")
-        products = [_only_producer(add, operand, "MatMul") for operand in (0, 1)] if add else []
+        add = _made_for(reshape, 0, "Add")
+        products = [_made_for(add, operand, "MatMul") for operand in (0, 1)] if add else []
         product = next(filter(None, products), None)
         graph = reshape.graph
         if add is None or product is None or not isinstance(graph, ir.Graph):
@@ -92,7 +93,7 @@ class _Fusion:
     def _matrix(self, x: ir.Value, size: int, graph: ir.Graph) -> ir.Value:
         """x [..., size] as a matrix, made as early as x is there."""
         if (graph, x) not in self._made:
-            sizes = self._constant(-1, size)
+            sizes = self._names.integers(-1, size)
             self._made[graph, x] = self._node("Reshape", [x, sizes], f"{x.name}.matrix", x, graph)
             self._made[graph, x].type = x.type
             self._made[graph, x].shape = ir.Shape([None, size])
@@ -105,10 +106,10 @@ class _Fusion:
         key = (graph, x if None in dims else dims, wanted)
         if key not in self._made:
             base = f"{x.name}.sizes"
-            front = self._constant(*range(own))
+            front = self._names.integers(*range(own))
             shape = self._node("Shape", [x], f"{base}.all", x, graph)
             kept = self._node("Gather", [shape, front], f"{base}.front", shape, graph)
-            parts = [kept, self._constant(*wanted[own:])] if wanted[own:] else [kept]
+            parts = [kept, self._names.integers(*wanted[own:])] if wanted[own:] else [kept]
             self._made[key] = self._node("Concat", parts, base, kept, graph, axis=0)
             for value, count in (
                 (shape, axes.rank(x)),
@@ -138,13 +139,6 @@ class _Fusion:
             graph.insert_before(graph[0], node)
         return node.outputs[0]
 
-    def _constant(self, *entries: int) -> ir.Value:
-        if entries not in self._made:
-            name = "sizes." + "_".join(str(entry) for entry in entries)
-            tensor = ir.tensor(np.array(entries, dtype=np.int64))
-            self._made[entries] = self._names.initializer(name, tensor)
-        return self._made[entries]
-
     def _vector(self, bias: ir.Value) -> ir.Value:
         if axes.rank(bias) == 1:
             return bias
@@ -172,14 +166,10 @@ def _wanted(reshape: ir.Node, x: ir.Value, width: int) -> tuple[int, ...] | None
     return None if reshape.attributes.get_int("allowzero", 0) else sizes
 
 
-def _only_producer(node: ir.Node, operand: int, op_type: str) -> ir.Node | None:
+def _made_for(node: ir.Node, operand: int, op_type: str) -> ir.Node | None:
     """The node of ``op_type`` that makes an operand for ``node`` alone."""
-    value = node.inputs[operand]
-    made = None if value is None else value.producer()
-    if value is None or made is None or made.op_type != op_type or made.domain:
-        return None
-    alone = len(value.uses()) == 1 and not value.is_graph_output()
-    return made if alone and made.graph is node.graph else None
+    made = produced_by(node.inputs[operand], op_type)
+    return made if made is not None and only_reader(made.outputs[0]) is node else None
 
 
 def _fit(x: ir.Value, weight: ir.Value, bias: ir.Value) -> bool:

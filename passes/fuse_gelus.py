@@ -12,7 +12,7 @@ from graphopt.passes.gelus.spellings import ReadGelu, read_gelu
 from graphopt.passes.graph.constants import HALF, constant_tensor
 from graphopt.passes.graph.naming import all_nodes
 from graphopt.passes.graph.unread import remove_unread
-from graphopt.passes.norms.walking import produced_by
+from graphopt.passes.graph.walking import produced_by
 from graphopt.passes.operators.custom_ops import (
     DOMAIN,
     MINIMUM_OPSET,

@@ -50,7 +50,7 @@ def _join(names: Names, node: ir.Node) -> bool:
     if key.count != value.count or not _covers(node, query, key) or not gains_joined(key.length):
         return False
     join = joining(mixed, query.count, value.size)
-    if join is None or join.graph is not node.graph:
+    if join is None:
         return False
     put(join, _write(names, node, query, key, value))
     return True

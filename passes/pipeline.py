@@ -13,7 +13,7 @@ from graphopt.passes.planning.plan import Plan
 from graphopt.passes.report import PassRecord, PlanSummary, Progress
 from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.step import Step
-from graphopt.passes.steps import STEPS
+from graphopt.passes.steps import FUSING
 
 __all__ = ["Options", "Step", "analyse", "is_fused", "is_left_as_it_was", "prepare", "run", "steps"]
 
@@ -74,8 +74,7 @@ def is_left_as_it_was(plan: PlanSummary, records: Iterable[PassRecord]) -> bool:
 
 def is_fused(records: Iterable[PassRecord]) -> bool:
     """True where something beside the norms was cleaned up or fused."""
-    fusing = {step.name for step in STEPS if step.fuses}
-    return any(record.changed for record in records if record.name in fusing)
+    return any(record.changed for record in records if record.name in FUSING)
 
 
 def _take(

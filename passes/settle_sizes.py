@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph import axes, constants
@@ -34,14 +33,13 @@ class SettleSizes(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""
         names, sizes = Names(model), Sizes()
-        made: dict[tuple[int, ...], ir.Value] = {}
         self.record = {"reshapes dropped": 0, "sizes made constant": 0}
         for node in all_nodes(model):
             if node.domain or node.graph is None or node.op_type not in _OPS:
                 continue
             if _drop(sizes, node):
                 self.record["reshapes dropped"] += 1
-            elif node.op_type == "Reshape" and _settle(names, made, node):
+            elif node.op_type == "Reshape" and _settle(names, node):
                 self.record["sizes made constant"] += 1
         return ir.passes.PassResult(model, modified=any(self.record.values()))
 
@@ -69,17 +67,14 @@ def _changes_nothing(sizes: Sizes, node: ir.Node, x: ir.Value) -> bool:
     return all(entry == 1 or (entry is not None and entry == dim) for entry, dim in pairs)
 
 
-def _settle(names: Names, made: dict[tuple[int, ...], ir.Value], node: ir.Node) -> bool:
+def _settle(names: Names, node: ir.Node) -> bool:
     if len(node.inputs) < 2 or constants.constant_tensor(node.inputs[1]) is not None:
         return False
     wanted = _constant_sizes(node)
     if wanted is None:
         return False
-    if wanted not in made:
-        tensor = ir.tensor(np.array(wanted, dtype=np.int64))
-        made[wanted] = names.initializer("sizes." + "_".join(map(str, wanted)), tensor)
     computed = node.inputs[1]
-    node.replace_input_with(1, made[wanted])
+    node.replace_input_with(1, names.integers(*wanted))
     remove_unread([computed])
     node.attributes.pop("allowzero", None)
     return True

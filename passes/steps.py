@@ -37,7 +37,7 @@ from graphopt.passes.targets import CPU, PROVIDERS
 from graphopt.passes.unfuse_custom_norms import UnfuseCustomNorms
 from graphopt.passes.unfuse_skip_norms import UnfuseSkipNorms
 
-__all__ = ["STEPS"]
+__all__ = ["FUSING", "STEPS"]
 
 
 _WITH_ALL_KERNELS = tuple(row.name for row in PROVIDERS.values() if row.has_all_kernels)
@@ -228,3 +228,6 @@ STEPS = (
         ListConstants,
     ),
 )
+
+FUSING = frozenset(step.name for step in STEPS if step.fuses)
+"""The names of the steps about what stands beside the norms."""

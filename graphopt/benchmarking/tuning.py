@@ -18,7 +18,7 @@ from graphopt.optimization import OutputRejected, optimize_for
 from graphopt.options import Check
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PassRecord
-from graphopt.passes.steps import STEPS
+from graphopt.passes.steps import FUSING
 from graphopt.passes.targets import provider_named
 from graphopt.reporting import Report, Tuning
 from graphopt.runtime.environment import describe_environment
@@ -69,29 +69,34 @@ def tune(
         ProcessFailed: ONNX Runtime cannot run one of the models.
         EnvironmentFailure: ONNX Runtime is missing, or the provider does not start.
     """
-    rejected: dict[str, str] = {}
     made: dict[str, Options] = {}
+    reports: dict[str, Report] = {}
+    refusals: dict[str, OutputRejected] = {}
     files: dict[str, Path] = {_INPUT: path}
-    reports: list[Report] = []
     with contextlib.ExitStack() as stack:
-        waiting = {_ALL: options}
-        while waiting:
-            name, chosen = waiting.popitem()
+
+        def make(name: str, chosen: Options) -> Report:
             try:
                 result = optimize_for(path, chosen, check=check, original=original)
             except OutputRejected as error:
-                rejected[name], records, last = str(error), error.report.passes, error
-            else:
-                records = result.report.passes
-                reports.append(result.report)
-                made[name] = chosen
-                files[name] = stack.enter_context(saving.temporary(result.model))
-            if name == _ALL:
-                waiting = _simpler(options, records)
+                refusals[name] = error
+                return error.report
+            made[name], reports[name] = chosen, result.report
+            files[name] = stack.enter_context(saving.temporary(result.model))
+            return result.report
+
+        for name, chosen in _simpler(options, make(_ALL, options).passes).items():
+            make(name, chosen)
         if not made:
-            raise last
+            raise refusals[_ALL]
         samples, library = time_models(
-            files, original.model, reports, options, check.sample, seconds, progress
+            files,
+            original.model,
+            list(reports.values()),
+            options,
+            check.sample,
+            seconds,
+            progress,
         )
     names = [name for name in _ORDER if name in made]
     kept = choose(samples, names)
@@ -105,17 +110,17 @@ def tune(
         )
     environment = describe_environment(provider_named(options.provider).runtime, threads=1)
     rows = tuple(beside[name] for name in (_INPUT, *names))
+    rejected = {name: str(error) for name, error in refusals.items()}
     return made[kept], Tuning(rows, kept, rejected, library is not None, environment)
 
 
 def _simpler(options: Options, records: Sequence[PassRecord]) -> dict[str, Options]:
     """What else to try, where ``records`` say that leaving steps out makes another model."""
-    fusing = {step.name for step in STEPS if step.fuses}
-    acted = {record.name for record in records if record.changed} & fusing
+    acted = {record.name for record in records if record.changed} & FUSING
     found = {}
     if acted:
         found[_NO_FUSE] = dataclasses.replace(
-            options, fuse=False, skip=frozenset(options.skip) - fusing
+            options, fuse=False, skip=frozenset(options.skip) - FUSING
         )
     if acted & _ATTENTION and acted - _ATTENTION:
         skip = frozenset(options.skip) | (acted & _ATTENTION)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph import axes, constants
@@ -12,14 +11,13 @@ from graphopt.passes.graph.axes import Dim
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.graph.sizes import same_dimensions, same_shape
 from graphopt.passes.graph.unread import remove_unread, replace
+from graphopt.passes.graph.walking import only_reader, produced_by
 
 __all__ = [
     "SPLIT",
     "SPLIT_KEYS",
     "Heads",
     "joining",
-    "only_reader",
-    "producer",
     "put",
     "split_from",
 ]
@@ -67,8 +65,7 @@ class Heads:
         if self.joined is not None:
             return self.joined
         width, name = self.count * self.size, names.fresh(f"{self.apart.name}.joined")
-        sizes = names.initializer(f"{name}.sizes", ir.tensor(np.array([0, 0, width], np.int64)))
-        node = ir.node("Reshape", [self.apart, sizes], name=name)
+        node = ir.node("Reshape", [self.apart, names.integers(0, 0, width)], name=name)
         result = node.outputs[0]
         result.name, result.type, result.shape = name, self.apart.type, self.sizes
         assert reader.graph is not None
@@ -81,10 +78,10 @@ def split_from(value: ir.Value | None, order: tuple[int, ...] = SPLIT) -> Heads 
 
     N and H are numbers. x is [B, S, N * H], or anything else with these entries, as a matrix.
     """
-    turn = producer(value, "Transpose")
+    turn = produced_by(value, "Transpose")
     if turn is None or tuple(turn.attributes.get_ints("perm", ())) != order:
         return None
-    split = producer(turn.inputs[0], "Reshape")
+    split = produced_by(turn.inputs[0], "Reshape")
     if split is None or axes.rank(split.outputs[0]) != 4:
         return None
     x, apart = split.inputs[0], split.outputs[0]
@@ -105,16 +102,12 @@ def joining(mixed: ir.Value, count: int, size: int) -> ir.Node | None:
     of [B, S, N, H]: it makes just that, or its sizes are constants of which none beyond the first
     two is 0, which would be the operand's own.
     """
-    turn = only_reader(mixed)
-    if turn is None or turn.op_type != "Transpose" or turn.domain:
-        return None
-    if tuple(turn.attributes.get_ints("perm", ())) != SPLIT:
+    turn = only_reader(mixed, "Transpose")
+    if turn is None or tuple(turn.attributes.get_ints("perm", ())) != SPLIT:
         return None
     apart = turn.outputs[0]
-    join = only_reader(apart)
-    if join is None or join.op_type != "Reshape" or join.domain or join.inputs[0] is not apart:
-        return None
-    if join.graph is not turn.graph or axes.rank(apart) != 4:
+    join = only_reader(apart, "Reshape")
+    if join is None or join.inputs[0] is not apart or axes.rank(apart) != 4:
         return None
     result = join.outputs[0]
     sizes = constants.entries(join.inputs[1]) if len(join.inputs) > 1 else None
@@ -133,15 +126,3 @@ def put(join: ir.Node, joined: ir.Value) -> None:
         return
     join.replace_input_with(0, joined)
     remove_unread([apart])
-
-
-def only_reader(value: ir.Value) -> ir.Node | None:
-    """The node that reads ``value``, if nothing else does, and no caller of the model."""
-    uses = list(value.uses())
-    return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
-
-
-def producer(value: ir.Value | None, op_type: str) -> ir.Node | None:
-    """The node that computes ``value`` if it is the ONNX operator ``op_type``."""
-    node = None if value is None else value.producer()
-    return None if node is None or node.domain or node.op_type != op_type else node

@@ -8,8 +8,8 @@ import onnx_ir as ir
 
 from graphopt.passes.graph.axes import rank
 from graphopt.passes.graph.constants import constant_tensor
+from graphopt.passes.graph.walking import produced_by
 from graphopt.passes.norms.numbers import scalar
-from graphopt.passes.norms.walking import produced_by
 
 __all__ = ["STEPS", "Polynomial", "Terms"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import onnx_ir as ir
 
 from graphopt.passes.gelus.polynomials import STEPS, Polynomial, Terms
-from graphopt.passes.norms.walking import produced_by
+from graphopt.passes.graph.walking import produced_by
 from graphopt.passes.operators.gelus import GELU, QUICK_GELU, TANH_GELU
 
 __all__ = ["ReadGelu", "read_gelu"]

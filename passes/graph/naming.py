@@ -26,6 +26,7 @@ class Names:
 
     def __init__(self, model: ir.Model) -> None:
         self._model = model
+        self._integers: dict[tuple[int, ...], ir.Value] = {}
         self._taken: set[str | None] = set(model.graph.initializers)
         self._taken.update(value.name for value in model.graph.inputs)
         for graph in [model.graph, *model.graph.subgraphs()]:
@@ -56,6 +57,14 @@ class Names:
         )
         self._model.graph.register_initializer(value)
         return value
+
+    def integers(self, *entries: int) -> ir.Value:
+        """A constant vector of int64, sizes for example; one for all that ask for the same."""
+        if entries not in self._integers:
+            name = "sizes." + "_".join(str(entry) for entry in entries)
+            tensor = ir.tensor(np.array(entries, dtype=np.int64))
+            self._integers[entries] = self.initializer(name, tensor)
+        return self._integers[entries]
 
     def unshared(self, value: ir.Value, base: str) -> ir.Value:
         """``value``, or a copy of it if it is a constant with other readers."""

@@ -13,12 +13,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 
-__all__ = [
-    "beta_overflows",
-    "obstacle_to_compressing",
-    "obstacle_to_recentring",
-    "scaling_overflows",
-]
+__all__ = ["beta_overflows", "obstacle_to_folding", "scaling_overflows"]
 
 _LARGEST = {
     ir.DataType.FLOAT16: 65504.0,
@@ -30,29 +25,23 @@ _RECENTRED = 2.0
 """No entry minus the mean of some is larger than twice the largest: |w - m| <= |w| + |m|."""
 
 
-def obstacle_to_recentring(tensor: ir.TensorProtocol) -> str:
-    """Why a constant cannot be recentred in its own type, or ""."""
-    magnitude = constants.largest(tensor)
-    if not math.isfinite(magnitude):
-        return "is not finite in every entry"
-    if _overflows(tensor.dtype, _RECENTRED * magnitude):
-        kind = tensor.dtype.name.lower()
-        return f"has entries up to {magnitude:.3g}, which could overflow {kind} once recentred"
-    return ""
-
-
-def obstacle_to_compressing(tensor: ir.TensorProtocol, growth: float) -> str:
-    """Why a constant cannot be given another basis in its own type, or "".
+def obstacle_to_folding(
+    tensor: ir.TensorProtocol, growth: float = _RECENTRED, once: str = "recentred"
+) -> str:
+    """Why a constant cannot be folded in its own type, or "".
 
     Args:
         tensor: The constant.
         growth: How many times its largest entry its new entries may be.
+        once: What it will be then, in a word.
     """
     magnitude = constants.largest(tensor)
-    if not _overflows(tensor.dtype, growth * magnitude):
-        return ""
-    kind = tensor.dtype.name.lower()
-    return f"has entries up to {magnitude:.3g}, which could overflow {kind} once compressed"
+    if not math.isfinite(magnitude):
+        return "is not finite in every entry"
+    if _overflows(tensor.dtype, growth * magnitude):
+        kind = tensor.dtype.name.lower()
+        return f"has entries up to {magnitude:.3g}, which could overflow {kind} once {once}"
+    return ""
 
 
 def scaling_overflows(tensor: ir.TensorProtocol, factors: np.ndarray) -> bool:

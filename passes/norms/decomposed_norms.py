@@ -7,9 +7,9 @@ import dataclasses
 import onnx_ir as ir
 
 from graphopt.passes.graph.constants import constant_tensor
+from graphopt.passes.graph.walking import only_reader, orders, produced_by
 from graphopt.passes.norms.normalization import Normalization, normalization
 from graphopt.passes.norms.operator_norms import batch_normalized, rms_of_centred
-from graphopt.passes.norms.walking import orders, produced_by
 
 __all__ = ["SpelledNorm", "is_per_feature", "spelled_norms"]
 
@@ -57,7 +57,7 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
     if not isinstance(size, int):
         return ()
     normalized, x = core.output, core.root
-    cast = _only_reader(normalized, "Cast")
+    cast = only_reader(normalized, "Cast")
     if cast is not None and cast.outputs[0].dtype == core.root.dtype is not None:
         normalized = cast.outputs[0]
     elif core.output.dtype != core.root.dtype:
@@ -117,7 +117,7 @@ def _affine_parts(
             scaled = [reader for reader in readers if reader is not None]
     parts: list[tuple[ir.Value, ir.Value | None, ir.Value | None]] = []
     for output, scale in scaled:
-        adder = _only_reader(output, "Add")
+        adder = only_reader(output, "Add")
         shifted = None if adder is None else _affine_reader(adder, output, "Add", size)
         parts.append((output, scale, None) if shifted is None else (shifted[0], scale, shifted[1]))
     return parts
@@ -145,16 +145,6 @@ def _unflattened(parameter: ir.Value) -> ir.Value:
     if node is None or source is None or source.shape is None or len(source.shape) != 1:
         return parameter
     return source if node.attributes.get_int("axis", 1) == 0 else parameter
-
-
-def _only_reader(value: ir.Value, op_type: str) -> ir.Node | None:
-    uses = list(value.uses())
-    if len(uses) != 1 or value.is_graph_output():
-        return None
-    node, producer = uses[0].node, value.producer()
-    if node.op_type != op_type or node.domain != "":
-        return None
-    return node if producer is not None and node.graph is producer.graph else None
 
 
 def _nodes_between(

@@ -8,10 +8,10 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from graphopt.passes.graph.walking import orders, peel_casts, produced_by
 from graphopt.passes.norms.moments import centred, mean, mean_square, reduction, square_base
 from graphopt.passes.norms.numbers import factor, is_root_of_share, scalar
 from graphopt.passes.norms.row_layouts import Axes, Layout, entry_count, layout_of, strip_reshapes
-from graphopt.passes.norms.walking import orders, peel_casts, produced_by
 
 __all__ = ["Deviation", "Variance", "deviation", "reciprocal_deviation", "variance"]
 

@@ -12,9 +12,9 @@ import dataclasses
 import onnx_ir as ir
 
 from graphopt.passes.graph.constants import entries
+from graphopt.passes.graph.walking import orders, peel_casts, produced_by
 from graphopt.passes.norms.numbers import factor, inverts, scalar
 from graphopt.passes.norms.row_layouts import Axes, Layout, entry_count, layout_of, strip_reshapes
-from graphopt.passes.norms.walking import orders, peel_casts, produced_by
 
 __all__ = ["Centred", "Moment", "centred", "mean", "mean_square", "reduction", "square_base"]
 

@@ -10,10 +10,10 @@ import dataclasses
 
 import onnx_ir as ir
 
+from graphopt.passes.graph.walking import orders, peel_casts, produced_by
 from graphopt.passes.norms.deviation import Deviation, deviation, reciprocal_deviation
 from graphopt.passes.norms.moments import centred, mean
 from graphopt.passes.norms.row_layouts import Axes
-from graphopt.passes.norms.walking import orders, peel_casts, produced_by
 
 __all__ = ["Normalization", "normalization"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph.constants import constant_tensor
-from graphopt.passes.norms.walking import orders, produced_by
+from graphopt.passes.graph.walking import orders, produced_by
 
 __all__ = ["Factor", "factor", "inverts", "is_root_of_share", "scalar"]
 

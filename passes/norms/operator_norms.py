@@ -7,11 +7,11 @@ import math
 import onnx_ir as ir
 
 from graphopt.passes.graph.constants import uniform_value
+from graphopt.passes.graph.walking import peel_casts, produced_by
 from graphopt.passes.norms.deviation import variance
 from graphopt.passes.norms.moments import centred, mean
 from graphopt.passes.norms.normalization import Normalization
 from graphopt.passes.norms.row_layouts import has_same_dims, strip_reshapes
-from graphopt.passes.norms.walking import peel_casts, produced_by
 
 __all__ = ["batch_normalized", "rms_of_centred"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from graphopt.passes.graph.constants import constant_tensor
-from graphopt.passes.norms.walking import orders, produced_by
+from graphopt.passes.graph.walking import orders, produced_by
 
 __all__ = [
     "ResidualSum",

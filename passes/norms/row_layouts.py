@@ -7,7 +7,7 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from graphopt.passes.norms.walking import produced_by
+from graphopt.passes.graph.walking import produced_by
 
 __all__ = ["Axes", "Layout", "entry_count", "has_same_dims", "layout_of", "strip_reshapes"]
 

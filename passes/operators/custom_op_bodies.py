@@ -99,7 +99,7 @@ class _Body:
         """The same by Sum.
 
         ONNX Runtime fuses an Add and a LayerNormalization behind it to its SkipLayerNormalization,
-        which is scalar code on the CPU: 866 us on 128 x 768, where a Sum and a norm take 165 us.
+        which is scalar code on the CPU: 827 us on 128 x 768, where two Adds and a norm take 144 us.
         """
         total: ir.Value = self.op.Sum(x, *addends)
         return total

@@ -19,7 +19,7 @@ from graphopt.passes.crms.basis import Basis
 from graphopt.passes.crms.size_operands import Sizes
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
-from graphopt.passes.graph.overflow import obstacle_to_compressing
+from graphopt.passes.graph.overflow import obstacle_to_folding
 from graphopt.passes.planning.costs import Costs, RowCounts
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.affine import Affine
@@ -101,14 +101,15 @@ def compression(
     norms = {norm.node: norm for norm in found.norms}
     writes = opset >= _MINIMUM_OPSET
     everything = {*found.streams, *found.centred}
+    obstacles = {
+        stream: reason
+        for stream in everything
+        if (reason := _stream_obstacle(stream, found.streams.get(stream), basis))
+    }
     return Compression(
         gains=gains,
         norm_obstacles=norm_obstacles,
-        stream_obstacles={
-            stream: reason
-            for stream, facts in found.streams.items()
-            if (reason := _stream_obstacle(facts, basis))
-        },
+        stream_obstacles=obstacles,
         whole_readers={
             stream: [
                 f"{node.op_type} {node.name}"
@@ -117,7 +118,10 @@ def compression(
             ]
             for stream, facts in found.streams.items()
         },
-        encoding={stream: _encoding(stream, basis, costs, rows, writes) for stream in everything},
+        encoding={
+            stream: _encoding(stream, stream in obstacles, costs, rows, writes)
+            for stream in everything
+        },
         decoding={
             stream: _price(stream, costs.decoding, 4, costs, rows) if writes else float("inf")
             for stream in everything
@@ -131,10 +135,12 @@ def _price(stream: Stream, rate: float, nodes: int, costs: Costs, rows: RowCount
     return rate * rows.elements(stream) + nodes * costs.launch + 1.0
 
 
-def _encoding(stream: Stream, basis: str, costs: Costs, rows: RowCounts, writes: bool) -> float:
+def _encoding(
+    stream: Stream, is_hindered: bool, costs: Costs, rows: RowCounts, writes: bool
+) -> float:
     """The price of an encoder; a constant is encoded beforehand, where it has the room."""
     if stream.is_whole and constants.constant_tensor(stream.value) is not None:
-        return float("inf") if _constant_obstacle(stream, basis) else 1.0
+        return float("inf") if is_hindered else 1.0
     return _price(stream, costs.encoding, 3, costs, rows) if writes else float("inf")
 
 
@@ -234,8 +240,8 @@ def _overflowing_reader(norm: Norm, part: Affine, basis: str) -> str:
         weight = reader.node.inputs[1]
         tensor = constants.constant_tensor(weight)
         assert weight is not None and tensor is not None
-        if obstacle := obstacle_to_compressing(tensor, growth):
-            return f"{weight.name} {obstacle} with gamma in it"
+        if obstacle := obstacle_to_folding(tensor, growth, "compressed with gamma in it"):
+            return f"{weight.name} {obstacle}"
     return ""
 
 
@@ -247,15 +253,21 @@ def _sizes_obstacle(node: ir.Node, stream: Stream, others: tuple[Stream, ...]) -
 def _constant_obstacle(stream: Stream, basis: str) -> str:
     tensor = constants.constant_tensor(stream.value)
     assert tensor is not None
-    obstacle = obstacle_to_compressing(tensor, Basis(basis, stream.axis.size).growth)
+    obstacle = obstacle_to_folding(tensor, Basis(basis, stream.axis.size).growth, "compressed")
     return f"constant {stream.value.name} {obstacle}" if obstacle else ""
 
 
-def _stream_obstacle(facts: StreamFacts, basis: str) -> str:
-    """Why a value cannot be written with d - 1 features, or ``""``."""
-    stream = facts.stream
-    if facts.constant:
-        return facts.source or _constant_obstacle(stream, basis)
+def _stream_obstacle(stream: Stream, facts: StreamFacts | None, basis: str) -> str:
+    """Why a value cannot be written with d - 1 features, or ``""``.
+
+    What is centred in the file has no ``facts``, and nothing to say of unless it is a constant.
+    """
+    if facts is not None and facts.source:
+        return facts.source
+    if constants.constant_tensor(stream.value) is not None:
+        return _constant_obstacle(stream, basis)
+    if facts is None:
+        return ""
     node = stream.value.producer()
     if node is None or not facts.reads:
         return facts.source

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream
 from graphopt.passes.graph.branches import Branches, Use
-from graphopt.passes.graph.overflow import obstacle_to_recentring
+from graphopt.passes.graph.overflow import obstacle_to_folding
 from graphopt.passes.streams import algebra, merges, readers, storage
 from graphopt.passes.streams.algebra import Raw
 from graphopt.passes.streams.roles import Carries, OperandRoles, Vanishes
@@ -145,7 +145,7 @@ def _look_up(facts: StreamFacts, branches: Branches) -> list[Stream]:
     if tensor is not None:
         if not tensor.dtype.is_floating_point():
             facts.source = f"constant {value.name} is not finite in every entry"
-        elif obstacle := obstacle_to_recentring(tensor):
+        elif obstacle := obstacle_to_folding(tensor):
             facts.source = f"constant {value.name} {obstacle}"
         facts.constant = True
         return []

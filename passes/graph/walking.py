@@ -1,10 +1,10 @@
-"""Steps from a value to what computes it."""
+"""Steps from a value to what computes it, and to what alone reads it."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-__all__ = ["orders", "peel_casts", "produced_by"]
+__all__ = ["only_reader", "orders", "peel_casts", "produced_by"]
 
 _WIDTH = {
     ir.DataType.FLOAT16: 1,
@@ -20,6 +20,20 @@ def produced_by(value: ir.Value | None, *op_types: str) -> ir.Node | None:
     if node is None or node.domain != "" or node.op_type not in op_types:
         return None
     return node
+
+
+def only_reader(value: ir.Value, *op_types: str) -> ir.Node | None:
+    """The node of the same graph that alone reads what a node computes: not its caller either.
+
+    None, too, where ``op_types`` are named and it is none of these ONNX operators.
+    """
+    uses, producer = list(value.uses()), value.producer()
+    if len(uses) != 1 or value.is_graph_output() or producer is None:
+        return None
+    node = uses[0].node
+    if op_types and (node.domain != "" or node.op_type not in op_types):
+        return None
+    return node if node.graph is producer.graph else None
 
 
 def orders(node: ir.Node | None) -> tuple[tuple[ir.Value, ir.Value], ...]:
