@@ -11,12 +11,10 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from graphopt.errors import EnvironmentFailure
 from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes.infer_shapes import InferShapes
 from graphopt.passes.operators.custom_ops import define_operators
-from graphopt.runtime.library import library_path
 from tests.onnx_runtime import OptimizedSession
 from tests.versions.conditions import FUSED_TYPES, opsets
 
@@ -223,14 +221,6 @@ def test_float64_is_not_fused_and_keeps_its_precision(call: Call, opset: int) ->
     session = OptimizedSession(_model(call, opset, "double"))
     assert all(node.op_type != "SimplifiedLayerNormalization" for node in session.nodes)
     _assert_right(session, call, "double")
-
-
-@pytest.fixture(scope="module")
-def library() -> Path:
-    try:
-        return library_path()
-    except EnvironmentFailure as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("dtype", ["float", "float16", "double"])
