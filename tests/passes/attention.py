@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx_ir as ir
 
+from graphopt.evaluation import evaluate
+from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes.infer_shapes import InferShapes
+from tests.onnx_runtime import OptimizedSession
 from tests.passes.graphs import graph, random_array
 
-__all__ = ["MASKS", "PADDING", "block", "feeds", "records"]
+__all__ = ["MASKS", "PADDING", "assert_same", "block", "changed", "feeds", "records"]
 
 LOWEST = np.float32(-3.4028234663852886e38)
 _CONSTANTS = {
@@ -147,3 +152,21 @@ def records(model: ir.Model, *passes: ir.passes.InPlacePass) -> dict[str, int]:
         each(model)
         found |= {name: count for name, count in getattr(each, "record", {}).items() if count}
     return found
+
+
+def changed(body: str, changes: Mapping[str, str]) -> str:
+    """The text with something else written instead of each key, which must be there."""
+    for old, new in changes.items():
+        assert old in body, old
+        body = body.replace(old, new)
+    return body
+
+
+def assert_same(original: ir.Model, model: ir.Model, given: Mapping[str, np.ndarray]) -> None:
+    """Two float32 models agree to the last digits in ONNX Runtime, and to 1e-9 in float64."""
+    wide = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in given.items()}
+    expected, found = (evaluate(cast_to_float64(each), wide) for each in (original, model))
+    before, after = (OptimizedSession(each).run(given) for each in (original, model))
+    for name, array in expected.items():
+        assert np.abs(found[name] - array).max() <= 1e-9 * np.abs(array).max()
+        assert np.abs(after[name] - before[name]).max() <= 2e-6 * np.abs(before[name]).max()

@@ -7,12 +7,11 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes import pipeline
 from graphopt.passes.fuse_attention import FuseAttention
 from tests.onnx_runtime import OptimizedSession
-from tests.passes.attention import MASKS, PADDING, block, feeds, records
+from tests.passes.attention import MASKS, PADDING, assert_same, block, changed, feeds, records
 from tests.passes.graphs import graph, random_array
 
 BLOCK = """
@@ -159,10 +158,7 @@ _LENGTHS = {
 
 
 def model_of(changes: dict[str, str], batch: str = "B", length: str = "S") -> ir.Model:
-    body = BLOCK
-    for old, new in changes.items():
-        assert old in body
-        body = body.replace(old, new)
+    body = changed(BLOCK, changes)
     made = ["y"] if re.search(r"\by =", body) else ["y0"]
     outputs = ", ".join(f"float {name}" for name in [*made, *re.findall(r"\bextra\b(?= =)", body)])
     return graph(
@@ -211,16 +207,7 @@ def test_attention_without_a_mask_is_one_operator(case: str) -> None:
         extra = any(value.name == "extra" for value in model.graph.outputs)
         assert operators.count("Transpose") == int(extra)
     given = inputs_of(2, length, 3)
-    truth, wide = cast_to_float64(original), cast_to_float64(model)
-    expected, found = evaluate(truth, _wide(given)), evaluate(wide, _wide(given))
-    before, after = (OptimizedSession(each).run(given) for each in (original, model))
-    for name, array in expected.items():
-        assert np.abs(found[name] - array).max() <= 1e-9 * np.abs(array).max()
-        assert np.abs(after[name] - before[name]).max() <= 2e-6 * np.abs(before[name]).max()
-
-
-def _wide(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: array.astype(np.float64) for name, array in given.items()}
+    assert_same(original, model, given)
 
 
 @pytest.mark.parametrize(("queries", "fused"), [("32", 1), ("31", 0), ("N", 0)])
@@ -236,11 +223,8 @@ def test_other_keys_are_attended_to_where_queries_are_many(queries: str, fused: 
 def test_sequences_that_may_differ_in_number_stay() -> None:
     """A MatMul broadcasts one sample of keys to all queries; the operator does not."""
     changes, _ = CASES["the keys of another sequence"]
-    body = BLOCK
-    for old, new in changes.items():
-        body = body.replace(old, new)
     model = graph(
-        body,
+        changed(BLOCK, changes),
         _WEIGHTS,
         inputs="float[B,40,8] x, float[C,40,8] z",
         outputs="float y",

@@ -5,12 +5,11 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes import pipeline
 from graphopt.passes.join_heads import JoinHeads
 from tests.onnx_runtime import OptimizedSession
-from tests.passes.attention import records
+from tests.passes.attention import assert_same, changed, records
 from tests.passes.graphs import graph, random_array
 from tests.versions.conditions import needs_onnxruntime
 
@@ -74,10 +73,7 @@ _LENGTHS = {"values transposed otherwise": 4}
 
 
 def model_of(changes: dict[str, str], length: str = "S") -> ir.Model:
-    body = BLOCK
-    for old, new in changes.items():
-        assert old in body
-        body = body.replace(old, new)
+    body = changed(BLOCK, changes)
     extra = ", float extra" if "extra" in body else ""
     return graph(
         body,
@@ -115,16 +111,7 @@ def test_heads_are_taken_as_they_lie(case: str) -> None:
     if case in ("keys of tokens before", "a mask for all queries"):
         return  # ONNX Runtime refuses a broadcast mask, and a cache that is not handed on
     given = inputs_of(length or 3)
-    truth, wide = cast_to_float64(original), cast_to_float64(model)
-    expected, found = evaluate(truth, _wide(given)), evaluate(wide, _wide(given))
-    before, after = (OptimizedSession(each).run(given) for each in (original, model))
-    for name, array in expected.items():
-        assert np.abs(found[name] - array).max() <= 1e-9 * np.abs(array).max()
-        assert np.abs(after[name] - before[name]).max() <= 2e-6 * np.abs(before[name]).max()
-
-
-def _wide(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in given.items()}
+    assert_same(original, model, given)
 
 
 _CAUSAL = np.tri(5, dtype=bool)
