@@ -8,7 +8,7 @@ from collections.abc import Collection
 from graphopt.errors import UsageError
 from graphopt.passes import choices
 from graphopt.passes.step import Step
-from graphopt.passes.steps import STEPS
+from graphopt.passes.steps import FUSING, STEPS
 
 __all__ = ["Options", "steps"]
 
@@ -57,6 +57,10 @@ class Options:
             raise UsageError(f"max_growth {self.max_growth} is negative: give a share such as 0.1")
         object.__setattr__(self, "skip", frozenset(self.skip))
         self._check_skipped()
+
+    def without_fusing(self) -> Options:
+        """The same, but for what stands beside the norms."""
+        return dataclasses.replace(self, fuse=False, skip=frozenset(self.skip) - FUSING)
 
     def _check_skipped(self) -> None:
         here = [step for step in STEPS if step.applies(self)]

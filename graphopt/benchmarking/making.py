@@ -107,7 +107,7 @@ def make_candidates(
             or a quantizer is missing.
     """
     making = _Making(workshop, announce)
-    alone = dataclasses.replace(workshop.options, fuse=False)
+    alone = workshop.options.without_fusing()
     for variant in VARIANT.values if optimized else ():
         options = dataclasses.replace(workshop.options, variant=variant)
         made = making.make(variant, functools.partial(_optimize, workshop, options, variant))

@@ -119,9 +119,7 @@ def _simpler(options: Options, records: Sequence[PassRecord]) -> dict[str, Optio
     acted = {record.name for record in records if record.changed} & FUSING
     found = {}
     if acted:
-        found[_NO_FUSE] = dataclasses.replace(
-            options, fuse=False, skip=frozenset(options.skip) - FUSING
-        )
+        found[_NO_FUSE] = options.without_fusing()
     if acted & _ATTENTION and acted - _ATTENTION:
         skip = frozenset(options.skip) | (acted & _ATTENTION)
         found[_NO_ATTENTION] = dataclasses.replace(options, skip=skip)

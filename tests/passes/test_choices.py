@@ -128,3 +128,8 @@ def test_names_of_providers_are_compared_nowhere_else() -> None:
     ]
     compared = re.compile(r"""[!=]= ["'](cpu|cuda)["']|["'](cpu|cuda)["'] (not )?in\b""")
     assert [path.name for path in files if compared.search(path.read_text())] == []
+
+
+def test_what_is_skipped_of_the_fusing_need_not_be_said_without_it() -> None:
+    chosen = Options(skip={"fuse-gelus", "fold-affine"}).without_fusing()
+    assert (chosen.fuse, chosen.skip) == (False, {"fold-affine"})
