@@ -70,7 +70,7 @@ def cli() -> None:
     "--tune",
     is_flag=True,
     help="Time the result beside simpler ones (--no-fuse, without attention operators) and keep "
-    "the fastest, of equals the simplest; about 30 seconds. Exits with 4 where MODEL is faster.",
+    "the fastest, of equals the simplest; about a minute. Exits with 4 where MODEL is faster.",
 )
 @click.option("--report", type=_FILE, metavar="FILE.json", help="Write the report as JSON.")
 @verbosity_options
