@@ -1,8 +1,9 @@
-"""Virtual environments with releases of ONNX Runtime other than the installed one."""
+"""Virtual environments with other packages than the installed ones, kept for later runs."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-__all__ = ["needs_python_of", "run_models"]
+__all__ = ["needs_python_of", "python_with", "run_models"]
 
 ROOT = Path(__file__).parents[2]
 # The last minor version of Python 3 that each release was built for.
@@ -25,33 +26,46 @@ def needs_python_of(release: str) -> pytest.MarkDecorator:
     )
 
 
-def _interpreter(release: str) -> Path:
-    """Python of an environment that has the release, kept for later runs; this one if it has it.
+def python_with(name: str, *requirements: str, graphopt: bool = False) -> Path:
+    """Python of an environment of its own, made once and again where the requirements change.
 
     Skips the test where no package index can be reached.
+
+    Args:
+        name: What it is for, in a word; part of the name of its folder.
+        requirements: What pip is given, each with an exact version.
+        graphopt: It imports graphopt from this folder. What graphopt requires is to be named too.
     """
-    if release == onnxruntime.__version__:
-        return Path(sys.executable)
-    home = ROOT / ".model-cache" / f"onnxruntime-{release}-py{sys.version_info.minor}"
+    key = hashlib.sha256("\n".join((*requirements, str(graphopt))).encode()).hexdigest()[:8]
+    home = ROOT / ".model-cache" / f"{name}-py{sys.version_info.minor}-{key}"
     home.parent.mkdir(exist_ok=True)
     # One worker installs, the others wait for it.
     with home.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (home / "complete").exists():
-            _install(home, release)
+            subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+            _install(home, *requirements)
+            if graphopt:
+                packages = next(home.glob("lib/python3*/site-packages"))
+                (packages / "graphopt.pth").write_text(f"{ROOT}\n", encoding="utf-8")
             (home / "complete").touch()
     return home / "bin" / "python"
 
 
-def _install(home: Path, release: str) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-    # numpy 2 came after the first of these releases, which were built for numpy 1.
-    wanted = [f"onnxruntime=={release}", "numpy<2"]
+def _install(home: Path, *requirements: str) -> None:
     pip = [home / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    done = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False)
+    done = subprocess.run([*pip, *requirements], capture_output=True, text=True, check=False)
     if "connection broken" in done.stderr:
-        pytest.skip(f"onnxruntime {release} cannot be installed: no package index is reachable")
+        pytest.skip(f"{requirements[0]} cannot be installed: no package index is reachable")
     assert done.returncode == 0, done.stderr
+
+
+def _interpreter(release: str) -> Path:
+    """Python with a release of ONNX Runtime; this one if it has it."""
+    if release == onnxruntime.__version__:
+        return Path(sys.executable)
+    # numpy 2 came after the first of these releases, which were built for numpy 1.
+    return python_with(f"onnxruntime-{release}", f"onnxruntime=={release}", "numpy<2")
 
 
 def run_models(release: str, directory: Path, library: Path | None = None) -> None:
