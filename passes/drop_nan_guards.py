@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph.intervals import Intervals
 from graphopt.passes.graph.naming import all_nodes
+from graphopt.passes.graph.not_finite import NotFinite
 from graphopt.passes.graph.unread import replace
 from graphopt.passes.rewrite import Rewrite
 
@@ -29,8 +30,10 @@ class DropNanGuards(Rewrite):
     2. Of a product of matrices it is assumed that its entries are finite and at most 1e30; in
        float16, whose masks leave no room, any finite number is reckoned with. So -65504 keeps its
        guard there: scores below -16 turn it into -Inf.
-    3. f has one entry, and does not give the result more axes than p has.
-    4. A result that is a graph output stays, because the output needs its name.
+    3. No constant that holds NaN or Inf reaches s (``passes/graph/not_finite.py``), except for
+       masks that a Softmax before it took in: a broken weight may make every product NaN.
+    4. f has one entry, and does not give the result more axes than p has.
+    5. A result that is a graph output stays, because the output needs its name.
 
     A model whose scores overflow to Inf or NaN gives zeros for such a row with the guard, and NaN
     without it: that is all that changes.
@@ -40,8 +43,8 @@ class DropNanGuards(Rewrite):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""
-        intervals = Intervals(largest_product)
-        dropped = sum(_drop(intervals, node) for node in all_nodes(model))
+        intervals, not_finite = Intervals(largest_product), NotFinite(model)
+        dropped = sum(_drop(intervals, not_finite, node) for node in all_nodes(model))
         self.record = {"NaN guards dropped": dropped}
         return ir.passes.PassResult(model, modified=dropped > 0)
 
@@ -53,7 +56,7 @@ def largest_product(dtype: ir.DataType) -> float:
     return _LARGEST_SCORE
 
 
-def _drop(intervals: Intervals, node: ir.Node) -> bool:
+def _drop(intervals: Intervals, not_finite: NotFinite, node: ir.Node) -> bool:
     if node.graph is None or node.op_type != "Where" or node.domain:
         return False
     condition, filler, kept = node.inputs
@@ -69,7 +72,7 @@ def _drop(intervals: Intervals, node: ir.Node) -> bool:
     scores = intervals.of(softmax.inputs[0])
     if scores is None or not scores.is_finite or not _is_scalar(filler, kept):
         return False
-    if node.outputs[0].is_graph_output():
+    if node.outputs[0].is_graph_output() or not_finite.reaches(softmax.inputs[0]):
         return False
     replace(node.outputs[0], kept)
     return True

@@ -52,6 +52,32 @@ CASES: dict[str, tuple[str, bool]] = {
     ),
     "the other branch": ("p = Softmax(t) n = IsNaN(p) y0 = Where(n, p, zero) y = Neg(y0)", False),
     "no Softmax": ("n = IsNaN(t) y0 = Where(n, zero, t) y = Neg(y0)", False),
+    "a product of what a broken weight made": (
+        f"q = MatMul(f, weight_nan) s = MatMul(q, t) {_GUARD}",
+        False,
+    ),
+    "a product of what an infinite scale made": (
+        f"q = Mul(f, infinite) s = MatMul(q, t) {_GUARD}",
+        False,
+    ),
+    "a product of what a mask of -Inf gave weights": (
+        f"m = Where(c, zero, infinite) w = Add(t, m) o = Softmax(w) s = MatMul(o, t) {_GUARD}",
+        True,
+    ),
+    "a product of what a broken mask gave weights": (
+        f"w = Add(t, weight_nan) o = Softmax(w) s = MatMul(o, t) {_GUARD}",
+        False,
+    ),
+    "a product of what broken indices chose": (
+        f"w = Cast<to=7>(weight_nan) x = Cast<to=1>(w) s = MatMul(t, x) {_GUARD}",
+        True,
+    ),
+    "a broken constant in a branch": (
+        "s = If(d) <then_branch = g () => (float a1) { a1 = MatMul(t, weight_nan) },"
+        " else_branch = h () => (float a2) { a2 = MatMul(t, t) }> r = MatMul(t, t)"
+        " p = Softmax(r) n = IsNaN(p) y0 = Where(n, zero, p) y = Add(y0, s)",
+        False,
+    ),
     "a graph output": ("p = Softmax(t) n = IsNaN(p) y = Where(n, zero, p)", False),
 }
 
@@ -67,11 +93,13 @@ def _model(body: str, kind: str = "float", dtype: type[np.floating] = np.float32
         "low": np.array(-1e4),
         "infinite": np.array(-np.inf),
         "table": np.arange(12.0).reshape(4, 3),
+        "weight_nan": np.where(np.eye(3) > 0, np.nan, 1.0),
         "broken": np.array([[0, np.nan, 1], [0, 1, 2]]),
     }
     model = graph(
         f"t = MatMul(a, b) {body}",
-        inputs=f"{kind}[B,3,4] a, {kind}[B,4,3] b, bool[B,3,3] c, {kind}[B,3,3] f, int64[3] i",
+        inputs=f"{kind}[B,3,4] a, {kind}[B,4,3] b, {kind}[B,3,3] f, bool[B,3,3] c, "
+        "bool d, int64[3] i",
         outputs=f"{kind} y",
         constants={name: array.astype(dtype) for name, array in numbers.items()},
         float64=False,
