@@ -8,7 +8,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.attention.gains import gains_multi_head
+from graphopt.passes.attention.gains import gains_multi_head, gains_multi_head_on_cuda
 from graphopt.passes.attention.heads import (
     SPLIT_KEYS,
     Heads,
@@ -16,10 +16,12 @@ from graphopt.passes.attention.heads import (
     put,
     split_from,
 )
+from graphopt.passes.choices import PROVIDER
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.walking import only_reader, produced_by
 from graphopt.passes.rewrite import Rewrite
+from graphopt.passes.targets import Provider, provider_named
 
 __all__ = ["FuseAttention"]
 
@@ -32,26 +34,35 @@ class FuseAttention(Rewrite):
     1. Q, K and V are heads split off by Reshape and Transpose; N and H are numbers, and it is
        proved that all have one B, K and V one length, Q and K one H (V may have another). A Reshape
        joins those that were split off anything else than [B, S, N * H].
-    2. Nothing is added to the scores. A mask takes another kernel of ONNX Runtime, which gains
-       nothing, and whose release 1.20 reads a mask [B, 1, S, T] wrongly; so a mask of any kind,
-       and with it a guard behind Softmax, leaves attention as it is.
+    2. Nothing is added to the scores. On the CPU a mask takes another kernel of ONNX Runtime, which
+       gains nothing, and whose release 1.20 reads a mask [B, 1, S, T] wrongly; on CUDA it takes one
+       that makes something else of a row that is masked whole. So a mask of any kind, and with it a
+       guard behind Softmax, leaves attention as it is.
     3. c is one, or one finite constant that is not 0 behind the product, and a float32 (a divisor,
        too: its reciprocal).
     4. Softmax goes over the last axis. Nobody else reads scores, weights or what becomes of them,
        and none of these is a graph output. What other readers the heads have does not matter.
     5. Behind, Transpose and Reshape join the heads again.
-    6. float32, the one type that the kernel has on the CPU.
+    6. A type that the provider has the kernel for: float32, and on CUDA float16 (which the CPU
+       runs, too, between casts to float32).
     7. It is the faster spelling (``passes/attention/gains.py``).
 
     Scores that overflow give what the kernel makes of them, as in ONNX Runtime's own fusions.
+
+    Args:
+        provider: Execution provider that the result is made for.
     """
 
     needs_shapes = True
 
+    def __init__(self, provider: str = PROVIDER.default) -> None:
+        super().__init__()
+        self.target = provider_named(provider)
+
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""
         names, opset = Names(model), model.graph.opset_imports.get("", 1)
-        fused = sum(_fuse(names, opset, node) for node in all_nodes(model))
+        fused = sum(_fuse(self.target, names, opset, node) for node in all_nodes(model))
         self.record = {"attentions fused": fused}
         if fused:
             model.opset_imports.setdefault(_MICROSOFT, 1)
@@ -76,8 +87,14 @@ class _Attention:
         one_count = len({part.count for part in parts}) == 1
         return one_count and self.query.size == self.key.size
 
+    def gains(self, target: Provider) -> bool:
+        """Rule 7."""
+        if target.is_device:
+            return gains_multi_head_on_cuda(self.query.size, self.value.size)
+        return gains_multi_head(self.query.length, self.key.length)
 
-def _fuse(names: Names, opset: int, softmax: ir.Node) -> bool:
+
+def _fuse(target: Provider, names: Names, opset: int, softmax: ir.Node) -> bool:
     if softmax.op_type != "Softmax" or softmax.domain or softmax.graph is None:
         return False
     if softmax.attributes.get_int("axis", -1 if opset >= 13 else 1) not in (-1, 3):
@@ -87,9 +104,9 @@ def _fuse(names: Names, opset: int, softmax: ir.Node) -> bool:
         return False
     found = _read(softmax, mixing)
     mixed = mixing.outputs[0]
-    if found is None or not found.fits or mixed.dtype != ir.DataType.FLOAT:
+    if found is None or not found.fits or not found.gains(target):
         return False
-    if not gains_multi_head(found.query.length, found.key.length):
+    if mixed.dtype is None or mixed.dtype.name not in target.attention_types:
         return False
     join = joining(mixed, found.value.count, found.value.size)
     if join is None:

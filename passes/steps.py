@@ -199,9 +199,9 @@ STEPS = (
         "fuse-attention",
         "write attention without a mask as MultiHeadAttention",
         FuseAttention,
+        given=("provider",),
         optional=True,
         ops=("custom", "ort"),
-        providers=(CPU.name,),
         fuses=True,
     ),
     Step(

@@ -61,6 +61,7 @@ class Provider:
         checked_as: The field of a report for the verification on it.
         fuses_skip_norms: ONNX Runtime's fused residual-and-norm operators are faster there than
             their parts.
+        attention_types: The types for which ONNX Runtime has a kernel of MultiHeadAttention there.
         has_all_kernels: graphopt's library has kernels for every operator of its domain there,
             LayerNorms and GELUs too, which are faster than ONNX Runtime's. An operator without one
             would run on the CPU, where the library is registered.
@@ -76,6 +77,7 @@ class Provider:
     is_device: bool
     checked_as: str
     fuses_skip_norms: bool
+    attention_types: tuple[str, ...]
     has_all_kernels: bool
     exact_options: Mapping[str, str]
     costs: Costs
@@ -119,6 +121,7 @@ PROVIDERS: Mapping[str, Provider] = {
             is_device=False,
             checked_as="verification",
             fuses_skip_norms=False,
+            attention_types=("FLOAT",),
             has_all_kernels=True,
             exact_options={},
             costs=Costs(0.486, 0.245, 0.106, 0.215 * 1.15, 100.0, 2e-4, 0.34, 0.44),
@@ -131,6 +134,7 @@ PROVIDERS: Mapping[str, Provider] = {
             is_device=True,
             checked_as="verification_on_cuda",
             fuses_skip_norms=True,
+            attention_types=("FLOAT", "FLOAT16"),
             has_all_kernels=False,
             exact_options={"use_tf32": "0"},
             costs=Costs(0.0040, 0.0032, 0.0032, 0.0050 * 1.15, 2500.0, 2e-4, 0.0096, 0.0128),

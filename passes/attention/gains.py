@@ -1,13 +1,18 @@
-"""Which spelling of attention is the faster on the CPU: a rule of what was measured."""
+"""Which spelling of attention is the faster: a rule of what was measured, and one of sources.
+
+On the CPU it was measured. On CUDA nothing was: that rule rests on what ONNX Runtime's sources say.
+"""
 
 from __future__ import annotations
 
 from graphopt.passes.graph.axes import Dim
 
-__all__ = ["gains_joined", "gains_multi_head"]
+__all__ = ["gains_joined", "gains_multi_head", "gains_multi_head_on_cuda"]
 
 _FEWEST_QUERIES = 32
 _MOST_KEYS = 512
+_ALIGNED_FEATURES = 8
+_MOST_FEATURES = 256
 
 
 def gains_multi_head(queries: Dim | None, keys: Dim | None) -> bool:
@@ -37,6 +42,28 @@ def gains_multi_head(queries: Dim | None, keys: Dim | None) -> bool:
     if isinstance(queries, int) and queries >= _FEWEST_QUERIES:
         return True
     return queries is not None and queries == keys
+
+
+def gains_multi_head_on_cuda(size: int, value_size: int) -> bool:
+    """True where MultiHeadAttention without a mask has a fused kernel on CUDA.
+
+    Not measured: it is what multihead_attention.cc (ONNX Runtime, contrib_ops/cuda/bert) chooses.
+    Without a mask float16 goes to flash attention on GPUs from Ampere on, where queries, keys and
+    values have heads of one size, a multiple of 8 and 256 at the most; else, and in float32 from a
+    length on, to the memory-efficient kernel of CUTLASS, which needs aligned heads likewise. Both
+    read [B, S, N * H] as it lies and write no scores. In shorter float32 the operator makes the
+    same multiplications and Softmax as the graph, with the transposes in kernels of its own, so
+    there are no more launches. The length is asked at run time, so it is no part of the rule.
+
+    With a mask flash attention is not taken at all, and the memory-efficient kernel multiplies
+    scores by log2(e) behind the mask: a fill of -3.4e38 becomes -inf there, and a row that is
+    masked whole has no mean of the values any more, as it has in the graph. So none is fused.
+
+    Args:
+        size: Features of a head of the queries and keys.
+        value_size: Features of a head of the values.
+    """
+    return size == value_size and size % _ALIGNED_FEATURES == 0 and size <= _MOST_FEATURES
 
 
 def gains_joined(keys: Dim | None) -> bool:

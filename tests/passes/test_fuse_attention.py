@@ -8,7 +8,7 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.evaluation.float64 import cast_to_float64
-from graphopt.passes import pipeline
+from graphopt.passes import fuse_attention, pipeline
 from graphopt.passes.fuse_attention import FuseAttention
 from tests.onnx_runtime import OptimizedSession
 from tests.passes.attention import MASKS, PADDING, assert_same, block, changed, feeds, records
@@ -146,6 +146,7 @@ CASES: dict[str, tuple[dict[str, str], int]] = {
     ),
 }
 
+_NUMPY = {"FLOAT": "float32", "FLOAT16": "float16"}
 _LENGTHS = {
     "heads of a matrix": 3,
     "a mask": 3,
@@ -237,15 +238,80 @@ def test_sequences_that_may_differ_in_number_stay() -> None:
 @pytest.mark.parametrize("dtype", ["DOUBLE", "FLOAT16"])
 def test_types_that_the_kernel_does_not_have_stay(dtype: str) -> None:
     model = cast_to_float64(model_of({}))
+    assert records(in_half(model) if dtype == "FLOAT16" else model, FuseAttention()) == {}
+
+
+def in_half(model: ir.Model) -> ir.Model:
+    """The model in float16, in place."""
+    wide = (ir.DataType.DOUBLE, ir.DataType.FLOAT)
+    for value in [*model.graph.inputs, *model.graph.initializers.values()]:
+        if value.dtype in wide:
+            value.dtype = ir.DataType.FLOAT16
+            if value.const_value is not None:
+                value.const_value = ir.tensor(value.const_value.numpy().astype(np.float16))
+    for value in [each for node in model.graph for each in node.outputs]:
+        if value.dtype in wide:
+            value.dtype = ir.DataType.FLOAT16
+    return model
+
+
+def heads_of(size: int, value_size: int) -> ir.Model:
+    """Two heads, whose scores are scaled."""
+    sizes = {"split": size, "narrow": value_size}
+    constants = {name: np.array([0, 0, 2, each], np.int64) for name, each in sizes.items()}
+    constants["thin"] = np.array([0, 0, 2 * value_size], np.int64)
+    changes = {
+        "Reshape(v0, split)": "Reshape(v0, narrow)",
+        "Reshape(o1, join)": "Reshape(o1, thin)",
+        "Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Mul(s, half)",
+    }
+    return graph(
+        _in_order(changed(BLOCK, changes)),
+        f"wq[8,{2 * size}] wk[8,{2 * size}] wv[8,{2 * value_size}] wo[{2 * value_size},8]",
+        inputs="float[B,S,8] x",
+        outputs="float y",
+        constants=_NUMBERS | constants,
+        float64=False,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["FLOAT", "FLOAT16"])
+@pytest.mark.parametrize(
+    ("size", "value_size", "fused"),
+    [(8, 8, 1), (64, 64, 1), (256, 256, 1), (4, 4, 0), (12, 12, 0), (264, 264, 0), (16, 8, 0)],
+)
+def test_on_cuda_heads_that_fit_its_kernels_are_fused(
+    size: int, value_size: int, fused: int, dtype: str
+) -> None:
+    """The CPU computes the same operator: float16 is cast there."""
+    original, model = heads_of(size, value_size), heads_of(size, value_size)
     if dtype == "FLOAT16":
-        for value in [*model.graph.inputs, *model.graph.initializers.values()]:
-            if value.dtype == ir.DataType.DOUBLE:
-                value.dtype = ir.DataType.FLOAT16
-                if value.const_value is not None:
-                    value.const_value = ir.tensor(value.const_value.numpy().astype(np.float16))
-        for node in model.graph:
-            node.outputs[0].dtype = ir.DataType.FLOAT16
-    assert records(model, FuseAttention()) == {}
+        original, model = in_half(original), in_half(model)
+    found = records(model, FuseAttention("cuda"))
+    assert found == ({"attentions fused": 1} if fused else {})
+    given = {"x": random_array("x", (2, 5, 8)).astype(getattr(np, _NUMPY[dtype]))}
+    before, after = (OptimizedSession(each).run(given)["y"] for each in (original, model))
+    error = np.abs(after.astype(np.float64) - before).max() / np.abs(before).max()
+    assert error <= (2e-6 if dtype == "FLOAT" else 2e-3)
+
+
+def test_on_cuda_float64_stays() -> None:
+    assert records(cast_to_float64(heads_of(8, 8)), FuseAttention("cuda")) == {}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_on_cuda_attention_with_a_mask_stays(mask: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the heads are: a row that is masked whole would not be what it was."""
+    monkeypatch.setattr(fuse_attention, "gains_multi_head_on_cuda", lambda *sizes: True)
+    original, model = block(mask, float64=False), block(mask, float64=False)
+    _, found = pipeline.run(model, pipeline.Options(ops="ort", provider="cuda"))
+    counts = {name: count for record in found for name, count in record.detail.items()}
+    assert counts["attentions fused"] == (mask == "constant true")
+    sessions = [OptimizedSession(each) for each in (original, model)]
+    for padding in PADDING:
+        given = feeds(padding, np.float32)
+        before, after = (session.run(given)["y"] for session in sessions)
+        assert np.abs(after - before).max() <= 1e-6 * np.abs(before).max()
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -268,15 +334,15 @@ def test_attention_with_a_mask_stays_and_no_padding_shows(mask: str, ops: str) -
         ({"ops": "ort"}, True),
         ({"ops": "custom"}, True),
         ({"ops": "standard"}, False),
-        ({"ops": "ort", "provider": "cuda"}, False),
+        ({"ops": "ort", "provider": "cuda"}, True),
+        ({"ops": "custom", "provider": "cuda"}, True),
+        ({"ops": "standard", "provider": "cuda"}, False),
         ({"ops": "ort", "fuse": False}, False),
         ({"ops": "ort", "skip": {"fuse-attention"}}, False),
     ],
 )
-def test_only_results_for_onnx_runtime_on_the_cpu_have_it(
-    options: dict[str, object], fused: bool
-) -> None:
-    model = model_of({})
+def test_only_results_for_onnx_runtime_have_it(options: dict[str, object], fused: bool) -> None:
+    model = heads_of(8, 8)
     pipeline.run(model, pipeline.Options(**options))
     assert ("MultiHeadAttention" in {node.op_type for node in model.graph}) == fused
 
