@@ -22,18 +22,17 @@ from pathlib import Path
 from typing import Any
 
 from geomeans import geometric_mean, shared
+from subjects import CACHE, Subject, measure, model_file, write_whole
 
-from graphopt import Benchmark, GraphoptError, benchmark
+from graphopt import Benchmark, GraphoptError
 from graphopt.benchmarking import machine
 from graphopt.benchmarking.captions import environment_line, method_line
 from graphopt.benchmarking.figures import captured_text, milliseconds, ratio_text
 from graphopt.benchmarking.result import Point, Row
 from graphopt.measuring.comparison import verdict_on
 from graphopt.measuring.intervals import Estimate
-from graphopt.models import export
 from graphopt.runtime.library import find_library
 
-CACHE = Path(__file__).parent.parent / ".model-cache"
 BATCHES = (1, 8)
 THREADS = (1, 2)
 PEERS = ("ort-transformers", "onnxslim", "optimize_for_ort")
@@ -41,25 +40,6 @@ COMPARED = ("rms", "rms no-fuse", "crms", "floor", "floor no-fuse", *PEERS)
 ALONE = "rms no-fuse"
 QUANTIZER = "dynamic"
 QUICK = {"iterations": 6, "openings": 6, "warmup": 1}
-
-
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """A model of the tables.
-
-    Attributes:
-        label: What the tables call it.
-        name: Its name in the zoo.
-        dims: Sizes of its symbolic dimensions, beside the batch.
-        model_type: What onnxruntime.transformers calls its architecture.
-        int8: Measure it quantized too.
-    """
-
-    label: str
-    name: str
-    dims: dict[str, int]
-    model_type: str
-    int8: bool = False
 
 
 # The light ones first: where the time ends, the fewest lack.
@@ -118,28 +98,20 @@ class Task:
     def measure(self, how_long: dict[str, Any]) -> None:
         """Measure it, and save the result."""
         subject, begin = self.subject, time.monotonic()
-        model = CACHE / "benchmarks" / subject.name / f"{subject.name}.onnx"
-        if not model.exists():
-            model.parent.mkdir(parents=True, exist_ok=True)
-            export(subject.name, model)
         chosen = {"quantize": (QUANTIZER,), "floor": False, "no_fuse": False}
         try:
-            result = benchmark(
-                model,
-                batches=(self.batch,),
-                dims={name: (size,) for name, size in subject.dims.items()},
+            result = measure(
+                subject,
+                model_file(subject),
+                (self.batch,),
                 threads=THREADS,
-                model_type=subject.model_type,
                 **how_long,
                 **(chosen if self.quantized else {"peers": True}),
             )
         except GraphoptError as error:
             print(f"{self}: {error}", flush=True)
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".part")
-        draft.write_text(result.to_json(), encoding="utf-8")
-        draft.replace(self.path)  # a run that is killed leaves no half of a result
+        write_whole(self.path, result.to_json())
         print(f"measured {self} in {time.monotonic() - begin:.0f} s", flush=True)
 
 
