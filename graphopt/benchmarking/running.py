@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,13 @@ from graphopt.benchmarking.grid import Place, batch_size, build_grid, with_paddi
 from graphopt.benchmarking.half_precision import convert_to_float16, fit_precision, weight_type
 from graphopt.benchmarking.making import Workshop, make_candidates
 from graphopt.benchmarking.output_errors import error_of
-from graphopt.benchmarking.result import Benchmark, Failure, ModelInfo, Point
+from graphopt.benchmarking.result import (
+    Benchmark,
+    BenchmarkEnvironment,
+    Failure,
+    ModelInfo,
+    Point,
+)
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import describe_method, time_point, with_failure
 from graphopt.errors import ModelError, UsageError
@@ -38,10 +44,15 @@ from graphopt.passes.targets import provider_named
 from graphopt.verification import Original
 
 ModelPath = str | os.PathLike[str]
+Keep = Callable[[Benchmark], None]
 
 
 def benchmark(
-    models: ModelPath | Sequence[ModelPath], *, progress: Progress | None = None, **settings: Any
+    models: ModelPath | Sequence[ModelPath],
+    *,
+    progress: Progress | None = None,
+    keep: Keep | None = None,
+    **settings: Any,
 ) -> Benchmark:
     """Compares models in ONNX Runtime: latency, memory, and the share of the norms' cost saved.
 
@@ -49,6 +60,8 @@ def benchmark(
         models: Model files. Of one, the candidates are made: what :func:`graphopt.optimize` makes
             with each variant. The first of several is the original of the others.
         progress: Called as the work advances.
+        keep: Called with the result so far whenever a place of the grid is done: what is saved then
+            is not lost with a run that is ended.
         **settings: The attributes of :class:`graphopt.benchmarking.settings.Settings`.
 
     Returns:
@@ -61,7 +74,7 @@ def benchmark(
     """
     if "shapes" in settings:  # the older name
         settings["input_shapes"] = settings.pop("shapes")
-    return run_benchmark(models, Settings(**settings), progress)
+    return run_benchmark(models, Settings(**settings), progress, keep=keep)
 
 
 def run_benchmark(
@@ -70,6 +83,7 @@ def run_benchmark(
     progress: Progress | None = None,
     *,
     first: ir.Model | None = None,
+    keep: Keep | None = None,
 ) -> Benchmark:
     """What :func:`benchmark` does, for settings that are one value.
 
@@ -78,6 +92,7 @@ def run_benchmark(
         settings: The choices.
         progress: Called as the work advances.
         first: The first model, where it was loaded already.
+        keep: Called with the result so far whenever a place of the grid is done.
     """
     paths = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(m) for m in models]
     if not paths:
@@ -91,7 +106,8 @@ def run_benchmark(
         )
     with tempfile.TemporaryDirectory(prefix="graphopt-bench-") as directory:
         model = load(paths[0]) if first is None else first
-        return _Run(settings, paths, model, Path(directory), progress or _ignore).result()
+        run = _Run(settings, paths, model, Path(directory), progress or _ignore)
+        return run.result(keep or _forget)
 
 
 class _Run:
@@ -129,7 +145,7 @@ class _Run:
         self.points: list[Point] = []
         self.done = 0
 
-    def result(self) -> Benchmark:
+    def result(self, keep: Keep) -> Benchmark:
         library = next(iter(self.executions.values())).library
         environment = machine.describe(
             library=library, cuda=any(provider_named(p).is_device for p in self.executions)
@@ -138,7 +154,11 @@ class _Run:
             check_start(execution)  # before any work is done
         for dtype, source in [(dtype, self._source(dtype)) for dtype in self.dtypes]:
             for execution in self.executions.values():
-                self._measure(source, dtype, execution)
+                for _ in self._measure(source, dtype, execution):
+                    keep(self._so_far(environment))
+        return self._so_far(environment)
+
+    def _so_far(self, environment: BenchmarkEnvironment) -> Benchmark:
         return Benchmark(
             title=self.paths[0].stem,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -149,8 +169,11 @@ class _Run:
             notes=tuple(dict.fromkeys(self.notes)),
         )
 
-    def _measure(self, source: Path, dtype: str, execution: Execution) -> None:
-        """Adds the points of one type and provider; one that fails costs no other but the first."""
+    def _measure(self, source: Path, dtype: str, execution: Execution) -> Iterator[Place]:
+        """Adds the points of one type and provider; one that fails costs no other but the first.
+
+        Yields each place when its points are there.
+        """
         model = self.first if source == self.paths[0] else load(source)
         candidates: list[Candidate] = []
         failures: list[Failure] = []
@@ -183,6 +206,7 @@ class _Run:
                 for threads in self.settings.threads:
                     self.points.append(dataclasses.replace(point, threads=threads))
             self.done += len(self.settings.threads)
+            yield place
 
     def _original(
         self,
@@ -302,3 +326,7 @@ class _Run:
 
 def _ignore(what: str, share: float) -> None:
     """Tell nobody."""
+
+
+def _forget(so_far: Benchmark) -> None:
+    """Keep nothing."""

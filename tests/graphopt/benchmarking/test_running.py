@@ -121,6 +121,20 @@ def test_the_norms_alone_are_what_optimize_writes_without_fusing(
     assert kinds["floor"]["Mul"] == kinds["rms"]["Mul"] < kinds["rms no-fuse"]["Mul"]
 
 
+def test_what_is_done_can_be_kept_before_the_end(model: Path) -> None:
+    kept: list[list[int]] = []
+    result = graphopt.benchmark(
+        model,
+        batches=(2, 1),
+        threads=(1, 2),
+        floor=False,
+        keep=lambda so_far: kept.append([point.batch for point in so_far.points]),
+        **QUICK,
+    )
+    assert kept == [[2, 2], [2, 2, 1, 1]]
+    assert [point.batch for point in result.points] == kept[-1]
+
+
 def test_the_grid_has_every_combination(model: Path) -> None:
     shares: list[float] = []
     result = graphopt.benchmark(
