@@ -11,6 +11,16 @@ VENV_LOWEST ?= .venv-lowest
 TORCH_PIP_OPTIONS ?=
 # Test processes that run side by side, each on one thread.
 WORKERS ?= 2
+# The environment of `make test-cuda` and `make bench-cuda`, with ONNX Runtime for CUDA; CUDA_PYTHON
+# names the Python of one that has graphopt[gpu,bench,test] already.
+VENV_CUDA ?= .venv-cuda
+CUDA_PYTHON ?=
+# For a machine without a network: a folder of wheels, onnxruntime-gpu and what else is missing.
+WHEELS ?=
+# For a machine without PyTorch: a folder of model files (vit-b-16.onnx, bert-base.onnx, gpt2.onnx).
+MODELS ?=
+# Anything here takes the steps on the CPU, with tiny models, as a machine without a GPU does.
+DRY_RUN ?=
 # Arguments for pytest, for example ARGS="tests/passes -k twin".
 ARGS ?=
 
@@ -22,8 +32,15 @@ TEST_ENVIRONMENT := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 PYTEST := $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(WORKERS)
 PYTEST_LOWEST := $(TEST_ENVIRONMENT) $(VENV_LOWEST)/bin/python -m pytest -n $(WORKERS)
 
+IS_DRY := $(or $(DRY_RUN),$(shell command -v nvidia-smi > /dev/null || echo 1))
+WITH_CUDA := $(or $(CUDA_PYTHON),$(if $(IS_DRY),$(BIN),$(VENV_CUDA)/bin)/python)
+CUDA_READY := $(if $(CUDA_PYTHON),,$(if $(IS_DRY),$(VENV)/.dev,$(VENV_CUDA)/.installed))
+CUDA := $(WITH_CUDA) benchmarks/cuda.py $(if $(IS_DRY),--dry-run) $(if $(MODELS),--models '$(MODELS)')
+PIP_CUDA := $(VENV_CUDA)/bin/python -m pip --disable-pip-version-check install --quiet \
+  $(if $(WHEELS),--no-index --find-links '$(abspath $(WHEELS))',--constraint constraints-dev.txt)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-lower-bounds lint format reliability bench clean
+.PHONY: help demo test test-all test-lower-bounds test-cuda lint format reliability bench bench-cuda clean
 
 help:  ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +56,9 @@ test-all: $(VENV)/.dev  ## Run all tests: full-size models, long property runs, 
 
 test-lower-bounds: $(VENV_LOWEST)/.installed  ## Run the tests with the oldest versions of what is required
 	$(PYTEST_LOWEST) -m "not slow" $(ARGS)
+
+test-cuda: $(CUDA_READY)  ## Check the kernels, sessions and captured graphs on a GPU; a dry run without
+	$(CUDA) --checks
 
 lint: $(VENV)/.dev  ## Check style, format, types and the direction of imports
 	$(BIN)/ruff check .
@@ -61,8 +81,11 @@ bench: $(VENV)/.dev  ## Print what optimizing costs and what it gains (best on a
 	$(BIN)/python benchmarks/results.py
 	$(BIN)/python benchmarks/kernels.py
 
+bench-cuda: $(CUDA_READY)  ## Measure all that needs a GPU, in ten minutes, going on where one run ended
+	$(CUDA)
+
 clean:  ## Remove everything that these tasks created, the virtual environment too
-	rm -rf $(VENV) $(VENV_LOWEST) build dist demo .model-cache *.egg-info
+	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_CUDA) build dist demo .model-cache *.egg-info
 	rm -f graphopt/native/*.so graphopt/native/*.dylib
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -92,4 +115,16 @@ $(VENV_LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	$(PYTHON) -m venv --clear $(VENV_LOWEST)
 	$(PIP_LOWEST) $(TORCH_PIP_OPTIONS) torch
 	$(PIP_LOWEST) --editable '.[cpu,export,bench,test]'
+	@touch $@
+
+# What a GPU needs. PyTorch only exports the models: without it, they are brought.
+$(VENV_CUDA)/.installed: pyproject.toml constraints-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "graphopt needs Python 3.11 or newer; $(PYTHON) is not. Try: make PYTHON=python3.12 ..." >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv --clear $(VENV_CUDA)
+	$(PIP_CUDA) 'setuptools>=77'
+	$(PIP_CUDA) --no-build-isolation --editable '.[gpu,bench,test]'
+	$(PIP_CUDA) 'onnxruntime-gpu[cuda,cudnn]' || echo 'CUDA and cuDNN are to be those of the system'
+	$(PIP_CUDA) $(TORCH_PIP_OPTIONS) torch transformers || echo 'no PyTorch: bring the models (MODELS=DIR)'
 	@touch $@

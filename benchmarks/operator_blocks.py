@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["BLOCKS", "GELUS", "NORMS", "STOCK", "blocks_model"]
+__all__ = ["BLOCKS", "GELUS", "NORMS", "blocks_model", "skip_simplified_layer_norm"]
 
 BLOCKS = 24  # two for each layer of a ViT
 EPSILON = 1e-5
@@ -33,6 +33,14 @@ def skip_layer_norm(i: int) -> list[Any]:
     return [
         helper.make_node("SkipLayerNormalization", inputs, outputs, domain=STOCK, epsilon=EPSILON)
     ]
+
+
+def skip_simplified_layer_norm(i: int) -> list[Any]:
+    """One node of ONNX Runtime, of which the second and third output are left out."""
+    inputs = [f"{name}{i}" for name in ("x", "s", "gamma", "bias")]
+    outputs = [f"x{i + 1}", "", "", f"s{i + 1}"]
+    op_type = "SkipSimplifiedLayerNormalization"
+    return [helper.make_node(op_type, inputs, outputs, domain=STOCK, epsilon=EPSILON)]
 
 
 def chain(op_type: str, *operands: str) -> Callable[[int], list[Any]]:

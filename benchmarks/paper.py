@@ -30,6 +30,11 @@ from graphopt.passes.choices import BASIS, OPS, PROVIDER
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the study that the command line asks for."""
+    Study(options(arguments)).run()
+
+
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The choices of a study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=names(SIZES), default=list(SIZES), help=",".join(SIZES))
     parser.add_argument("--batches", type=numbers, help="default: the paper's")
@@ -44,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=float, default=1200.0, help="longest seconds for a point")
     parser.add_argument("--memory", type=float, help="GiB for all sessions; default: what is free")
     parser.add_argument("--json", type=Path, metavar="DIRECTORY", help="keep the samples there")
-    Study(parser.parse_args(arguments)).run()
+    return parser.parse_args(arguments)
 
 
 def names(known: Iterable[str]) -> Callable[[str], list[str]]:

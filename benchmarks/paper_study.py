@@ -8,7 +8,7 @@ import argparse
 import dataclasses
 import datetime
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
@@ -45,10 +45,18 @@ BYTES = {"float32": 4, "float16": 2}
 
 
 class Study:
-    """Runs the study and prints it as it goes."""
+    """Runs the study and prints it as it goes.
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    Args:
+        options: The choices of ``paper.py``.
+        keep: Called with the points of a size so far when one more is measured.
+    """
+
+    def __init__(
+        self, options: argparse.Namespace, keep: Callable[[Benchmark], None] | None = None
+    ) -> None:
         self.options = options
+        self.keep = keep
         self.results: list[Measured] = []
         self.missing: list[Missing] = []
         self.console = Console(stderr=True)
@@ -120,6 +128,8 @@ class Study:
                     continue
                 self.results.append(found)
                 print(row(found), flush=True)
+                if self.keep:
+                    self.keep(self.result(subject, [m.point for m in self.results[first:]]))
                 self.missing += [
                     Missing(f"{subject.name}, batch {found.point.batch}, {f.model}", f.reason)
                     for f in found.point.failures
@@ -184,11 +194,15 @@ class Study:
 
     def save(self, subject: Subject, points: Sequence[Point]) -> None:
         """Writes points with their samples, in the form of ``graphopt bench --json``."""
-        result = self.benchmark(subject.name, subject.execution.provider, points)
-        models = tuple(candidate.info for candidate in subject.variants)
         self.options.json.mkdir(parents=True, exist_ok=True)
         target = self.options.json / f"{subject.name.replace(', ', '-')}.json"
-        target.write_text(dataclasses.replace(result, models=models).to_json())
+        target.write_text(self.result(subject, points).to_json())
+
+    def result(self, subject: Subject, points: Sequence[Point]) -> Benchmark:
+        """The points of a size with its variants."""
+        result = self.benchmark(subject.name, subject.execution.provider, points)
+        models = tuple(candidate.info for candidate in subject.variants)
+        return dataclasses.replace(result, models=models)
 
     def benchmark(self, title: str, provider: str, points: Sequence[Point]) -> Benchmark:
         """Points of one execution provider, with the machine and the method."""

@@ -22,15 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from geomeans import geometric_mean, shared
+from markdown import ratio_cell, table
 from subjects import CACHE, Subject, measure, model_file, write_whole
 
 from graphopt import Benchmark, GraphoptError
 from graphopt.benchmarking import machine
 from graphopt.benchmarking.captions import environment_line, method_line
-from graphopt.benchmarking.figures import captured_text, milliseconds, ratio_text
+from graphopt.benchmarking.figures import captured_text, milliseconds
 from graphopt.benchmarking.result import Point, Row
-from graphopt.measuring.comparison import verdict_on
-from graphopt.measuring.intervals import Estimate
 from graphopt.runtime.library import find_library
 
 BATCHES = (1, 8)
@@ -186,7 +185,7 @@ def cells(task: Task, point: Point) -> list[str]:
     rows, failed = _rows(point), {failure.model for failure in point.failures}
     texts = _place(task, point)
     for name in COMPARED:
-        texts.append(_ratio(rows[name].ratio) if name in rows else "fails" * (name in failed))
+        texts.append(ratio_cell(rows[name].ratio) if name in rows else "fails" * (name in failed))
     # Where nothing but norms was changed, rms has their share itself.
     shares = [rows[name].captured for name in (ALONE, "rms") if name in rows]
     share = next((share for share in shares if share), None)
@@ -201,11 +200,11 @@ def means(points: list[Point]) -> Iterator[list[str]]:
         if not here:
             continue
         texts = [f"batch {batch}, {threads} thread{'s' * (threads > 1)}", str(len(here))]
-        texts.append(_ratio(geometric_mean(here, "rms", here[0].baseline)))
+        texts.append(ratio_cell(geometric_mean(here, "rms", here[0].baseline)))
         for peer in PEERS:
             both = shared(here, "rms", peer)
             less = f" ({len(both)} models)" if len(both) < len(here) else ""
-            texts.append(f"{_ratio(geometric_mean(both, 'rms', peer))}{less}" if both else "-")
+            texts.append(f"{ratio_cell(geometric_mean(both, 'rms', peer))}{less}" if both else "-")
         yield texts
 
 
@@ -220,7 +219,7 @@ def int8_cells(task: Task, point: Point) -> list[str]:
     size = f"{(original.file_bytes or 0) / 1e6:.1f} and {(rms.file_bytes or 0) / 1e6:.1f}"
     errors = ("-" if row.error is None else f"{row.error:.2g}" for row in (original, rms))
     ratios = (original.ratio, rms.ratio, rms.quantized_ratio)
-    return [*_place(task, point), *map(_ratio, ratios), size, *errors]
+    return [*_place(task, point), *map(ratio_cell, ratios), size, *errors]
 
 
 def lines(benchmarks: list[Benchmark]) -> Iterator[str]:
@@ -246,16 +245,8 @@ def _rows(point: Point) -> dict[str, Row]:
     return {row.model: row for row in point.rows}
 
 
-def _ratio(ratio: Estimate) -> str:
-    text = ratio_text(ratio)
-    return text if verdict_on(ratio) == "no difference" else f"**{text}**"
-
-
 def _print_table(headings: list[str], body: Iterable[list[str]]) -> None:
-    print(f"\n| {' | '.join(headings)} |")
-    print(f"|{' --- |' * len(headings)}")
-    for texts in body:
-        print(f"| {' | '.join(texts)} |")
+    print("", *table(headings, body), sep="\n")
 
 
 if __name__ == "__main__":

@@ -120,8 +120,11 @@ def build(
     return target
 
 
-def nvcc_command() -> list[str]:
+def nvcc_command(gpus: Sequence[str] = _GPUS) -> list[str]:
     """nvcc with the options for CUDA sources; its host compiler is that of the C++ sources.
+
+    Args:
+        gpus: The options that name the GPUs to compile for, which it does side by side.
 
     Raises:
         BuildFailure: There is no nvcc, or no C++ compiler.
@@ -129,7 +132,7 @@ def nvcc_command() -> list[str]:
     nvcc = find_nvcc()
     if nvcc is None:
         raise BuildFailure("there is no nvcc: install the CUDA toolkit, or set CUDA_HOME")
-    return [nvcc, "-std=c++17", "-O3", f"-ccbin={_require_compiler()}", *_GPUS]
+    return [nvcc, "-std=c++17", "-O3", "--threads=0", f"-ccbin={_require_compiler()}", *gpus]
 
 
 def _require_compiler() -> str:
