@@ -66,7 +66,7 @@ def take_all(options: argparse.Namespace) -> int:
     """Takes the steps that are not done, each in a process of its own, and writes the page."""
     dry, path = options.dry_run, options.record
     begin = time.monotonic()
-    if dry:  # a rehearsal leaves nothing out
+    if path == DRY_RECORD:  # a rehearsal leaves nothing out
         DRY_RECORD.unlink(missing_ok=True)
     steps: list[Step] = check_steps() if options.checks else all_steps(dry)
     environment = here(dry)
