@@ -105,11 +105,17 @@ def take_here(options: argparse.Namespace) -> int:
         return SKIPPED
     except GraphoptError as error:
         print(error)
-        return 1
+        return SKIPPED if lacks_memory(str(error)) else 1
     except Exception:
         traceback.print_exc(file=sys.stdout)
         return 1
     return 0
+
+
+def lacks_memory(message: str) -> bool:
+    """True where ONNX Runtime or CUDA says that the device has too little memory."""
+    said = message.lower()
+    return any(words in said for words in ("failed to allocate", "out of memory", "alloc_failed"))
 
 
 def keeper(

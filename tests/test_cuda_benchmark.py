@@ -190,7 +190,8 @@ def test_a_file_that_is_no_record_is_left(
     [
         (None, 0, "well"),
         ("skip", 3, "bring the models"),
-        (ModelError("vit.onnx: no memory"), 1, "vit.onnx: no memory"),
+        (ModelError("vit.onnx: no shape"), 1, "vit.onnx: no shape"),
+        (ModelError("Failed to allocate memory for 9 GB"), 3, "Failed to allocate memory for 9 GB"),
         (ValueError("a defect"), 1, "ValueError: a defect"),
     ],
 )

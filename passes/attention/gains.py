@@ -51,9 +51,9 @@ def gains_multi_head_on_cuda(size: int, value_size: int) -> bool:
     Without a mask float16 goes to flash attention on GPUs from Ampere on, where queries, keys and
     values have heads of one size, a multiple of 8 and 256 at the most; else, and in float32 from a
     length on, to the memory-efficient kernel of CUTLASS, which needs aligned heads likewise. Both
-    read [B, S, N * H] as it lies and write no scores. In shorter float32 the operator makes the
-    same multiplications and Softmax as the graph, with the transposes in kernels of its own, so
-    there are no more launches. The length is asked at run time, so it is no part of the rule.
+    read [B, S, N * H] as it lies and write no scores. In shorter float32 the operator is unfused:
+    two multiplications and a Softmax, as the graph has them, so that nothing much is expected
+    there. The length is asked at run time, so it is no part of the rule.
 
     With a mask flash attention is not taken at all, and the memory-efficient kernel multiplies
     scores by log2(e) behind the mask: a fill of -3.4e38 becomes -inf there, and a row that is
