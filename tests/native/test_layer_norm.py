@@ -67,6 +67,8 @@ def test_it_is_as_exact_as_that_of_onnx_runtime(
     session = onnxruntime.InferenceSession(stock, providers=["CPUExecutionProvider"])
     feeds = {key: values[key] for key in LAYER.inputs}
     theirs = error_of(session.run(None, feeds)[0], values, dtype)
+    if np.isnan(theirs):  # as of ONNX Runtime 1.20, which subtracts squares
+        theirs = np.inf
     few = 2 * float(np.finfo(TYPES[dtype]).eps)  # roundings at the end, which are in another order
     for instructions in available():
         monkeypatch.setenv("GRAPHOPT_INSTRUCTION_SET", instructions)
