@@ -4,14 +4,15 @@ from __future__ import annotations
 
 __all__ = ["error_of"]
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from graphopt.evaluation.calls import Array
+from graphopt.runtime.results import Result
 from graphopt.runtime.sessions import RuntimeRefused
-from graphopt.verification import Original
+from graphopt.verification import Original, structure
 
 
 def error_of(
@@ -52,17 +53,29 @@ def error_of(
 
 
 def _error(
-    expected: tuple[Mapping[str, Array], ...], actual: list[dict[str, Array | None]], name: str
+    expected: Sequence[Mapping[str, Result]], actual: Sequence[Mapping[str, Result]], name: str
 ) -> float | None:
     """NaN where the outputs cannot be compared; None where they are no floats."""
     squares = []
     for base, found in zip(expected, actual, strict=True):
         one, other = base[name], found.get(name)
-        if one.dtype.kind != "f":
+        parts = [part.array for part in structure.parts(one)]
+        if not parts or parts[0].dtype.kind != "f":
             return None
-        if other is None or other.shape != one.shape:
+        others = [part.array for part in structure.parts(other)]
+        if structure.difference(one, other) or not _are_alike(parts, others):
             return float("nan")
-        wide = one.astype(np.float64)
+        wide = _all_elements(parts)
         with np.errstate(all="ignore"):
-            squares.append(np.mean(np.square(other - wide)) / np.mean(np.square(wide)))
+            squares.append(
+                np.mean(np.square(_all_elements(others) - wide)) / np.mean(np.square(wide))
+            )
     return float(np.sqrt(np.mean(squares)))
+
+
+def _are_alike(parts: Sequence[Array], others: Sequence[Array]) -> bool:
+    return [array.shape for array in parts] == [array.shape for array in others]
+
+
+def _all_elements(parts: Sequence[Array]) -> Array:
+    return np.concatenate([array.astype(np.float64).reshape(-1) for array in parts])

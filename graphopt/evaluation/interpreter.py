@@ -150,7 +150,7 @@ class _Interpreter:
         except EvaluationFailed:
             raise
         except Exception as error:  # a kernel fed with shapes it cannot take
-            shapes = ", ".join("none" if x is None else str(np.shape(x)) for x in arrays)
+            shapes = ", ".join(map(_shape, arrays))
             raise EvaluationFailed(
                 f"node {name!r} ({node.op_type}) cannot be evaluated on inputs of shape "
                 f"{shapes}: {error}"
@@ -185,8 +185,8 @@ class _Interpreter:
         kernel: Kernel = KERNELS.get((node.domain, node.op_type), evaluate_with_onnx_reference)
         results = kernel(call, *arrays)
         if isinstance(results, tuple):
-            return (None if result is None else np.asarray(result) for result in results)
-        return (results if isinstance(results, list) else np.asarray(results),)
+            return tuple(map(_as_value, results))
+        return (_as_value(results),)
 
     def _call_function(
         self, function: ir.Function, arrays: list[Any], attributes: dict[str, ir.Attr]
@@ -200,6 +200,17 @@ class _Interpreter:
         values.update((value, None) for value in function.inputs[len(arrays) :])
         scope = _Scope(values, None, {**defaults, **attributes}, function.opset_imports)
         return self.run(function, function.outputs, scope)
+
+
+def _as_value(result: Any) -> Any:
+    """What a kernel gave: an array, a sequence, which is a list, or None."""
+    return result if result is None or isinstance(result, list) else np.asarray(result)
+
+
+def _shape(value: Any) -> str:
+    if value is None or isinstance(value, list):
+        return "none" if value is None else f"a sequence of {len(value)}"
+    return str(np.shape(value))
 
 
 def _values_read(node: ir.Node) -> Iterable[ir.Value]:

@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from graphopt.errors import ModelError
-from graphopt.files import check_names, external_data
+from graphopt.files import check_names, external_data, map_types
 from graphopt.files.root_cause import root_cause
 
 # ONNX Runtime takes these in ONNX's own domain at any opset, and its optimizer writes them there.
@@ -57,6 +57,7 @@ def check_types(model: ir.Model) -> None:
 def _without_weights(model: ir.Model) -> onnx.ModelProto:
     """The model with weights in files as inputs: a check needs their types and shapes alone."""
     proto = ir.to_proto(model)
+    map_types.attach(proto, model)
     for infos in (proto.graph.output, proto.graph.value_info):
         for info in [info for info in infos if not info.HasField("type")]:
             infos.remove(info)  # the runtime infers its type

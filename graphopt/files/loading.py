@@ -19,6 +19,7 @@ from graphopt.files import (
     check_tensors,
     check_types,
     external_data,
+    map_types,
     parsing,
 )
 from graphopt.files.check_functions import check_calls
@@ -137,10 +138,12 @@ def _checked(proto: onnx.ModelProto) -> ir.Model:
     if proto.training_info:
         raise ModelError("holds training information: export the model for inference")
     check_names.check_names(proto)
+    types = map_types.detach(proto)
     try:
         model = ir.from_proto(proto)
     except (ir.serde.SerdeError, NotImplementedError, ValueError, TypeError) as error:
         raise ModelError(f"the model cannot be represented: {root_cause(error)}") from error
+    map_types.keep(model, types)
     for graph in model.graphs():
         graph.sort()
         for value in graph.initializers.values():

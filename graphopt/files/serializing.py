@@ -14,7 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from graphopt.errors import ModelError
-from graphopt.files import check_names, external_data, wire_format
+from graphopt.files import check_names, external_data, map_types, wire_format
 
 DATA_SUFFIX = ".data"
 
@@ -123,6 +123,7 @@ def _serialize(model: ir.Model, stand_ins: Mapping[ir.Value, ir.TensorProtocol])
         for value, tensor in stand_ins.items():
             value.const_value = tensor
         proto = ir.to_proto(model)
+        map_types.attach(proto, model)
         _keep_positions(model.graph, proto.graph.node)
         for function, written in zip(model.functions.values(), proto.functions, strict=True):
             _keep_positions(function, written.node)

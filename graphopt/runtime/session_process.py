@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from graphopt.errors import EnvironmentFailure, ModelError, UsageError
 from graphopt.passes.targets import provider_named
-from graphopt.runtime import sessions
+from graphopt.runtime import results, sessions
 from graphopt.runtime.own_process import OwnProcess, ProcessFailed, serve
+from graphopt.runtime.results import Result
 from graphopt.runtime.sessions import Optimization, RuntimeRefused
 
 _SECONDS = 3600.0
@@ -116,8 +117,8 @@ class SessionProcess:
         )
         return Opened(tuple(found["inputs"]), tuple(found["outputs"]), found["version"])
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array | None]:
-        """Run the session once; an output that is no tensor is None.
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Result]:
+        """Run the session once, and return its outputs by name.
 
         Raises:
             RuntimeDied: It ended the process, and the session with it.
@@ -127,10 +128,7 @@ class SessionProcess:
             for number, array in enumerate(inputs.values()):
                 np.save(Path(directory) / f"{number}.npy", array, allow_pickle=False)
             found = self._ask("run", directory=directory, inputs=list(inputs))
-            return {
-                name: np.load(Path(directory) / file, allow_pickle=False) if file else None
-                for name, file in found
-            }
+            return {name: results.read(written, Path(directory)) for name, written in found}
 
     def nodes_that_ran(self) -> frozenset[str]:
         """Names of the nodes that ran since the session was opened to be profiled; it is closed.
@@ -189,19 +187,15 @@ class _Server:
             "version": sessions.ort_version(),
         }
 
-    def _run(self, directory: str, inputs: list[str]) -> list[tuple[str, str]]:
+    def _run(self, directory: str, inputs: list[str]) -> list[tuple[str, Any]]:
         files = [Path(directory) / f"{number}.npy" for number in range(len(inputs))]
         arrays = [np.load(file, allow_pickle=False) for file in files]
-        results = sessions.run(self._session, dict(zip(inputs, arrays, strict=True)))
-        found = []
-        for number, (name, result) in enumerate(results.items()):
-            file = ""
-            if isinstance(result, np.ndarray):
-                array = result.astype(str) if result.dtype == object else result
-                file = f"result-{number}.npy"
-                np.save(Path(directory) / file, array, allow_pickle=False)
-            found.append((name, file))
-        return found
+        given = sessions.run(self._session, dict(zip(inputs, arrays, strict=True)))
+        types = {value.name: value.type for value in self._session.get_outputs()}
+        return [
+            (name, results.write(result, types[name], Path(directory), f"result-{number}"))
+            for number, (name, result) in enumerate(given.items())
+        ]
 
     def _end_profiling(self) -> list[str]:
         session, self._session = self._session, None

@@ -32,7 +32,8 @@ class OutputError:
         rtol: Relative tolerance.
         atol: Absolute tolerance.
         passed: The decision.
-        problem: In words, why the outputs cannot be compared or differ beyond numbers; else "".
+        problem: In words, why the outputs cannot be compared or differ beyond numbers, and where in
+            a sequence or a map they differ; else "".
         error_base: Against a float64 reference: the base's error, relative to the largest element.
         error_candidate: Against a float64 reference: the candidate's error.
         computed_in: The coarsest type that computes it, where that is not its own; else "".

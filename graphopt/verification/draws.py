@@ -13,6 +13,7 @@ import onnx_ir as ir
 from graphopt.evaluation.calls import Array
 from graphopt.inputs import GeneratedInputs, InputGenerator
 from graphopt.options import Sample
+from graphopt.runtime.results import Result
 from graphopt.runtime.session_process import RuntimeDied, SessionProcess
 from graphopt.runtime.sessions import RuntimeRefused
 
@@ -31,13 +32,13 @@ class Runs:
     Attributes:
         sizes: The inputs of the first run, with the sizes of all.
         inputs: The inputs of each run, by name.
-        results: The outputs of each run, by name; one that is no tensor is None.
+        results: The outputs of each run, by name.
         attempt: Number of the sizes that were taken, 0 for the likeliest.
     """
 
     sizes: GeneratedInputs
     inputs: tuple[Mapping[str, Array], ...]
-    results: tuple[Mapping[str, Array | None], ...]
+    results: tuple[Mapping[str, Result], ...]
     attempt: int
 
 

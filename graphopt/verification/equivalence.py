@@ -19,13 +19,16 @@ from graphopt.evaluation.calls import Array
 from graphopt.files import loading, saving
 from graphopt.options import REFERENCES, Reference, Sample
 from graphopt.passes.choices import PROVIDER
+from graphopt.runtime.results import Result
 from graphopt.runtime.session_process import RuntimeDied
 from graphopt.runtime.sessions import RuntimeRefused, lacks_kernel
-from graphopt.verification.differences import compare, mismatch
+from graphopt.verification.differences import OutputError, compare, mismatch
 from graphopt.verification.evidence import Comparison
 from graphopt.verification.original import Expectation, Original
 from graphopt.verification.random_operators import random_outputs, seed_operators
 from graphopt.verification.result import Verification
+from graphopt.verification.structure import as_result
+from graphopt.verification.structured import compare_results, element_type
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
 
@@ -116,7 +119,8 @@ def _verify(
         return dataclasses.replace(result, reason=known.reason)
     if held.reference == "float64":
         try:
-            held.truth(0)
+            for draw in range(len(known.draws)):
+                held.truth(draw)
         except (EvaluationFailed, MemoryError) as error:
             reason = f"the original cannot be evaluated in float64: {error or 'out of memory'}"
             return dataclasses.replace(result, reason=reason)
@@ -148,7 +152,7 @@ def _verify(
 
 
 def _judge(
-    result: Verification, held: Comparison, actual: Sequence[Mapping[str, Array | None]]
+    result: Verification, held: Comparison, actual: Sequence[Mapping[str, Result]]
 ) -> Verification:
     """The verdict, as far as the outputs carry one."""
     outputs = held.outputs(actual)
@@ -235,10 +239,15 @@ def prove(
     if list(actual) != list(expected):
         return _failed(result, expected, _difference("output", list(expected), list(actual)))
     outputs = []
-    for name, array in expected.items():
-        magnitude = np.abs(array[np.isfinite(array)], dtype=np.float64)
-        scaled = atol + rtol * float(magnitude.max(initial=0.0))
-        outputs.append(compare(name, array, actual[name], 0.0, scaled))
+    for name, base_result in expected.items():
+
+        def compare_part(_: int, array: Array, found: Array, name: str = name) -> OutputError:
+            magnitude = np.abs(array[np.isfinite(array)], dtype=np.float64)
+            scaled = atol + rtol * float(magnitude.max(initial=0.0))
+            return compare(name, array, found, 0.0, scaled)
+
+        found = as_result(actual[name])
+        outputs.append(compare_results(name, as_result(base_result), found, compare_part))
     passed = all(output.passed for output in outputs)
     problems = [f"output {each.name!r}: {each.problem}" for each in outputs if each.problem]
     return dataclasses.replace(
@@ -249,8 +258,8 @@ def prove(
     )
 
 
-def _failed(undecided: Verification, expected: Mapping[str, Array], problem: str) -> Verification:
-    outputs = [mismatch(name, str(array.dtype), problem) for name, array in expected.items()]
+def _failed(undecided: Verification, expected: Mapping[str, Result], problem: str) -> Verification:
+    outputs = [mismatch(name, element_type(base), problem) for name, base in expected.items()]
     return dataclasses.replace(undecided, status="failed", outputs=tuple(outputs), reason=problem)
 
 

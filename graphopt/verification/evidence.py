@@ -11,6 +11,8 @@ import numpy as np
 from graphopt.evaluation import EvaluationFailed
 from graphopt.evaluation.calls import Array
 from graphopt.options import Reference
+from graphopt.runtime.results import Result
+from graphopt.verification import structure
 from graphopt.verification.differences import (
     OutputError,
     compare,
@@ -20,6 +22,7 @@ from graphopt.verification.differences import (
 )
 from graphopt.verification.exercise import untried_norms
 from graphopt.verification.original import Expectation, Original
+from graphopt.verification.structured import compare_results
 
 _MOST_NAMES = 4
 
@@ -50,10 +53,10 @@ class Comparison:
         self._original = original
         self._tolerances = (rtol, atol)
         self._norms = norms
-        self._truths: dict[int, dict[str, Array]] = {}
+        self._truths: dict[int, dict[str, Result]] = {}
         self._errors: dict[str, list[OutputError]] = {}
 
-    def truth(self, draw: int) -> dict[str, Array]:
+    def truth(self, draw: int) -> dict[str, Result]:
         """The outputs of the original on the inputs of a draw, evaluated in float64.
 
         Raises:
@@ -64,7 +67,7 @@ class Comparison:
             self._truths[draw] = self._original.in_float64(self.expected.draws[draw])
         return self._truths[draw]
 
-    def outputs(self, actual: Sequence[Mapping[str, Array | None]]) -> list[OutputError]:
+    def outputs(self, actual: Sequence[Mapping[str, Result]]) -> list[OutputError]:
         """The error of each output in the draw where it is the farthest beyond its tolerance."""
         results = self.expected.results
         self._errors = {name: [] for name in results[0]}
@@ -120,33 +123,62 @@ class Comparison:
             "--input and --dim give other inputs)"
         )
 
-    def _compare(self, draw: int, name: str, base: Array, found: Array | None) -> OutputError:
-        if found is None:
-            return mismatch(name, str(base.dtype), "no tensor")
+    def _compare(self, draw: int, name: str, base: Result, found: Result) -> OutputError:
+        def compare_part(number: int, one: Array, other: Array) -> OutputError:
+            return self._compare_part(draw, name, number, one, other)
+
+        return compare_results(name, base, found, compare_part)
+
+    def _compare_part(
+        self, draw: int, name: str, number: int, base: Array, found: Array
+    ) -> OutputError:
         if self.reference == "float64":
-            return compare_with_truth(name, self.truth(draw)[name], base, found)
+            try:
+                truth = self._true_part(draw, name, number)
+            except EvaluationFailed as error:
+                return mismatch(name, str(base.dtype), str(error))
+            return compare_with_truth(name, truth, base, found)
         computing = self._original.computing_types.get(name)
         plain = compare(name, base, found, *self._tolerances, computing)
         if plain.passed or plain.dtype != str(found.dtype) or base.shape != found.shape:
             return plain
         try:
-            return decide(plain, self.truth(draw)[name], base, found)
+            return decide(plain, self._true_part(draw, name, number), base, found)
         except (EvaluationFailed, MemoryError):
             return plain
+
+    def _true_part(self, draw: int, name: str, number: int) -> Array:
+        """A tensor of an output, evaluated in float64.
+
+        Raises:
+            EvaluationFailed: The output has another structure there.
+        """
+        truth, base = self.truth(draw)[name], self.expected.results[draw][name]
+        if problem := structure.difference(base, truth):
+            raise EvaluationFailed(f"evaluated in float64 it is another: {problem}")
+        return structure.parts(truth)[number].array
 
     def _empty(self) -> dict[str, str]:
         """The outputs that prove nothing, each with the reason."""
         results = self.expected.results
         found = {}
         for name, errors in self._errors.items():
-            reason = _emptiness([result[name] for result in results], errors)
+            parts = [part for result in results for part in structure.parts(result[name])]
+            reason = _emptiness([part.array for part in parts], errors)
             if reason:
                 found[name] = reason
         return found
 
 
 def _emptiness(arrays: Sequence[Array], errors: Sequence[OutputError]) -> str:
-    """Why one output of the original says nothing of its candidates, in words; else ""."""
+    """Why one output of the original says nothing of its candidates, in words; else "".
+
+    Args:
+        arrays: The tensors in it, of all draws.
+        errors: What came of comparing it, in each draw.
+    """
+    if not arrays:
+        return "holds no tensor"
     filled = [array for array in arrays if array.size]
     if not filled:
         return "is empty"

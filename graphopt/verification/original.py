@@ -23,12 +23,14 @@ from graphopt.files import loading, saving
 from graphopt.inputs import GeneratedInputs, InputsUnknown
 from graphopt.options import Sample
 from graphopt.passes.choices import PROVIDER
+from graphopt.runtime.results import Result
 from graphopt.runtime.session_process import Opened, RuntimeDied, SessionProcess
 from graphopt.runtime.sessions import Optimization, RuntimeRefused
 from graphopt.verification.draws import Draws, Runs, SizesRefused
 from graphopt.verification.exercise import nodes_that_ran
 from graphopt.verification.precision import computing_types
 from graphopt.verification.random_operators import random_outputs, seed_operators
+from graphopt.verification.structure import as_result, is_readable, kind, parts
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
 
@@ -55,7 +57,7 @@ class Expectation:
 
     reason: str = ""
     draws: tuple[Mapping[str, Array], ...] = ()
-    results: tuple[Mapping[str, Array], ...] = ()
+    results: tuple[Mapping[str, Result], ...] = ()
     needed: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     sizes: GeneratedInputs | None = None
@@ -159,14 +161,15 @@ class Original:
                 )
         return self._ran
 
-    def in_float64(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def in_float64(self, inputs: Mapping[str, Array]) -> dict[str, Result]:
         """Its outputs, evaluated in float64 from the inputs on.
 
         Raises:
             EvaluationFailed: It cannot be.
             MemoryError: There is too little memory.
         """
-        return evaluate_in_float64(self.model, inputs)
+        found = evaluate_in_float64(self.model, inputs)
+        return {name: as_result(value) for name, value in found.items()}
 
     def _run(self, draws: Draws, provider: str) -> Expectation:
         """Run it at the highest level of ONNX Runtime's own optimizations that it runs at."""
@@ -181,11 +184,10 @@ class Original:
             except RuntimeRefused as error:
                 problems.append(error)
                 continue
-            reason, results = _usable(runs)
             return Expectation(
-                reason=reason,
+                reason=_obstacle(runs),
                 draws=runs.inputs,
-                results=results,
+                results=runs.results,
                 needed=tuple(sorted(opened.inputs)),
                 outputs=tuple(opened.outputs),
                 sizes=runs.sizes,
@@ -233,18 +235,17 @@ def _problem(problems: Sequence[Exception]) -> str:
     return f"{died[0]} on the original" if died else ""
 
 
-def _usable(runs: Runs) -> tuple[str, tuple[Mapping[str, Array], ...]]:
-    """Why the outputs cannot be compared, or "", and those that can."""
-    results = []
-    for found in runs.results:
-        for name, array in found.items():
-            if array is None:
-                return f"the original has an output that is no tensor: {name}", ()
-        results.append({name: array for name, array in found.items() if array is not None})
-    if not any(_has_finite(array) for found in results for array in found.values()):
-        return "every output of the original is NaN or infinite on these inputs", ()
-    return "", tuple(results)
+def _obstacle(runs: Runs) -> str:
+    """Why the outputs cannot be compared, or ""."""
+    outputs = [(name, result) for found in runs.results for name, result in found.items()]
+    for name, result in outputs:
+        if not is_readable(result):
+            return f"the original has an output that cannot be read: {name} is {kind(result)}"
+    arrays = [part.array for _, result in outputs for part in parts(result)]
+    if any(array.size for array in arrays) and not any(map(_has_finite, arrays)):
+        return "every output of the original is NaN or infinite on these inputs"
+    return ""
 
 
 def _has_finite(array: Array) -> bool:
-    return array.dtype.kind not in "fV" or bool(np.isfinite(array).any())
+    return bool(array.size) and (array.dtype.kind not in "fV" or bool(np.isfinite(array).any()))
