@@ -41,6 +41,8 @@ class NormDecision:
         affine: What becomes of gamma and beta, in words.
         compressed: True where the norm reads and writes d - 1 features.
         uncompressed: For a converted norm that was to be compressed and is not, the reason.
+        merges: Names of the results of Ifs, on the way to this norm, that are computed centred in
+            both branches.
     """
 
     name: str
@@ -56,6 +58,7 @@ class NormDecision:
     affine: str = ""
     compressed: bool = False
     uncompressed: str = ""
+    merges: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -128,6 +128,7 @@ class InputGenerator:
             UsageError: An array that was given has another type than the input.
         """
         arrays = {}
+        switches = self._switches(chosen)
         for number, value in enumerate(self._inputs):
             name = value.name or ""
             if name in self._given:
@@ -135,9 +136,28 @@ class InputGenerator:
             else:
                 stream = np.random.default_rng((seed, number))
                 meaning = self._meanings[name]
-                arrays[name] = _draw(value, chosen, meaning, stream, scale, odd=(seed + number) % 2)
+                if name in switches:  # they alternate, every other one at half the speed
+                    turn = seed >> switches.index(name) % 2
+                    array = np.full(chosen.shapes[name], (turn + number) % 2)
+                else:
+                    array = _draw(value, chosen, meaning, stream, scale)
+                assert value.dtype is not None
+                arrays[name] = np.asarray(array).astype(value.dtype.numpy())
         arrays |= {name: array for name, array in self._given.items() if name not in arrays}
         return GeneratedInputs(arrays, chosen.symbols, chosen.defaulted, chosen.configured)
+
+    def settings(self, chosen: Dimensions) -> int:
+        """How many draws of consecutive seeds set each two switches that follow in every way."""
+        return (1, 2, 4)[min(2, len(self._switches(chosen)))]
+
+    def _switches(self, chosen: Dimensions) -> list[str]:
+        """Names of the generated inputs that choose between two branches."""
+        return [
+            value.name or ""
+            for value in self._inputs
+            if value.name not in self._given
+            and _is_switch(value, chosen, self._meanings[value.name or ""])
+        ]
 
 
 def _fixed_shapes(
@@ -202,16 +222,12 @@ def _draw(
     meaning: Meaning,
     stream: np.random.Generator,
     scale: float,
-    *,
-    odd: int,
 ) -> Array:
-    """An array for an input; a switch (one entry, 0 or 1) is ``odd``, so that seeds alternate."""
+    """An array for an input that is no switch."""
     name = value.name or ""
     assert isinstance(value.type, ir.TensorType)
     shape, dtype = chosen.shapes[name], value.type.dtype
-    if _is_switch(name, shape, dtype, meaning):
-        array = np.full(shape, odd)
-    elif dtype == ir.DataType.BOOL:
+    if dtype == ir.DataType.BOOL:
         array = _mask(shape) if _is_mask(name, meaning) else stream.integers(0, 2, shape)
     elif dtype.is_integer():
         array = _draw_integers(name, shape, meaning, stream)
@@ -219,7 +235,7 @@ def _draw(
         array = _mask(shape)
     else:
         array = scale * stream.normal(size=shape)
-    return np.asarray(array).astype(dtype.numpy())
+    return np.asarray(array)
 
 
 def _draw_integers(
@@ -234,8 +250,11 @@ def _draw_integers(
     return stream.integers(0, 2, shape)
 
 
-def _is_switch(name: str, shape: tuple[int, ...], dtype: ir.DataType, meaning: Meaning) -> bool:
-    """Whether an input chooses between two branches, as far as can be told."""
+def _is_switch(value: ir.Value, chosen: Dimensions, meaning: Meaning) -> bool:
+    """Whether an input, one entry of 0 or 1, may choose between two branches."""
+    name = value.name or ""
+    assert value.dtype is not None
+    shape, dtype = chosen.shapes[name], value.dtype
     is_discrete = dtype == ir.DataType.BOOL or dtype.is_integer()
     is_index = meaning.high is not None or "position" in name.lower()
     return is_discrete and not is_index and not _is_mask(name, meaning) and math.prod(shape) == 1

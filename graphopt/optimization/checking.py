@@ -80,7 +80,7 @@ def verified(report: Report, base: Original, candidate: Path, check: Check) -> R
                 atol=check.atol,
                 provider=place.provider,
                 library=place.library,
-                norms=[norm.name for norm in report.plan.norms if norm.converted],
+                norms={norm.name: norm.merges for norm in report.plan.norms if norm.converted},
             )
         except EnvironmentFailure as error:
             # A runtime that is too old for the library, or a machine without a GPU.

@@ -24,7 +24,7 @@ from graphopt.runtime.results import Result
 from graphopt.runtime.sessions import Optimization, RuntimeRefused
 
 _SECONDS = 3600.0
-_PROFILED = "_kernel_time"
+_PROFILED, _RUN = "_kernel_time", "model_run"
 _RAISED: dict[str, type[Exception]] = {
     kind.__name__: kind for kind in (EnvironmentFailure, ModelError, RuntimeRefused, UsageError)
 }
@@ -130,13 +130,13 @@ class SessionProcess:
             found = self._ask("run", directory=directory, inputs=list(inputs))
             return {name: results.read(written, Path(directory)) for name, written in found}
 
-    def nodes_that_ran(self) -> frozenset[str]:
-        """Names of the nodes that ran since the session was opened to be profiled; it is closed.
+    def nodes_that_ran(self) -> list[frozenset[str]]:
+        """Names of the nodes of each run since the session was opened to be profiled; it is closed.
 
         Raises:
             RuntimeDied: It ended the process.
         """
-        return frozenset(self._ask("end profiling"))
+        return [frozenset(names) for names in self._ask("end profiling")]
 
     def _ask(self, what: Literal["open", "run", "end profiling"], **request: Any) -> Any:
         try:
@@ -197,11 +197,18 @@ class _Server:
             for number, (name, result) in enumerate(given.items())
         ]
 
-    def _end_profiling(self) -> list[str]:
+    def _end_profiling(self) -> list[list[str]]:
         session, self._session = self._session, None
         events = json.loads(Path(session.end_profiling()).read_text())
-        names = (event.get("name", "") for event in events if event.get("cat") == "Node")
-        return sorted({name.removesuffix(_PROFILED) for name in names if name.endswith(_PROFILED)})
+        runs, names = [], set[str]()
+        for event in events:
+            name = event.get("name", "")
+            if event.get("cat") == "Node" and name.endswith(_PROFILED):
+                names.add(name.removesuffix(_PROFILED))
+            elif name == _RUN:  # it comes after the nodes of the run
+                runs.append(sorted(names))
+                names = set()
+        return runs
 
 
 if __name__ == "__main__":

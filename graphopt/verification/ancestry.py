@@ -4,16 +4,20 @@ from __future__ import annotations
 
 __all__ = ["ancestors"]
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import onnx_ir as ir
 
 
-def ancestors(values: Iterable[ir.Value]) -> set[ir.Node]:
+def ancestors(values: Iterable[ir.Value], ran: Collection[ir.Graph] | None = None) -> set[ir.Node]:
     """The nodes that compute some of the values, or what these are computed from.
 
     Of a node with a nested graph these are the nodes that its outputs depend on, too, and so on
     outward through the values that the nested graph captures.
+
+    Args:
+        values: The values.
+        ran: The nested graphs that are followed; None follows all.
     """
     found: set[ir.Node] = set()
     pending = [node for value in values if (node := value.producer()) is not None]
@@ -25,7 +29,9 @@ def ancestors(values: Iterable[ir.Value]) -> set[ir.Node]:
         sources = [value for value in node.inputs if value is not None]
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
-                sources.extend(tuple(attribute.as_graph().outputs))
+                graph = attribute.as_graph()
+                if ran is None or graph in ran:
+                    sources.extend(tuple(graph.outputs))
         producers = (value.producer() for value in sources)
         pending += [producer for producer in producers if producer is not None]
     return found

@@ -92,7 +92,7 @@ class Draws:
                 problem = problem or error
                 continue
             inputs: list[Mapping[str, Array]] = [drawn.arrays]
-            for index, scale in enumerate(_SCALES[1:] if self._generator.varies else (), start=1):
+            for index, scale in enumerate(self._further_scales(number), start=1):
                 other = self._generator.draw(
                     self._sizes[number], seed=self._seed + index, scale=scale
                 )
@@ -107,6 +107,13 @@ class Draws:
                 inputs.append(other.arrays)
             return Runs(drawn, tuple(inputs), tuple(results), number)
         raise SizesRefused(str(problem))
+
+    def _further_scales(self, number: int) -> tuple[float, ...]:
+        """One for each further draw: enough for two switches to be set in every way."""
+        if not self._generator.varies:
+            return ()
+        missing = self._generator.settings(self._sizes[number]) - len(_SCALES)
+        return (*_SCALES[1:], *(1.0 for _ in range(missing)))
 
 
 def _equal(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:

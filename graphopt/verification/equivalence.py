@@ -23,7 +23,8 @@ from graphopt.runtime.results import Result
 from graphopt.runtime.session_process import RuntimeDied
 from graphopt.runtime.sessions import RuntimeRefused, lacks_kernel
 from graphopt.verification.differences import OutputError, compare, mismatch
-from graphopt.verification.evidence import Comparison
+from graphopt.verification.evidence import Comparison, listed
+from graphopt.verification.idle_norms import idle_norms
 from graphopt.verification.original import Expectation, Original
 from graphopt.verification.random_operators import random_outputs, seed_operators
 from graphopt.verification.result import Verification
@@ -47,7 +48,7 @@ def verify(
     provider: str = PROVIDER.default,
     library: str | os.PathLike[str] | None = None,
     custom_op_libraries: Sequence[str | os.PathLike[str]] = (),
-    norms: Collection[str] = (),
+    norms: Collection[str] | Mapping[str, Sequence[str]] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Verification:
     """Run both models in ONNX Runtime on the same inputs and compare their outputs.
@@ -77,8 +78,10 @@ def verify(
         library: Library of kernels that the candidate is run with, such as
             :func:`graphopt.library_path` gives. Without, it runs in ONNX Runtime as it is.
         custom_op_libraries: Libraries of the user's own operators, for both.
-        norms: Names of norms of the base that the candidate converted. All of them must have run,
-            and some output must show it, or the candidate is unverified.
+        norms: Names of norms of the base that the candidate converted, or for each of them the
+            names of the results of Ifs that hand on what it normalizes. All of them must have run,
+            behind both branches, and some output must show it, or the candidate is unverified. None
+            where they are not known: then the norm operators of the candidate must have run.
         shapes: The older name of ``input_shapes``.
 
     Returns:
@@ -102,8 +105,14 @@ def verify(
             sample = Sample(inputs or {}, input_shapes, dims, seed, tuple(custom_op_libraries))
             base = stack.enter_context(Original(base, sample, provider=provider))
         expected = base.expectation(provider)
-        held = Comparison(base, expected, reference, rtol, atol, norms)
-        return _verify(base, candidate, held, provider, library)
+        converted = norms if isinstance(norms, Mapping) else dict.fromkeys(norms or (), ())
+        held = Comparison(base, expected, reference, rtol, atol, converted)
+        result = _verify(base, candidate, held, provider, library)
+        if norms is not None or result.status != "passed":
+            return result
+        if idle := idle_norms(base, expected, candidate, library):
+            return dataclasses.replace(result, status="unverified", reason=_idle(idle))
+        return result
 
 
 def _verify(
@@ -274,3 +283,11 @@ def _difference(kind: str, needed: Sequence[str], found: Sequence[str]) -> str:
     if not parts and sorted(needed) != sorted(found):
         parts.append(f"does not list each of its {kind}s as often as the original")
     return f"the candidate {' and '.join(parts) or f'has its {kind}s in another order'}"
+
+
+def _idle(norms: Sequence[str]) -> str:
+    count = "1 norm" if len(norms) == 1 else f"{len(norms)} norms"
+    return (
+        f"{count} of the candidate ran on none of the inputs ({listed(norms)}; --input and --dim "
+        "give others)"
+    )

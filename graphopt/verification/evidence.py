@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["Comparison"]
+__all__ = ["Comparison", "listed"]
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -36,7 +36,8 @@ class Comparison:
         reference: ``ort``, or ``float64`` for the errors against a float64 evaluation alone.
         rtol: Relative tolerance, or None for that of the computing type.
         atol: Absolute tolerance, or None for rtol times the mean magnitude.
-        norms: Names of norms that must have been tried.
+        norms: Names of norms that must have been tried, each with the names of the results of Ifs
+            that hand on what it normalizes.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Comparison:
         reference: Reference,
         rtol: float | None,
         atol: float | None,
-        norms: Collection[str],
+        norms: Mapping[str, Sequence[str]],
     ) -> None:
         self.expected = expected
         self.reference = reference
@@ -82,7 +83,7 @@ class Comparison:
         decided = [output.name for output in outputs if output.decided_by_float64]
         if decided:
             notes.append(
-                f"{_listed(decided)}: both differ by more than the tolerance, and the original "
+                f"{listed(decided)}: both differ by more than the tolerance, and the original "
                 "evaluated in float64 decided"
             )
         return notes
@@ -110,12 +111,12 @@ class Comparison:
             self._original.inlined,
             self._norms,
             proving,
-            lambda: self._original.nodes_that_ran(known),
+            lambda: self._original.graphs_that_ran(known),
         )
         if not untried:
             return ""
         reasons = "; ".join(
-            f"{_listed([name for name in untried if untried[name] == reason])}: {reason}"
+            f"{listed([name for name in untried if untried[name] == reason])}: {reason}"
             for reason in dict.fromkeys(untried.values())
         )
         return (
@@ -205,6 +206,7 @@ def _badness(error: OutputError) -> tuple[bool, float]:
     return not error.passed, error.max_rel
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Some names, the first of them if there are many."""
     shown = ", ".join(names[:_MOST_NAMES])
     return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown

@@ -27,7 +27,7 @@ from graphopt.runtime.results import Result
 from graphopt.runtime.session_process import Opened, RuntimeDied, SessionProcess
 from graphopt.runtime.sessions import Optimization, RuntimeRefused
 from graphopt.verification.draws import Draws, Runs, SizesRefused
-from graphopt.verification.exercise import nodes_that_ran
+from graphopt.verification.graph_runs import GraphRuns, graphs_that_ran
 from graphopt.verification.precision import computing_types
 from graphopt.verification.random_operators import random_outputs, seed_operators
 from graphopt.verification.structure import as_result, is_readable, kind, parts
@@ -98,7 +98,7 @@ class Original:
         self._path = path if isinstance(model, ir.Model) else Path(model)
         self._provider = provider
         self._expectations: dict[str, Expectation] = {}
-        self._ran: frozenset[ir.Node] | None = None
+        self._ran: GraphRuns | None = None
         self._files = contextlib.ExitStack()
 
     def __enter__(self) -> Original:
@@ -152,12 +152,15 @@ class Original:
         """The coarsest floating-point type that computes each output, by name."""
         return computing_types(self.inlined)
 
-    def nodes_that_ran(self, expected: Expectation) -> frozenset[ir.Node] | None:
-        """The nodes of ``inlined`` that ran in some draw; None where that cannot be told."""
+    def graphs_that_ran(self, expected: Expectation) -> GraphRuns | None:
+        """The nested graphs of ``inlined`` that ran in each draw; None where it cannot be told."""
         if self._ran is None:
             with contextlib.suppress(RuntimeRefused):
-                self._ran = nodes_that_ran(
-                    self.process, self.inlined, expected.draws, self.sample.custom_op_libraries
+                self._ran = graphs_that_ran(
+                    self.process,
+                    self.inlined,
+                    expected.draws,
+                    custom_op_libraries=self.sample.custom_op_libraries,
                 )
         return self._ran
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["computing_types"]
+__all__ = ["MOVES", "computing_types"]
 
 import onnx_ir as ir
 
@@ -10,7 +10,7 @@ from graphopt.verification.ancestry import ancestors
 
 # Operators that move elements: what is stored in a short type and only moved and widened computes
 # in the wide type.
-_MOVES = frozenset(
+MOVES = frozenset(
     {"Concat", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze",
      "Tile", "Transpose", "Unsqueeze"}
 )  # fmt: skip
@@ -50,7 +50,7 @@ def _types(model: ir.Model) -> dict[ir.Value, tuple[ir.DataType, bool]]:
                 found[value] = (value.dtype, False)
     for node in model.graph.all_nodes():
         own = [found[value] for value in node.inputs if value in found]
-        moved = node.op_type in _MOVES and all(not computed for _, computed in own)
+        moved = node.op_type in MOVES and all(not computed for _, computed in own)
         is_constant = node.op_type in ("Constant", "ConstantOfShape")
         for value in node.outputs:
             dtype = value.dtype or _given_type(node) or (own[0][0] if own else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import onnx_ir as ir
 
 from graphopt.passes.graph import constants
@@ -30,7 +32,19 @@ def summarize(
 ) -> PlanSummary:
     """Describe ``plan`` before it is applied; node order is graph order."""
     ends = Upstream(plan.trace, plan.made)
-    decisions = [_converted(plan, norm, ends) for norm in plan.converted]
+    merges = [s for s, facts in plan.trace.streams.items() if facts.merges and s in plan.made]
+    merging = Upstream(plan.trace, plan.made, frozenset(merges))
+    decisions = [
+        dataclasses.replace(
+            _converted(plan, norm, ends),
+            merges=tuple(
+                stream.value.name or ""
+                for stream in merges
+                if merging.is_above(stream, norm.stream)
+            ),
+        )
+        for norm in plan.converted
+    ]
     decisions += [_kept(node, reason) for node, reason in plan.kept.items()]
     order = {name: i for i, name in enumerate(_graph_order(plan))}
     decisions.sort(key=lambda decision: order[decision.name])

@@ -22,10 +22,13 @@ class Upstream:
     Args:
         found: The trace.
         made: The streams that are computed centred.
+        ends: Other streams whose place above others is asked for, in the place of those.
     """
 
-    def __init__(self, found: Trace, made: frozenset[Stream]) -> None:
-        self._found, self._made = found, made
+    def __init__(
+        self, found: Trace, made: frozenset[Stream], ends: frozenset[Stream] | None = None
+    ) -> None:
+        self._found, self._made, self._given = found, made, ends
         self._bits: dict[Stream, int] = {}
         self._ends: dict[Stream, int] = {}  # by the place of its bit
         self._seen: set[Stream] = set()
@@ -54,6 +57,8 @@ class Upstream:
         return order
 
     def _is_end(self, stream: Stream) -> bool:
+        if self._given is not None:
+            return stream in self._given
         return stream not in self._made or self._found.streams[stream].constant
 
     def _above(self, stream: Stream) -> Iterator[Stream]:
