@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ __all__ = ["Facts", "Rule"]
 _LONGEST = 96
 """Characters of an expression; a longer one proves nothing that is worth its arithmetic."""
 _LARGEST = 1 << 48
+_NUMBER = re.compile(r"(?<![\w.])\d+")
 _MAY_BE_ZERO = frozenset("-/%")
 _INDICES = (ir.DataType.INT32, ir.DataType.INT64)
 
@@ -98,6 +100,8 @@ class Facts(ShapeInferenceContext):  # type: ignore[misc]
         if len(data) != (value.shape[0] if len(value.shape) else 1):
             return
         found = [self._entry(entry) for entry in data]
+        largest = np.iinfo(value.dtype.numpy()).max
+        found = [self.fresh() if _is_cut_off(entry, largest) else entry for entry in found]
         self._entries[value] = found
         if value.const_value is None and all(isinstance(entry, int) for entry in found):
             numbers = np.array(found if len(value.shape) else found[0], value.dtype.numpy())
@@ -132,6 +136,12 @@ class Facts(ShapeInferenceContext):  # type: ignore[misc]
         if isinstance(dim, int):
             return dim if abs(dim) < _LARGEST or dim.bit_length() < 65 else self.fresh()
         return self.fresh() if dim.value is None or len(dim.value) > _LONGEST else dim
+
+
+def _is_cut_off(entry: Dim, largest: int) -> bool:
+    """True for an expression with a factor that its type does not hold: it wraps around there."""
+    factors = () if isinstance(entry, int) or not entry.value else _NUMBER.findall(entry.value)
+    return any(int(factor) > largest for factor in factors)
 
 
 Rule = Callable[[Facts, ir.Node], None]

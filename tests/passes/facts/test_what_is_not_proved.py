@@ -9,6 +9,7 @@ import pytest
 from graphopt.inputs import generate_inputs
 from graphopt.passes import pipeline
 from graphopt.passes.infer_shapes import InferShapes
+from tests.passes.facts.runs import Run
 from tests.passes.graphs import Case, assert_outcome, cases, graph, optimized
 
 _W = "w[4,8] u[4,8] g[8] c[8] k[8,3,1] col[4,1] one[1,1,1]"
@@ -221,6 +222,23 @@ def test_eight_bits_round() -> None:
     summary = pipeline.analyse(model, pipeline.Options())
     assert not summary.converted
     assert "Cast v" in summary.norms[0].reason
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [(6, 1 << 32), (7, (1 << 62) + 1)])
+def test_what_wraps_around_is_no_multiple(dtype: int, factor: int) -> None:
+    """In int32 (1 + 2^32) S is S, in int64 4 (2^62 + 1) S is 4 S."""
+    model = ir.from_onnx_text(
+        f"""<ir_version: 10, opset_import: ["" : 18]> g (float[S] x) => () {{
+            h = Shape(x) f = Constant<value = int64[1] {{{factor}}}>() four = Add(i, i)
+            o = Constant<value = int64[1] {{2}}>() i = Add(o, z) z = Sub(o, o)
+            m = Mul(h, f) n = Mul(m, four) c = Cast<to = {dtype}>(n) d = Cast<to = 7>(c)
+            e = Add(d, h) y = ConstantOfShape(e) }}"""
+    )
+    model.graph.sort()
+    run = Run(model)
+    found = run.check({"x": np.zeros(3, np.float32)})
+    assert found is not None
+    assert found.wrong == []
 
 
 def test_names_of_sizes_inside_a_function_are_not_saved() -> None:
