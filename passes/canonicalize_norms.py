@@ -8,14 +8,13 @@ import onnx_ir as ir
 from graphopt.passes.graph.constants import constant_tensor
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.norms import decomposed_norms, original_spelling
-from graphopt.passes.norms.canonical import canonical_node
+from graphopt.passes.norms.canonical import canonical_node, epsilon_of
 from graphopt.passes.norms.original_spelling import NAME, ORIGINAL, SPELLING
 from graphopt.passes.norms.recognition import feature_count, unsupported_reason
 from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["CanonicalizeNorms"]
 
-_DEFAULT_EPSILON = float(np.float32(1e-5))
 """What the operator's float attribute holds where it is left out, to the last digit."""
 
 
@@ -79,7 +78,7 @@ def _canonicalize(node: ir.Node, names: Names) -> bool:
     originals = (x, scale, node.inputs[2] if len(node.inputs) > 2 else None)
     if x.dtype is not None and scale.dtype not in (None, x.dtype):
         node.outputs[0].type = ir.TensorType(scale.dtype)
-    epsilon = node.attributes.get_float("epsilon", _DEFAULT_EPSILON)
+    epsilon = epsilon_of(node)
     stash_type = node.attributes.get_int("stash_type", 1)
     _write(node, [node], originals, size, epsilon, stash_type, "LayerNormalization", names)
     return True

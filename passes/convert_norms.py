@@ -6,6 +6,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.canonical import epsilon_of
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.rewrite import PlannedRewrite
 from graphopt.passes.streams.trace import Norm
@@ -50,7 +51,7 @@ class ConvertNorms(PlannedRewrite):
             [old.inputs[0]] if is_crms else [old.inputs[0], old.inputs[1]],
             attributes={
                 "axis": norm.stream.axis.axis,
-                "epsilon": old.attributes.get_float("epsilon", 1e-5),
+                "epsilon": epsilon_of(old),
                 "stash_type": old.attributes.get_int("stash_type", 1),
             },
             name=old.name,

@@ -9,6 +9,7 @@ from graphopt.passes.graph import constants
 from graphopt.passes.graph.edits import Scale
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.graph.overflow import scaling_overflows
+from graphopt.passes.norms.canonical import epsilon_of
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.rewrite import PlannedRewrite
 from graphopt.passes.streams.affine import BIASED, Affine, contracted_beta
@@ -100,7 +101,7 @@ def gammas_to_fold(plan: Plan) -> list[Norm]:
     """Converted norms that could be one node but for their gammas."""
     twins: dict[tuple[object, ...], list[Norm]] = {}
     for norm in plan.converted:
-        epsilon = norm.node.attributes.get_float("epsilon", 1e-5)
+        epsilon = epsilon_of(norm.node)
         stash = norm.node.attributes.get_int("stash_type", 1)
         twins.setdefault((norm.stream, epsilon, stash), []).append(norm)
     return [

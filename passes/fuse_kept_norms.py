@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.canonical import epsilon_of, keeps_epsilon
 from graphopt.passes.norms.original_spelling import ORIGINAL, OriginalNorm
 from graphopt.passes.norms.residual_sums import ResidualSum, full_sum, put_fused
 from graphopt.passes.operators.custom_ops import (
@@ -29,9 +30,10 @@ class FuseKeptNorms(Rewrite):
 
     The norms are canonical, and keep their mean: those of Post-LN blocks, of Swin, of ConvNeXt.
 
-    1. The norm is over the last axis; gamma and beta are [d] and have the type of x. An absent beta
-       becomes zeros. Below opset 17 the type is float32: of the others ONNX Runtime does not fuse
-       the bodies, and without kernels the file must not be slower than it was.
+    1. The norm is over the last axis; gamma and beta are [d] and have the type of x; in float64
+       epsilon is a float32 number, as an attribute is. An absent beta becomes zeros. Below opset 17
+       the type is float32: of the others ONNX Runtime does not fuse the bodies, and without kernels
+       the file must not be slower than it was.
        A LayerNormalization that ONNX Runtime takes although its parameters have another type than x
        stays as it was written.
     2. In a model of several of these types that of most norms gets the operator: a body is of one
@@ -80,7 +82,7 @@ def _norms(model: ir.Model) -> list[ir.Node]:
         for node in graph:
             if (node.domain, node.op_type) != ("", "LayerNormalization") or _is_mixed(node):
                 continue
-            if _takes(node):
+            if _takes(node) and keeps_epsilon(node):
                 x = node.inputs[0]
                 if x is not None and x.dtype in types:
                     found[x.dtype].append(node)
@@ -141,7 +143,7 @@ class _Betas:
 
 
 def _attributes(norm: ir.Node) -> list[ir.Attr]:
-    return [ir.AttrFloat32("epsilon", norm.attributes.get_float("epsilon", 1e-5))]
+    return [ir.AttrFloat32("epsilon", epsilon_of(norm))]
 
 
 def _rename(norm: ir.Node) -> None:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph.constants import HALF
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.canonical import epsilon_of, keeps_epsilon
 from graphopt.passes.operators.custom_ops import (
     CRMS_NORM,
     DOMAIN,
@@ -31,7 +32,7 @@ class LowerCustomNorms(Rewrite):
     The operators have bodies, for runtimes without kernels for them.
 
     1. The norm is over the last axis, gamma is [d] and has the type of x: float32, float16,
-       bfloat16 or float64.
+       bfloat16 or float64. In float64 epsilon is a float32 number, as an attribute is.
     2. In a model of several element types the type of most norms gets the operator: a body is of
        one type (see :func:`~graphopt.passes.operators.custom_ops.define_operators`).
     3. Each float16 and bfloat16 RMSNorm gets a gamma of its own: where kernels are missing and ONNX
@@ -71,6 +72,7 @@ def _norms(model: ir.Model, op_type: str) -> Iterator[tuple[ir.Node, ir.DataType
             if (
                 x is not None
                 and _takes_x(node, x)
+                and keeps_epsilon(node)
                 and all(gamma is not None and _takes_gamma(gamma, x) for gamma in node.inputs[1:])
             ):
                 assert x.dtype is not None
@@ -96,7 +98,7 @@ def _own_gamma(node: ir.Node, names: Names) -> None:
 
 
 def _rewrite(node: ir.Node, operator: str) -> None:
-    epsilon = node.attributes.get_float("epsilon", 1e-5)
+    epsilon = epsilon_of(node)
     node.domain, node.op_type = DOMAIN, operator
     node.attributes.clear()
     node.attributes.add(ir.AttrFloat32("epsilon", epsilon))

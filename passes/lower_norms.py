@@ -10,6 +10,7 @@ import onnx_ir as ir
 from graphopt.passes.choices import OPS
 from graphopt.passes.graph.constants import HALF
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.canonical import epsilon_of, keeps_epsilon
 from graphopt.passes.norms.original_spelling import spelling_of
 from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.targets import operator_set_named
@@ -24,7 +25,7 @@ class LowerNorms(Rewrite):
 
     ``ops="standard"``, ONNX operators only:
 
-    1. RMSNormalization stays at opset 23 and above.
+    1. RMSNormalization stays at opset 23 and above, with an epsilon that its attribute can hold.
     2. Below, it becomes Pow, ReduceMean, Add, Sqrt, Div and Mul by gamma: the one spelling that
        ONNX Runtime fuses to its own RMS kernel. Epsilon is the Add's second input and a float32
        constant, because the fusion reads it there and assumes 1e-5 for anything else.
@@ -38,8 +39,8 @@ class LowerNorms(Rewrite):
        squares and the square of the sum, each of a ReduceSum, over d, and one Reciprocal a row
        (see :func:`~graphopt.passes.operators.custom_ops.define_operators` for why).
 
-    ``ops="ort"``: RMSNormalization becomes SimplifiedLayerNormalization, which ONNX Runtime
-    registers in the ONNX domain; onnx.checker does not know it.
+    ``ops="ort"``: RMSNormalization with such an epsilon becomes SimplifiedLayerNormalization, which
+    ONNX Runtime registers in the ONNX domain; onnx.checker does not know it.
 
     Args:
         ops: The operator set; with ``custom`` what LowerCustomNorms left is written in ONNX's.
@@ -60,12 +61,13 @@ class LowerNorms(Rewrite):
             for node in list(graph):
                 if node.domain:
                     continue
-                if node.op_type == "RMSNormalization" and self.simplified:
+                is_rms = node.op_type == "RMSNormalization"
+                if is_rms and self.simplified and keeps_epsilon(node):
                     node.op_type = "SimplifiedLayerNormalization"
                     self.record["SimplifiedLayerNormalization"] += 1
                 elif (
                     node.op_type == "CRMSNormalization"
-                    or (node.op_type == "RMSNormalization" and opset < 23)
+                    or (is_rms and (opset < 23 or not keeps_epsilon(node)))
                     or (_is_canonical_layer_norm(node) and opset < 17)
                 ):
                     primitives.replace(node)
@@ -99,7 +101,7 @@ class _Primitives:
         wide = ir.DataType.FLOAT if dtype in HALF else dtype
         chain = _Chain(node, self)
         value = x if wide == dtype else chain.cast(x, wide)
-        epsilon = self.constant("epsilon", node.attributes.get_float("epsilon", 1e-5), wide)
+        epsilon = self.constant("epsilon", epsilon_of(node), wide)
         if node.op_type == "CRMSNormalization":
             value = self._crms(chain, value, epsilon)
         else:

@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph import constants
+from graphopt.passes.norms.canonical import epsilon_of
 from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["MergeTwins"]
@@ -49,7 +50,7 @@ def _key(node: ir.Node) -> tuple[object, ...]:
         node.op_type,
         node.inputs[0],
         node.attributes.get_int("axis", -1),
-        node.attributes.get_float("epsilon", 1e-5),
+        epsilon_of(node),
         node.attributes.get_int("stash_type", 1),
     )
 

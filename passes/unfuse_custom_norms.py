@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.norms.canonical import epsilon_of
 from graphopt.passes.norms.original_spelling import NAME, SPELLING
 from graphopt.passes.operators.custom_ops import (
     CRMS_NORM,
@@ -91,7 +92,7 @@ def _read_back(node: ir.Node, names: Names) -> None:
     norm = ir.node(
         _INTERNAL[len(parameters)],
         [x, *parameters],
-        {"axis": -1, "epsilon": node.attributes.get_float("epsilon", 1e-5), "stash_type": 1},
+        {"axis": -1, "epsilon": epsilon_of(node), "stash_type": 1},
         name=node.name,
     )
     if len(parameters) == 2:

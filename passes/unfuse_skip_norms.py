@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.choices import PROVIDER
@@ -13,7 +14,8 @@ from graphopt.passes.targets import provider_named
 
 __all__ = ["UnfuseSkipNorms"]
 
-_DEFAULT_EPSILON = 1e-12  # of the com.microsoft operators; LayerNormalization has 1e-5
+# Of the com.microsoft operators; LayerNormalization has 1e-5.
+_DEFAULT_EPSILON = float(np.float32(1e-12))
 
 
 class UnfuseSkipNorms(Rewrite):

@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph.constants import uniform_value
 from graphopt.passes.graph.walking import peel_casts, produced_by
+from graphopt.passes.norms.canonical import epsilon_of
 from graphopt.passes.norms.deviation import variance
 from graphopt.passes.norms.moments import centred, mean
 from graphopt.passes.norms.normalization import Normalization
@@ -16,7 +17,6 @@ from graphopt.passes.norms.row_layouts import has_same_dims, strip_reshapes
 __all__ = ["batch_normalized", "rms_of_centred"]
 
 _RMS_NORMS = ("RMSNormalization", "SimplifiedLayerNormalization")
-_DEFAULT_EPSILON = 1e-5
 
 
 def rms_of_centred(node: ir.Node) -> Normalization | None:
@@ -41,7 +41,7 @@ def rms_of_centred(node: ir.Node) -> Normalization | None:
     last = -1 if value.shape is None else len(value.shape) - 1
     if difference.axes != (axis,) or axis != last or node.attributes.get_int("stash_type", 1) != 1:
         return None
-    epsilon = node.attributes.get_float("epsilon", _DEFAULT_EPSILON)
+    epsilon = epsilon_of(node)
     return Normalization(
         difference.source,
         difference.root,
@@ -88,7 +88,7 @@ def batch_normalized(node: ir.Node) -> Normalization | None:
         x,
         peel_casts(x),
         (len(x.shape) - 1,),
-        batch.attributes.get_float("epsilon", _DEFAULT_EPSILON),
+        epsilon_of(batch),
         True,
         None,
         None,

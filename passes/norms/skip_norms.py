@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from graphopt.passes.norms.canonical import epsilon_of
 from graphopt.passes.norms.original_spelling import OriginalSkipNorm
 from graphopt.passes.norms.residual_sums import (
     ResidualSum,
@@ -98,7 +99,7 @@ def _fused_node(node: ir.Node, read: ResidualSum) -> ir.Node:
         "com.microsoft",
         fused_type(node),
         inputs,
-        [ir.AttrFloat32("epsilon", node.attributes.get_float("epsilon", 1e-5))],
+        [ir.AttrFloat32("epsilon", epsilon_of(node))],
         num_outputs=4 if read.is_kept else 1,
         name=node.name,
     )

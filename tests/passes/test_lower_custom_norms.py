@@ -9,6 +9,7 @@ import pytest
 from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes.lower_custom_norms import LowerCustomNorms
+from graphopt.passes.lower_norms import LowerNorms
 
 _NORM = "RMSNormalization<axis = 2, epsilon = 0.25, stash_type = 1>"
 _CRMS = "CRMSNormalization<axis = 2, epsilon = 0.25, stash_type = 1>"
@@ -102,6 +103,16 @@ def test_what_the_operator_cannot_compute_is_left(body: str, opset: int) -> None
     assert _operators(model) == before
     assert not model.functions
     assert "graphopt" not in model.graph.opset_imports
+
+
+@pytest.mark.parametrize(("x", "is_left"), [("d", True), ("x", False), ("h", False)])
+def test_an_epsilon_that_no_attribute_holds_is_left_in_float64(x: str, is_left: bool) -> None:
+    gamma = {"d": "gamma64", "x": "gamma", "h": "gamma16"}[x]
+    model = _model(f"y = {_NORM}({x}, {gamma})", 23)
+    model.graph[0].attributes["epsilon"] = ir.AttrFloat32("epsilon", 1e-5)
+    assert LowerCustomNorms()(model).modified != is_left
+    LowerNorms()(model)
+    assert ("RMSNormalization" not in _operators(model)) and bool(model.functions) != is_left
 
 
 @pytest.mark.parametrize("change", [{"shape": None}, {"type": None}])
