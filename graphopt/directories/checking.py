@@ -121,7 +121,9 @@ def _verified_together(
 def _refuse_failed(checked: Verification, report: DirectoryReport) -> None:
     if checked.status != "failed":
         return
-    wrong = next(output for output in checked.outputs if not output.passed)
-    what = checked.reason or f"{wrong.name} differs by {wrong.max_abs:.2g} (rtol {wrong.rtol:.2g})"
+    what = checked.reason
+    if not what:
+        wrong = next(output for output in checked.outputs if not output.passed)
+        what = f"{wrong.name} differs by {wrong.max_abs:.2g} (rtol {wrong.rtol:.2g})"
     problem = "the models run one after the other differ from the originals, no output was written"
     raise DirectoryRejected(f"{problem}: {what}", report)

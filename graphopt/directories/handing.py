@@ -111,13 +111,17 @@ def _found(
     found: dict[str, Handed] = {}
     for number, call in enumerate(calls):
         before = models[call.model]
-        links = list(_links(before, model))
-        found |= {name: Handed(number, output) for output, name in links}
-        mask, taken = _MASKS
-        if any(pair[1] == _ENCODED[1] for pair in links) and _fit(
-            _named(before.graph.inputs, mask), _named(model.graph.inputs, taken)
-        ):
-            found[taken] = Handed(number, mask, is_input=True)
+        found |= {name: Handed(number, output) for output, name in _links(before, model)}
+    mask, taken = _MASKS
+    if (wanted := _named(model.graph.inputs, taken)) is None:
+        return found
+    # The encoder's own mask; a later decoder has no states of it, and takes that of the first.
+    if _ENCODED[1] in found:
+        encoder = found[_ENCODED[1]].call
+        if _fit(_named(models[calls[encoder].model].graph.inputs, mask), wanted):
+            found[taken] = Handed(encoder, mask, is_input=True)
+    elif earlier := [call.handed[taken] for call in calls if taken in call.handed]:
+        found[taken] = earlier[0]
     return found
 
 

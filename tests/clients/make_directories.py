@@ -6,6 +6,7 @@ Usage: make_directories.py KIND DIRECTORY. Weights are random; no vector of them
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -156,10 +157,10 @@ def export_sentences(source: Path, directory: Path) -> None:
 
 def export_genai(source: Path, directory: Path) -> None:
     """Write a model with onnxruntime-genai's builder."""
-    from onnxruntime_genai.models.builder import create_model
-
+    builder = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
     with tempfile.TemporaryDirectory() as cache:
-        create_model("", str(source), str(directory), "fp32", "cpu", cache)
+        options = ["-i", source, "-o", directory, "-p", "fp32", "-e", "cpu", "-c", cache]
+        subprocess.run([*builder, *options], check=True)
 
 
 def main(kind: str, directory: Path) -> None:
