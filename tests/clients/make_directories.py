@@ -19,7 +19,7 @@ from tokenizers.pre_tokenizers import Whitespace
 
 TEXT = "the norm of a residual stream has no mean to remove here"
 WORDS = ["<pad>", "<unk>", "<s>", "</s>", *TEXT.split()]
-WIDTH, HEADS, BLOCKS = 32, 4, 2
+VOCABULARY, WIDTH, HEADS, BLOCKS = 64, 32, 4, 2
 
 
 def tokenizer() -> transformers.PreTrainedTokenizerFast:
@@ -49,7 +49,7 @@ def perturbed(model: torch.nn.Module) -> torch.nn.Module:
 
 def bert() -> transformers.PretrainedConfig:
     return transformers.BertConfig(
-        vocab_size=len(WORDS),
+        vocab_size=VOCABULARY,
         hidden_size=WIDTH,
         num_hidden_layers=BLOCKS,
         num_attention_heads=HEADS,
@@ -73,7 +73,7 @@ def vit() -> transformers.PretrainedConfig:
 
 def gpt2() -> transformers.PretrainedConfig:
     return transformers.GPT2Config(
-        vocab_size=len(WORDS),
+        vocab_size=VOCABULARY,
         n_embd=WIDTH,
         n_layer=BLOCKS,
         n_head=HEADS,
@@ -86,7 +86,7 @@ def gpt2() -> transformers.PretrainedConfig:
 
 def m2m_100() -> transformers.PretrainedConfig:
     return transformers.M2M100Config(
-        vocab_size=len(WORDS),
+        vocab_size=VOCABULARY,
         d_model=WIDTH,
         encoder_layers=BLOCKS,
         decoder_layers=BLOCKS,
@@ -104,7 +104,7 @@ def m2m_100() -> transformers.PretrainedConfig:
 
 def phi() -> transformers.PretrainedConfig:
     return transformers.PhiConfig(
-        vocab_size=len(WORDS),
+        vocab_size=VOCABULARY,
         hidden_size=64,
         num_hidden_layers=BLOCKS,
         num_attention_heads=2,
