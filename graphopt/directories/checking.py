@@ -15,7 +15,7 @@ from graphopt.errors import EnvironmentFailure, VerificationFailed
 from graphopt.optimization.checking import OutputRejected, verified
 from graphopt.options import Check
 from graphopt.passes.report import Progress
-from graphopt.passes.targets import CPU
+from graphopt.passes.targets import CPU, operator_set_named, provider_named
 from graphopt.runtime.library import find_library
 from graphopt.verification import Original, Verification
 
@@ -100,7 +100,7 @@ def _verified_together(
             for call in calls
             for name, handed in call.handed.items()
         ),
-        verification=verify_together(calls, pairs, check),
+        verification=_not_on_the_cpu(report) or verify_together(calls, pairs, check),
     )
     report = dataclasses.replace(report, together=found)
     _refuse_failed(found.verification, report)
@@ -116,6 +116,17 @@ def _verified_together(
     report = dataclasses.replace(report, together=found)
     _refuse_failed(checked, report)
     return report
+
+
+def _not_on_the_cpu(report: DirectoryReport) -> Verification | None:
+    """Why the chain is not run, where its models are for another provider alone."""
+    for made in (file.report for file in report.files):
+        if made is None or not provider_named(made.provider).is_device:
+            continue
+        if not operator_set_named(made.ops).runs_anywhere:
+            reason = f"they were made for {made.provider}, and are run together on the CPU alone"
+            return Verification("unverified", reason=reason)
+    return None
 
 
 def _refuse_failed(checked: Verification, report: DirectoryReport) -> None:

@@ -105,11 +105,19 @@ def _check_vocabulary(where: Path, entry: Any, models: Mapping[Path, ir.Model]) 
 
 
 def _weight_sizes(model: ir.Model) -> Iterator[int]:
+    """The sizes of all weights, those that some exporters write as Constant nodes included."""
     for graph in model.graphs():
         for value in graph.initializers.values():
-            tensor = value.const_value
-            if tensor is not None and tensor.dtype.is_floating_point():
-                yield from tensor.shape.numpy()
+            if value.const_value is not None:
+                yield from value.const_value.shape.numpy()
+        for node in graph:
+            attribute = node.attributes.get("value")
+            if (
+                node.op_type == "Constant"
+                and attribute
+                and attribute.type == ir.AttributeType.TENSOR
+            ):
+                yield from attribute.as_tensor().shape.numpy()
 
 
 def _sizes(entry: Any, key: str) -> Iterator[int]:

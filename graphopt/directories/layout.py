@@ -5,10 +5,11 @@ from __future__ import annotations
 __all__ = ["Layout", "read_layout"]
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from graphopt.errors import ModelError
+from graphopt.errors import EnvironmentFailure, ModelError
 
 _FOLDERS = (Path(), Path("onnx"))
 """Where the libraries look for models."""
@@ -40,10 +41,11 @@ def read_layout(directory: Path) -> Layout:
     Raises:
         ModelError: It is no directory, has no model, or holds a link to nothing, a link to a folder
             that it lies in, or something that is neither file nor folder.
-        OSError: It cannot be read.
+        EnvironmentFailure: Some of it cannot be read.
     """
     if not directory.is_dir():
         raise ModelError(f"{directory}: no such directory: check the path")
+    _check_readable(directory)
     files = sorted(_files(directory, Path(), (directory.resolve(),)))
     models = [path for path in files if path.suffix == ".onnx" and path.parent in _FOLDERS]
     if not models:
@@ -65,16 +67,23 @@ def _files(root: Path, folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
         if entry.is_dir():
             if entry.name in _LEFT_OUT:
                 continue
+            _check_readable(entry)
             real = entry.resolve()
             if real in above:
                 raise ModelError(f"{entry}: is a link to a folder that it lies in: remove it")
             yield from _files(root, path, (*above, real))
         elif entry.is_file():
+            _check_readable(entry)
             yield path
         elif entry.is_symlink() and not entry.exists():
             raise ModelError(f"{entry}: is a link to nothing: fetch the file, or remove the link")
         else:
             raise ModelError(f"{entry}: is neither a file nor a folder: remove it")
+
+
+def _check_readable(path: Path) -> None:
+    if not os.access(path, os.R_OK):
+        raise EnvironmentFailure(f"{path}: cannot be read: check its permissions")
 
 
 def _client(models: list[Path], others: list[Path]) -> str:

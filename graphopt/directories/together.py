@@ -51,10 +51,19 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class _Ran:
-    """What a call was given, and gave, before and after."""
+    """What a call was given, and gave, before and after.
+
+    Attributes:
+        inputs: The arrays that both were given, by name.
+        outputs: The arrays that both gave, by name.
+        types: The coarsest type that computes each output.
+        version: Version of ONNX Runtime.
+    """
 
     inputs: tuple[Mapping[str, Array], Mapping[str, Array]]
     outputs: tuple[Mapping[str, Array], Mapping[str, Array]]
+    types: Mapping[str, ir.DataType]
+    version: str
 
     def of(self, handed: Handed, side: int) -> Array:
         return (self.inputs if handed.is_input else self.outputs)[side][handed.name]
@@ -89,7 +98,7 @@ def verify_together(
     result = Verification("unverified", draws=1)
     for number, call in enumerate(calls):
         try:
-            last, version = _run(call, models[call.model], ran, library)
+            last = _run(call, models[call.model], ran, library)
         except (_NotRun, UsageError) as error:
             return dataclasses.replace(result, reason=f"{call.model}: {error}")
         except RuntimeRefused as error:
@@ -101,11 +110,12 @@ def verify_together(
             )
         ran.append(last)
         how = "cpu, native kernels" if library else "cpu"
-        result = dataclasses.replace(result, runtime=f"{version} ({how})")
+        result = dataclasses.replace(result, runtime=f"{last.version} ({how})")
         for name, base in last.outputs[0].items():
-            held = compare(name, base, last.outputs[1][name], check.rtol, check.atol)
+            after = last.outputs[1][name]
+            held = compare(name, base, after, check.rtol, check.atol, last.types.get(name))
             if not held.passed and (truth := truths.of(number)) is not None:
-                held = decide(held, truth[name], base, last.outputs[1][name])
+                held = decide(held, truth[name], base, after)
             where = f"{call.model}: {name}{' (second call)' if call.is_second else ''}"
             found.append(dataclasses.replace(held, name=where))
     problems = [f"{each.name}: {each.problem}" for each in found if each.problem]
@@ -117,7 +127,7 @@ def verify_together(
     )
 
 
-def _run(call: Call, pair: Pair, ran: Sequence[_Ran], library: Path | None) -> tuple[_Ran, str]:
+def _run(call: Call, pair: Pair, ran: Sequence[_Ran], library: Path | None) -> _Ran:
     """Call the original and the candidate, each on what its own chain gave so far."""
     before, after = (
         {name: ran[handed.call].of(handed, side) for name, handed in call.handed.items()}
@@ -144,8 +154,9 @@ def _run(call: Call, pair: Pair, ran: Sequence[_Ran], library: Path | None) -> t
             custom_op_libraries=sample.custom_op_libraries,
         )
         results = base.process.run(given)
+        types = base.computing_types
     outputs = {name: array for name, array in results.items() if array is not None}
-    return _Ran((known.draws[0], given), (known.results[0], outputs)), known.version
+    return _Ran((known.draws[0], given), (known.results[0], outputs), types, known.version)
 
 
 class _Truths:

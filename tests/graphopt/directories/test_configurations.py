@@ -77,6 +77,21 @@ def test_a_configuration_of_another_model_is_refused(
         check(directory)
 
 
+def test_weights_may_be_constants(directory: Path) -> None:
+    model = onnx.load(directory / "model.onnx")
+    tensors = list(model.graph.initializer)
+    del model.graph.initializer[:]
+    for tensor in tensors:
+        constant = helper.make_node("Constant", [], [tensor.name], value=tensor)
+        model.graph.node.insert(0, constant)
+    save_inline(model, directory / "model.onnx")
+    configure(directory, hidden_size=WIDTH)
+    check(directory)
+    configure(directory, hidden_size=768)
+    with pytest.raises(ModelError, match="says hidden_size 768"):
+        check(directory)
+
+
 @pytest.mark.parametrize("name", ["config.json", "genai_config.json", "modules.json"])
 @pytest.mark.parametrize("text", [b"{", b"", b"\xff\xfe{}", b'{"a": 1,}'])
 def test_what_is_no_json_is_refused(directory: Path, name: str, text: bytes) -> None:

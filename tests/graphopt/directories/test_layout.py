@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graphopt.directories.layout import read_layout
-from graphopt.errors import ModelError
+from graphopt.errors import EnvironmentFailure, ModelError
 
 
 def touch(directory: Path, *names: str) -> Path:
@@ -84,3 +84,13 @@ def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
         read_layout(touch(tmp_path, "deep/er/model.onnx"))
     with pytest.raises(ModelError, match="no such directory"):
         read_layout(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("closed", [".", "folder", "folder/words.txt"])
+def test_what_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    touch(tmp_path, "model.onnx", "folder/words.txt")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / closed)
+    with pytest.raises(EnvironmentFailure, match="cannot be read: check its permissions"):
+        read_layout(tmp_path)

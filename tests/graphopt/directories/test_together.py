@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import onnx
 import pytest
 
 from graphopt import optimize_directory
+from graphopt.directories import checking
 from graphopt.directories.checking import DirectoryRejected, Pair, verified_directory
 from graphopt.directories.handing import calls_in_order
 from graphopt.directories.report import DirectoryReport
@@ -113,3 +115,23 @@ def test_a_candidate_that_does_not_run_has_failed(
     checked = verify_together(calls, models, Check())
     assert checked.status == "failed"
     assert "encoder_model.onnx: the candidate does not run" in checked.reason
+
+
+def test_what_is_for_another_provider_alone_is_unverified(
+    made: tuple[Path, Path, DirectoryReport],
+) -> None:
+    source, output, report = made
+    files = [
+        dataclasses.replace(
+            file, report=dataclasses.replace(file.report, provider="cuda", ops="ort")
+        )
+        for file in report.files
+        if file.report is not None
+    ]
+    models = pairs(source, output)
+    calls = calls_in_order({path: pair.model for path, pair in models.items()})
+    changed = dataclasses.replace(report, files=tuple(files), together=None)
+    together = checking._verified_together(changed, calls, models, Check()).together
+    assert together is not None
+    assert together.verification.status == "unverified"
+    assert "made for cuda" in together.verification.reason
