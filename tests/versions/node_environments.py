@@ -15,6 +15,8 @@ from tests.versions.environments import ROOT
 
 __all__ = ["node_with"]
 
+_SECONDS = 300
+
 
 def node_with(name: str, *packages: str) -> Path:
     """A folder whose ``node_modules`` has packages of the npm registry, made once.
@@ -37,14 +39,20 @@ def node_with(name: str, *packages: str) -> Path:
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir()
             (home / "package.json").write_text('{"private": true}', encoding="utf-8")
-            done = subprocess.run(
-                ["npm", "install", "--no-audit", "--no-fund", *packages],
-                cwd=home,
-                env={**os.environ, "ONNXRUNTIME_NODE_INSTALL_CUDA": "skip"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            command = ["npm", "install", "--no-audit", "--no-fund", *packages]
+            environment = {**os.environ, "ONNXRUNTIME_NODE_INSTALL_CUDA": "skip"}
+            try:
+                done = subprocess.run(
+                    command,
+                    cwd=home,
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=_SECONDS,
+                )
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"{packages[0]} cannot be installed: npm took over {_SECONDS} seconds")
             if any(code in done.stderr for code in ("ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT")):
                 pytest.skip(f"{packages[0]} cannot be installed: no npm registry is reachable")
             assert done.returncode == 0, done.stderr
