@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from graphopt.benchmarking.result import Benchmark
     from graphopt.benchmarking.running import benchmark
+    from graphopt.directories import DirectoryRejected, DirectoryReport, optimize_directory
     from graphopt.errors import (
         EnvironmentFailure,
         GraphoptError,
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Benchmark",
+    "DirectoryRejected",
+    "DirectoryReport",
     "EnvironmentFailure",
     "GeneratedInputs",
     "GraphoptError",
@@ -50,12 +53,15 @@ __all__ = [
     "library_path",
     "load",
     "optimize",
+    "optimize_directory",
     "save",
     "verify",
 ]
 
 _MODULES = {
     "Benchmark": "graphopt.benchmarking.result",
+    "DirectoryRejected": "graphopt.directories",
+    "DirectoryReport": "graphopt.directories",
     "EnvironmentFailure": "graphopt.errors",
     "GeneratedInputs": "graphopt.inputs",
     "GraphoptError": "graphopt.errors",
@@ -75,6 +81,7 @@ _MODULES = {
     "library_path": "graphopt.runtime.library",
     "load": "graphopt.files.loading",
     "optimize": "graphopt.optimization",
+    "optimize_directory": "graphopt.directories",
     "save": "graphopt.files.saving",
     "verify": "graphopt.verification",
 }

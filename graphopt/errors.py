@@ -6,6 +6,7 @@ __all__ = [
     "EnvironmentFailure",
     "GraphoptError",
     "ModelError",
+    "QuantizedModel",
     "UsageError",
     "VerificationFailed",
     "shortened",
@@ -30,6 +31,10 @@ class UsageError(GraphoptError, ValueError):
 
 class ModelError(GraphoptError):
     """The model cannot be read, is invalid, or is of a kind that graphopt does not take."""
+
+
+class QuantizedModel(ModelError):
+    """The model is quantized: its weights can no longer be recentred."""
 
 
 class VerificationFailed(GraphoptError):

@@ -49,7 +49,10 @@ def cli() -> None:
 @cli.command()
 @click.argument("model", type=_FILE)
 @click.option(
-    "-o", "--output", type=_FILE, help="File to write. [default: MODEL.VARIANT.onnx beside MODEL]"
+    "-o",
+    "--output",
+    type=_FILE,
+    help="File or directory to write. [default: MODEL.VARIANT.onnx, or DIRECTORY.VARIANT]",
 )
 @click.option("--force", is_flag=True, help="Replace an existing output or report.")
 @target_options
@@ -89,13 +92,16 @@ def optimize(
 ) -> None:
     """Optimize MODEL into a new file that computes the same function.
 
-    A norm that cannot be converted is kept, and the table says why. MODEL is never touched.
+    A norm that cannot be converted is kept, and the table says why. MODEL is never touched. It may
+    be a directory, as optimum, sentence-transformers, transformers.js or onnxruntime-genai writes
+    it: its models are optimized into a new directory, with all its other files.
     """
-    from graphopt.cli import commands
+    from graphopt.cli import commands, directory_command
 
     if tune and not verify:
         raise click.UsageError("--tune keeps what is verified: leave out --no-verify")
-    commands.optimize(
+    job = directory_command.optimize_directory if model.is_dir() else commands.optimize
+    job(
         model,
         options,
         check,

@@ -6,7 +6,7 @@ __all__ = ["refuse_quantized"]
 
 import onnx_ir as ir
 
-from graphopt.errors import ModelError
+from graphopt.errors import QuantizedModel
 
 # Operators of ONNX and of com.microsoft that compute with quantized tensors.
 _PREFIXES = ("Dequantize", "DynamicQuantize", "QLinear", "QOrdered", "Quantize")
@@ -46,21 +46,21 @@ def refuse_quantized(model: ir.Model) -> None:
     """Raise where ``model`` holds a quantized operator or weight.
 
     Raises:
-        ModelError: Names the first one.
+        QuantizedModel: Names the first one.
     """
     bodies = [model.graph.all_nodes(), *(body.all_nodes() for body in model.functions.values())]
     for nodes in bodies:
         for node in nodes:
             if node.op_type in _OPERATORS or node.op_type.startswith(_PREFIXES):
                 name = node.name or node.outputs[0].name
-                raise ModelError(
+                raise QuantizedModel(
                     f"the model is quantized ({node.op_type} {name!r}): optimize before quantizing"
                 )
     for subgraph in model.graphs():
         for name, value in subgraph.initializers.items():
             tensor = value.const_value
             if tensor is not None and tensor.dtype in _TYPES:
-                raise ModelError(
+                raise QuantizedModel(
                     f"the model is quantized (weight {name!r} is {tensor.dtype.name}): "
                     "optimize before quantizing"
                 )

@@ -78,7 +78,7 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
     try:
         model = _checked(proto)
     except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {error}") from error
     model.graph.meta[_META_KEY] = Source(path, data_files)
     return model
 

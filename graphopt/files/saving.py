@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["check_target", "data_files", "save", "staged", "temporary"]
+__all__ = [
+    "check_target",
+    "data_files",
+    "disk_errors",
+    "publish",
+    "save",
+    "staged",
+    "temporary",
+]
 
 import contextlib
 import errno
@@ -87,7 +95,7 @@ def temporary(model: ir.Model) -> Iterator[Path]:
     """
     path = Path(tempfile.gettempdir()) / "model.onnx"
     with _temporary_directory(path) as directory:
-        with _disk_errors(path):
+        with disk_errors(path):
             serializing.write(model, directory / path.name, external=_is_external(model))
         yield directory / path.name
 
@@ -107,17 +115,22 @@ def staged(model: ir.Model, path: str | os.PathLike[str], *, force: bool = False
     check_target(model, path, force=force)
     with _temporary_directory(path) as directory:
         candidate = directory / path.name
-        with _disk_errors(path):
+        with disk_errors(path):
             serializing.write(model, candidate, external=_is_external(model))
         yield candidate
         # The data first: a model must never be seen without its weights.
         moves = [(_data_path(candidate), _data_path(path)), (candidate, path)]
-        with _disk_errors(path):
-            _publish([move for move in moves if move[0].exists()], directory)
+        with disk_errors(path):
+            publish([move for move in moves if move[0].exists()], directory)
 
 
-def _publish(moves: Sequence[tuple[Path, Path]], directory: Path) -> None:
-    """Move several files as one: where one cannot be moved, those before it are taken back."""
+def publish(moves: Sequence[tuple[Path, Path]], directory: Path) -> None:
+    """Move several files, or folders, as one: where one cannot be, those before are taken back.
+
+    Args:
+        moves: From where, and to where; what is there is replaced.
+        directory: A folder for what is replaced, on the same disk; :func:`scratch_directory`.
+    """
     undo: list[tuple[Path, Path]] = []
     try:
         for source, target in moves:
@@ -137,13 +150,18 @@ def _publish(moves: Sequence[tuple[Path, Path]], directory: Path) -> None:
 @contextlib.contextmanager
 def _temporary_directory(path: Path) -> Iterator[Path]:
     with contextlib.ExitStack() as stack:
-        with _disk_errors(path):
+        with disk_errors(path):
             directory = stack.enter_context(scratch_directory(path))
         yield directory
 
 
 @contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into one line with the path and what to do.
+
+    Raises:
+        EnvironmentFailure: The body raised an OSError.
+    """
     try:
         yield
     except OSError as error:

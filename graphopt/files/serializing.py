@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DATA_SUFFIX", "write"]
+__all__ = ["DATA_SUFFIX", "aligned", "write"]
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,6 +63,12 @@ def write(model: ir.Model, path: Path, *, external: bool) -> None:
     _write_inline(proto, tensors, path)
 
 
+def aligned(position: int, count: int) -> int:
+    """The first offset from ``position`` on at which a weight of ``count`` bytes may begin."""
+    alignment = _PAGE if count >= _PAGE_ALIGNED_BYTES else _ALIGNMENT
+    return -(-position // alignment) * alignment
+
+
 def _write_data(
     streamed: Mapping[ir.Value, ir.TensorProtocol], path: Path
 ) -> dict[ir.Value, ir.ExternalTensor]:
@@ -73,8 +79,7 @@ def _write_data(
         for value, tensor in streamed.items():
             bytes_identity = _bytes_identity(tensor)
             if bytes_identity not in offsets:
-                alignment = _PAGE if tensor.nbytes >= _PAGE_ALIGNED_BYTES else _ALIGNMENT
-                offset = -(-data.tell() // alignment) * alignment
+                offset = aligned(data.tell(), tensor.nbytes)
                 data.write(bytes(offset - data.tell()))
                 _copy(tensor, data)
                 offsets[bytes_identity] = offset

@@ -28,6 +28,7 @@ class Quantity(enum.Enum):
 
 # The first row with a word of the name applies.
 _WORDS = (
+    (("kv_cache_dim",), Quantity.HEAD_SIZE),
     (("batch",), Quantity.BATCH),
     (("past", "cache"), Quantity.PAST),
     (("height",), Quantity.HEIGHT),

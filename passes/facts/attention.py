@@ -1,4 +1,4 @@
-"""What ONNX's Attention proves of the sizes of its results."""
+"""What attention of ONNX, and ONNX Runtime's with a cache, proves of the sizes of its results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import onnx_ir as ir
 from graphopt.passes.facts.context import Facts
 from graphopt.passes.graph.axes import Dim
 
-__all__ = ["attention"]
+__all__ = ["attention", "group_query_attention"]
 
 
 def attention(facts: Facts, node: ir.Node) -> None:
@@ -27,6 +27,32 @@ def attention(facts: Facts, node: ir.Node) -> None:
         return
     last: Dim = value.shape[-1] if len(query.shape) == 4 else _joined(facts, node, value.shape[-1])
     facts.set_shape(node.outputs[0], [*query.shape[:-1], last])
+
+
+def group_query_attention(facts: Facts, node: ir.Node) -> None:
+    """[B, S, N * H] gives the same; packed, without keys, [B, S, (N + 2 M) * H] gives it too.
+
+    ONNX Runtime takes no other rank (group_query_attention_helper.h). What is kept for the next
+    token has sizes that are not followed.
+    """
+    query, key = (*node.inputs, None, None)[:2]
+    if query is None:
+        return
+    if query.dtype is not None:
+        facts.set_dtype(node.outputs[0], query.dtype)
+    if query.shape is None or len(query.shape) != 3:
+        return
+    width = query.shape[-1]
+    last: Dim = width if key is not None else _unpacked(facts, node, width)
+    facts.set_shape(node.outputs[0], [*query.shape[:-1], last])
+
+
+def _unpacked(facts: Facts, node: ir.Node, width: Dim) -> Dim:
+    """N * H of the width (N + 2 M) * H."""
+    heads, own = (node.attributes.get_int(name, 0) for name in ("num_heads", "kv_num_heads"))
+    if heads < 1 or own < 1 or not isinstance(width, int) or width % (heads + 2 * own):
+        return facts.fresh()
+    return width // (heads + 2 * own) * heads
 
 
 def _joined(facts: Facts, node: ir.Node, width: Dim) -> Dim:

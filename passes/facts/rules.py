@@ -139,6 +139,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "CRMSNormalization"): _norm,
     ("", "SimplifiedLayerNormalization"): _norm,
     ("com.microsoft", "BiasAdd"): _biased,
+    ("com.microsoft", "GroupQueryAttention"): attention.group_query_attention,
     ("com.microsoft", "SkipLayerNormalization"): _skip_norm,
     ("com.microsoft", "SkipSimplifiedLayerNormalization"): _skip_norm,
     (DOMAIN, RMS_NORM): _norm,

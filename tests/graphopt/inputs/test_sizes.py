@@ -104,6 +104,12 @@ CONFIGURATIONS = {
         {"past_key_values.0.key": (2, 3, 8, 6)},
         {"kv_heads": 3, "head_dim": 6},
     ),
+    "genai from 0.18 on": (
+        {"genai_config.json": {"model": {"decoder": {"head_size": 6}}}},
+        {"past_key_values.0.key": ["FLOAT", "batch_size", 3, "past", "kv_cache_dim"]},
+        {"past_key_values.0.key": (2, 3, 8, 6)},
+        {"kv_cache_dim": 6},
+    ),
     "nonsense": (
         {"config.json": {"image_size": "large", "num_channels": -3, "n_head": True}},
         {"x": ["FLOAT", "batch", "num_channels", "height", "width"]},

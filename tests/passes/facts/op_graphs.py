@@ -319,6 +319,11 @@ GRAPHS: dict[str, str | tuple[str, int]] = {
         "g = Transpose<perm = [0, 2, 1, 3]>(e) d, i, j = Attention(l, g, g)",
         23,
     ),
+    "GroupQueryAttention": "a = Equal(j, j) d = Cast<to = 6>(a) "
+    "h = ReduceSum<keepdims = 0>(d, first) l = Sub(h, less) less = Constant<value = int32 {1}>() "
+    "r = ReduceMax<keepdims = 0>(h) o = MatMul(x, qkv) y = com.microsoft.GroupQueryAttention"
+    '<num_heads = 1, kv_num_heads = 1>(o, "", "", "", "", l, r) own = com.microsoft.'
+    'GroupQueryAttention<num_heads = 1, kv_num_heads = 1>(x, x, x, "", "", l, r)',
     "RotaryEmbedding": "y = com.microsoft.RotaryEmbedding<num_heads = 2>(x, j, cache, cache)",
     "LayerNormalization below opset 17": ("y = LayerNormalization(x, row) a = Relu(y)", 13),
     "a value that a run-time Reshape makes": "a = Reshape(x, s3) d = Reshape(x, s3) y = Add(a, d)",

@@ -68,6 +68,12 @@ PROVED = {
         "o = MatMul(x, qkv) y = Attention<q_num_heads = 6, kv_num_heads = 2>(o, t, t)",
         "N S 24",
     ),
+    "as many features as the queries have that are packed with keys and values": (
+        "o = MatMul(x, qkv) l = Cast<to = 6>(i) r = Cast<to = 6>(n0) "
+        "y = com.microsoft.GroupQueryAttention<num_heads = 4, kv_num_heads = 1>"
+        '(o, "", "", "", "", l, r)',
+        "N S 16",
+    ),
     "the features that gamma has": ("y = LayerNormalization(f, row)", "N S 8"),
     "a value in front of the norm whose gamma says its size": (
         "a = Relu(f) d = LayerNormalization(a, row) y = Neg(a)",
