@@ -96,9 +96,7 @@ def refuse_beside(option: str, allowed: Collection[str]) -> None:
         given = context.get_parameter_source(name) == ParameterSource.COMMANDLINE
         if given and name not in (*_NAMES, *allowed):
             what = parameter.opts[0] if isinstance(parameter, click.Option) else name.upper()
-            raise click.UsageError(
-                f"{what} is about files, and {option} asks a server: leave it out"
-            )
+            raise click.UsageError(f"{what} is of no use with {option}: leave it out")
 
 
 def _to_options(

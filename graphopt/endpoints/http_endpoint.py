@@ -15,6 +15,8 @@ from graphopt.endpoints.packing import inputs_of, outputs_of
 
 Result = TypeVar("Result")
 
+_JSON = {"Content-Type": "application/json"}
+"""What tritonclient leaves out of a request without bytes."""
 _NOT_FOUND = ("400", "404")
 """What servers answer a question about a model that they have not."""
 
@@ -67,7 +69,10 @@ class HttpEndpoint:
         begin = time.perf_counter()
         sent = inputs_of(self._http.InferInput, inputs, binary_data=is_binary)
         wanted = [self._http.InferRequestedOutput(name, binary_data=is_binary) for name in outputs]
-        result = self._asked(lambda: self._client.infer(self.model, sent, outputs=wanted))
+        headers = {} if is_binary else _JSON
+        result = self._asked(
+            lambda: self._client.infer(self.model, sent, outputs=wanted, headers=headers)
+        )
         arrays = outputs_of(self.url, result, outputs)
         seconds = time.perf_counter() - begin
         found = [result.get_output(name) or {} for name in arrays]
