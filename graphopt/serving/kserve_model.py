@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import dataclasses
 import sys
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class OnnxModel(kserve.Model):
             raise InvalidInput(str(error)) from error
         outputs = [_output(name, array, payload) for name, array in results.items()]
         return kserve.InferResponse(
-            payload.id,
+            payload.id or str(uuid.uuid4()),  # over HTTP KServe takes no answer without one
             self.name,
             outputs,
             use_binary_outputs=payload.use_binary_outputs,
