@@ -8,7 +8,7 @@ import math
 
 from rich.console import Console
 
-from graphopt.benchmarking.figures import milliseconds, number, ratio_text
+from graphopt.benchmarking.figures import milliseconds, ratio_text
 from graphopt.endpoints.replay import EndpointCheck
 from graphopt.endpoints.timing import EndpointBenchmark
 from graphopt.printing.console import table
@@ -40,16 +40,16 @@ def print_endpoint_check(out: Console, checked: EndpointCheck) -> None:
 def print_endpoint_benchmark(out: Console, benchmark: EndpointBenchmark) -> None:
     """Print a row for each endpoint, and how it was measured."""
     rows = table("endpoint", "tensors")
-    for heading in ("p50 ms", "p90 ms", "p99 ms", "per s", "ratio to the first"):
+    rows.columns[0].no_wrap = True
+    for heading in ("p50 ms", "p99 ms", "ratio to the first"):
         rows.add_column(heading, justify="right", no_wrap=True)
     rows.add_column("")
     for place, row in enumerate(benchmark.rows):
-        times = (row.figures.median, row.figures.p90, row.figures.p99)
+        times = (row.figures.median, row.figures.p99)
         rows.add_row(
             row.target.name,
             row.tensors,
             *map(milliseconds, times),
-            number(row.figures.throughput),
             ratio_text(row.figures.ratio) if place else "1",
             row.verdict if place else "",
         )
