@@ -13,6 +13,8 @@ import click
 
 from graphopt.cli import exit_codes
 from graphopt.cli.bench_command import bench
+from graphopt.cli.endpoint_options import EndpointOptions, endpoint_options, refuse_beside
+from graphopt.cli.package_command import package
 from graphopt.cli.parameters import (
     check_options,
     choice_option,
@@ -128,8 +130,8 @@ def inspect(model: Path, options: Options, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("base", type=_FILE)
-@click.argument("candidate", type=_FILE)
+@click.argument("base", type=_FILE, required=False)
+@click.argument("candidate", type=_FILE, required=False)
 @click.option(
     "--reference",
     type=click.Choice(REFERENCES),
@@ -141,23 +143,41 @@ def inspect(model: Path, options: Options, as_json: bool) -> None:
 @choice_option(PROVIDER, help="Execution provider to run on.")
 @click.option("--kernels", is_flag=True, help="Run CANDIDATE with graphopt's native kernels.")
 @check_options
+@endpoint_options
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How often each golden request is sent to --endpoint.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def verify(
-    base: Path,
-    candidate: Path,
+    base: Path | None,
+    candidate: Path | None,
     reference: Reference,
     provider: str,
     kernels: bool,
     check: Check,
+    asked: EndpointOptions | None,
+    repeat: int,
     as_json: bool,
 ) -> None:
     """Check that CANDIDATE computes the same function as BASE.
 
     Exits with 1 where it does not. A pair that could not be compared is said to be so, and exits
-    with 0.
+    with 0. With --endpoint no files are compared: the model of a server answers golden requests.
     """
+    if asked is not None:
+        from graphopt.cli.endpoints import verify_endpoint
+
+        refuse_beside("--endpoint", ("repeat", "as_json"))
+        verify_endpoint(asked, repeat, as_json=as_json)
+        return
     from graphopt.cli import commands
 
+    if base is None or candidate is None:
+        raise click.UsageError(f"Missing argument '{'CANDIDATE' if base else 'BASE'}'")
     commands.verify(
         base,
         candidate,
@@ -170,6 +190,7 @@ def verify(
 
 
 cli.add_command(bench)
+cli.add_command(package)
 
 
 @cli.command()

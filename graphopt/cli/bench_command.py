@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from graphopt.benchmarking.settings import QUANTIZERS, Settings
+from graphopt.cli.endpoint_options import EndpointOptions, endpoint_options, refuse_beside
 from graphopt.cli.parameters import (
     choice_option,
     gathered,
@@ -21,7 +22,8 @@ from graphopt.cli.parsing import to_dim_lists, to_integers, to_shape_lists
 from graphopt.passes.choices import OPS, PROVIDER
 
 _FILE = click.Path(path_type=Path)
-
+_WITH_ENDPOINTS = ("duration", "iterations", "openings", "warmup", "seed", "json", "force")
+"""The parameters that have a meaning for servers, too."""
 
 _settings_options = gathered(
     "settings",
@@ -174,6 +176,7 @@ _settings_options = gathered(
 @click.command()
 @click.argument("models", nargs=-1, type=_FILE, metavar="MODEL [CANDIDATE]...")
 @_settings_options
+@endpoint_options
 @click.option("--json", type=_FILE, metavar="FILE", help="Write everything, samples included.")
 @click.option("--csv", type=_FILE, metavar="FILE", help="Write the rows.")
 @click.option("--html", type=_FILE, metavar="FILE", help="Write a report with plots.")
@@ -188,6 +191,7 @@ _settings_options = gathered(
 def bench(
     models: Sequence[Path],
     settings: Settings,
+    asked: EndpointOptions | None,
     json: Path | None,
     csv: Path | None,
     html: Path | None,
@@ -198,7 +202,14 @@ def bench(
 
     Without a CANDIDATE they are made of MODEL: one for each variant of optimize. Models are timed
     side by side, in interleaved rounds; a ratio whose 95% interval contains 1 is no difference.
+    With two or more --endpoint servers are compared, by the latency that a client sees.
     """
+    if asked is not None:
+        from graphopt.cli.endpoints import bench_endpoints
+
+        refuse_beside("--endpoint", _WITH_ENDPOINTS)
+        bench_endpoints(asked, settings, json=json, force=force)
+        return
     from graphopt.cli import bench
 
     if compare is not None:

@@ -9,6 +9,7 @@ __all__ = [
     "input_option",
     "library_option",
     "parsed",
+    "sample_options",
     "target_options",
     "verbosity_options",
 ]
@@ -74,6 +75,17 @@ def check_options(command: Command) -> Command:
         click.option(
             "--atol", type=float, help="Absolute tolerance. [default: RTOL x the mean magnitude]"
         ),
+        *_sample_options(),
+    )(command)
+
+
+def sample_options(command: Command) -> Command:
+    """Add what a model is run on; the command gets ``sample``."""
+    return gathered("sample", _to_sample, *_sample_options())(command)
+
+
+def _sample_options() -> tuple[Decorator, ...]:
+    return (
         input_option(),
         click.option(
             "--input-shape",
@@ -95,7 +107,7 @@ def check_options(command: Command) -> Command:
             "--seed", type=int, default=0, show_default=True, help="Seed of generated inputs."
         ),
         library_option(),
-    )(command)
+    )
 
 
 def verbosity_options(command: Command) -> Command:
@@ -199,4 +211,14 @@ def _to_check(
     seed: int,
     custom_op_libraries: Sequence[Path],
 ) -> Check:
-    return Check(Sample(inputs, input_shapes, dims, seed, custom_op_libraries), rtol, atol)
+    return Check(_to_sample(inputs, input_shapes, dims, seed, custom_op_libraries), rtol, atol)
+
+
+def _to_sample(
+    inputs: Mapping[str, np.ndarray],
+    input_shapes: Mapping[str, Sequence[int]],
+    dims: Mapping[str, int],
+    seed: int,
+    custom_op_libraries: Sequence[Path],
+) -> Sample:
+    return Sample(inputs, input_shapes, dims, seed, custom_op_libraries)

@@ -7,6 +7,7 @@ __all__ = [
     "read_arrays",
     "to_dim_lists",
     "to_dims",
+    "to_entries",
     "to_integers",
     "to_shape_lists",
     "to_shapes",
@@ -67,6 +68,21 @@ def to_dims(texts: Sequence[str]) -> dict[str, int]:
             raise UsageError(f"--dim {text!r}: write it as NAME=N with N at least 1")
         dims[name] = int(size)
     return dims
+
+
+def to_entries(texts: Sequence[str]) -> dict[str, str]:
+    """Parse ``KEY=VALUE``.
+
+    Raises:
+        UsageError: A text of another form.
+    """
+    entries = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not key or not separator:
+            raise UsageError(f"{text!r}: write it as KEY=VALUE")
+        entries[key] = value
+    return entries
 
 
 def read_arrays(texts: Sequence[str]) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ whoever wrote the model.
 
 from __future__ import annotations
 
-__all__ = ["files_of", "is_external", "locate", "size_of"]
+__all__ = ["files_of", "is_external", "locate", "named_files", "size_of"]
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -40,6 +40,22 @@ def files_of(model: Path) -> tuple[Path, ...]:
         return (model,)
     directories = (model.parent, model.resolve().parent)
     return (model, *(folder / name for name in sorted(locations) for folder in directories))
+
+
+def named_files(model: Path) -> dict[str, Path]:
+    """The files of a model's external weights: where each really is, by the name it is found by.
+
+    Raises:
+        ModelError: The model cannot be read, or a name leaves its folder, or a file is missing.
+        OSError: The model's file cannot be read.
+    """
+    found = {}
+    for _, tensor in tensor_messages.all_tensors(parsing.read(model)):
+        names = (entry.value for entry in tensor.external_data if entry.key == "location")
+        name = next(names, "") if is_external(tensor) else parsing.SELF
+        if name != parsing.SELF and name not in found:
+            found[name] = locate(tensor, model)[0]
+    return found
 
 
 def size_of(model: Path) -> int:

@@ -66,6 +66,7 @@ def create_session(
     library: str | os.PathLike[str] | None = None,
     custom_op_libraries: Sequence[str | os.PathLike[str]] = (),
     provider_options: Mapping[str, str] | None = None,
+    session_options: Mapping[str, str] | None = None,
     profile: str | os.PathLike[str] | None = None,
     optimized: str | os.PathLike[str] | None = None,
 ) -> Any:
@@ -83,6 +84,7 @@ def create_session(
         library: Library of kernels to register, such as :func:`graphopt.library_path` gives.
         custom_op_libraries: Libraries of the user's own operators, which are registered first.
         provider_options: Options of the execution provider, by ONNX Runtime's names.
+        session_options: Configuration entries of the session, by ONNX Runtime's names.
         profile: How the path of the file begins that the session's ``end_profiling`` writes; None
             profiles nothing.
         optimized: File to write the graph to that really runs, its weights in ``weights`` beside
@@ -109,6 +111,7 @@ def create_session(
                 library=library,
                 custom_op_libraries=custom_op_libraries,
                 provider_options=provider_options,
+                session_options=session_options,
                 profile=profile,
                 optimized=optimized,
             )
@@ -120,7 +123,8 @@ def create_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # fatal errors alone
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for key, value in {"session.intra_op.allow_spinning": "0", **(session_options or {})}.items():
+        options.add_session_config_entry(key, value)
     level = f"ORT_{'DISABLE' if optimization == 'disable' else 'ENABLE'}_"
     level += "ALL" if optimization == "disable" else optimization.upper()
     options.graph_optimization_level = runtime.GraphOptimizationLevel.__members__[level]

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["OutputError", "compare", "compare_with_truth", "decide", "mismatch", "tolerance_type"]
+__all__ = [
+    "OutputError",
+    "compare",
+    "compare_with_truth",
+    "decide",
+    "default_rtol",
+    "mismatch",
+    "tolerance_type",
+]
 
 import dataclasses
 import math
@@ -66,6 +74,11 @@ def tolerance_type(dtype: str, computing: ir.DataType | None) -> str:
     if dtype not in _RTOL or computing is None or computing.numpy().name not in _RTOL:
         return dtype
     return max(dtype, computing.numpy().name, key=own.index)
+
+
+def default_rtol(dtype: str, computing: ir.DataType | None = None) -> float:
+    """The relative tolerance of an output of this type that ``computing`` computes; 0 is equal."""
+    return _RTOL.get(tolerance_type(dtype, computing), 0.0)
 
 
 def compare(

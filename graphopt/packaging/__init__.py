@@ -1,0 +1,1 @@
+"""Folders that a server takes: the model, its settings, the kernels, a golden pair."""
