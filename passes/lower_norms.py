@@ -41,6 +41,9 @@ class LowerNorms(Rewrite):
     ``ops="ort"``: RMSNormalization becomes SimplifiedLayerNormalization, which ONNX Runtime
     registers in the ONNX domain; onnx.checker does not know it.
 
+    What stays one node names its axis from the end, -1, where that is proved to be the same:
+    OpenVINO refuses a SimplifiedLayerNormalization with any other.
+
     Args:
         ops: The operator set; with ``custom`` what LowerCustomNorms left is written in ONNX's.
     """
@@ -60,6 +63,8 @@ class LowerNorms(Rewrite):
             for node in list(graph):
                 if node.domain:
                     continue
+                if node.op_type == "RMSNormalization":
+                    _name_axis_from_the_end(node)
                 if node.op_type == "RMSNormalization" and self.simplified:
                     node.op_type = "SimplifiedLayerNormalization"
                     self.record["SimplifiedLayerNormalization"] += 1
@@ -71,6 +76,14 @@ class LowerNorms(Rewrite):
                     primitives.replace(node)
                     self.record["primitives"] += 1
         return ir.passes.PassResult(model, modified=any(self.record.values()))
+
+
+def _name_axis_from_the_end(node: ir.Node) -> None:
+    x = node.inputs[0]
+    if x is None or x.shape is None:
+        return
+    if node.attributes.get_int("axis", -1) == len(x.shape) - 1:
+        node.attributes.add(ir.AttrInt64("axis", -1))
 
 
 def _is_canonical_layer_norm(node: ir.Node) -> bool:
