@@ -203,7 +203,8 @@ class _Body:
 
     def _narrow(self, x: ir.Value, like: ir.Value) -> ir.Value:
         if self._names_no_type:
-            return self.op.CastLike(x, like)
+            narrowed: ir.Value = self.op.CastLike(x, like)
+            return narrowed
         return self.op.Cast(x, to=self.dtype) if self.dtype in HALF else x
 
     def _epsilon(self) -> ir.Value:
