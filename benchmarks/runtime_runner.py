@@ -66,28 +66,12 @@ def tract(model: str, inputs: Arrays) -> Arrays:
     return dict(zip(names, (result.to_numpy() for result in results), strict=True))
 
 
-def onnx2torch(model: str, inputs: Arrays) -> Arrays:
-    """PyTorch, by onnx2torch."""
-    import onnx
-    import torch
-    from onnx2torch import convert
-
-    loaded = onnx.load(model)
-    given = [torch.from_numpy(inputs[value.name]) for value in loaded.graph.input]
-    with torch.no_grad():
-        results = convert(loaded)(*given)
-    results = results if isinstance(results, (list, tuple)) else [results]
-    names = [value.name for value in loaded.graph.output]
-    return {name: result.numpy() for name, result in zip(names, results, strict=True)}
-
-
 RUNTIMES: dict[str, tuple[Callable[[str, Arrays], Arrays], str]] = {
     "onnxruntime": (onnxruntime, "onnxruntime"),
     "onnxruntime-openvino": (openvino_provider, "onnxruntime-openvino"),
     "openvino": (openvino, "openvino"),
     "onnx.reference": (reference, "onnx"),
     "tract": (tract, "tract"),
-    "onnx2torch": (onnx2torch, "onnx2torch"),
 }
 """How each runs a model, and the package whose version says which it is."""
 

@@ -60,7 +60,6 @@ RUNTIMES = (
     Runtime("openvino", ("openvino", "numpy")),
     Runtime("tract", ("tract", "numpy")),
     Runtime("onnx.reference", ()),
-    Runtime("onnx2torch", ("--no-deps", "onnx2torch")),
 )
 
 
