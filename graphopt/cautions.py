@@ -4,23 +4,30 @@ from __future__ import annotations
 
 __all__ = ["cautions"]
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import onnx_ir as ir
 
 from graphopt.passes.operators.custom_ops import MINIMUM_OPSET
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PlanSummary
-from graphopt.passes.targets import operator_set_named, provider_named
+from graphopt.passes.targets import provider_named
 
 
-def cautions(model: ir.Model, options: Options, plan: PlanSummary) -> tuple[str, ...]:
+def cautions(
+    model: ir.Model,
+    options: Options,
+    plan: PlanSummary,
+    given: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[str, ...]:
     """Sentences on speed, accuracy and runtimes that go with an optimized model.
 
     Args:
         model: The optimized model.
         options: What it was made with.
         plan: What became of its norms.
+        given: The metadata of the input.
     """
     weights = {
         value.const_value.dtype
@@ -28,20 +35,31 @@ def cautions(model: ir.Model, options: Options, plan: PlanSummary) -> tuple[str,
         if value.const_value is not None
     }
     opset = model.graph.opset_imports.get("", MINIMUM_OPSET)
-    return tuple(_cautions(weights, opset, options, plan))
+    return (*_optimized_before(given), *_cautions(weights, opset, options, plan))
+
+
+def _optimized_before(given: Mapping[str, str]) -> Iterator[str]:
+    if (version := given.get("graphopt.version")) is None:
+        return
+    made = [
+        f"{key} {given[name]}"
+        for key in ("variant", "ops", "target")
+        if (name := f"graphopt.{key}") in given
+    ]
+    yield f"the input was optimized before, by graphopt {version} ({', '.join(made)})"
 
 
 def _cautions(
     weights: set[ir.DataType], opset: int, options: Options, plan: PlanSummary
 ) -> Iterator[str]:
-    if plan.converted and options.ops == "custom" and opset < MINIMUM_OPSET:
+    if plan.converted and options.operators.name == "custom" and opset < MINIMUM_OPSET:
         yield (
             f"opset {opset}: graphopt's own operators need opset {MINIMUM_OPSET}, so the norms are "
             "written in ONNX's, and the native kernels have nothing to take over (export with "
             f"opset {MINIMUM_OPSET} or newer)"
         )
     if plan.compressed and options.basis == "drop":
-        where = "" if operator_set_named(options.ops).has_kernels else " (ops custom)"
+        where = "" if options.operators.has_kernels else " (ops custom)"
         yield (
             f"basis drop: graphopt's native kernels{where} are fast at CRMSNorms; ONNX Runtime by "
             "itself is as slow as at LayerNorms, on few rows slower (basis orthonormal needs no "

@@ -108,6 +108,7 @@ class Report:
         output: The model that was made; its path is None where no file was asked for.
         variant: What the LayerNorms became.
         ops: Operators that the output may use.
+        target: Where the output goes, or None where nobody said.
         provider: Execution provider that the output is lowered for.
         plan: Every norm with its decision, the recentrings, and the weights held twice.
         passes: What each pass did, in order.
@@ -118,6 +119,7 @@ class Report:
         verification_on_cuda: The same on CUDA, with the kernels for it where they were built, or
             None where it was not asked for or the output is for the CPU.
         has_custom_operators: True where the output has operators of the domain graphopt.
+        readers: The runtimes that read the output, in words.
         cautions: Sentences on what the output is worse at than one may expect.
         speedup: Latencies beside the input's, or None where they were not asked for.
         tuning: Latencies of the results that this one was chosen from, or None likewise.
@@ -130,6 +132,7 @@ class Report:
     output: ModelFile
     variant: str
     ops: str
+    target: str | None
     provider: str
     plan: PlanSummary
     passes: tuple[PassRecord, ...]
@@ -137,6 +140,7 @@ class Report:
     verification_with_kernels: Verification | None
     verification_on_cuda: Verification | None
     has_custom_operators: bool
+    readers: str
     cautions: tuple[str, ...]
     speedup: Speedup | None
     tuning: Tuning | None

@@ -9,9 +9,9 @@ import dataclasses
 from typing import Generic, TypeVar
 
 from graphopt.errors import UsageError
-from graphopt.passes.targets import CPU, OPERATOR_SETS, PROVIDERS
+from graphopt.passes.targets import CPU, DESTINATIONS, OPERATOR_SETS, PROVIDERS
 
-__all__ = ["BASIS", "FUSE", "MAX_GROWTH", "OPS", "PROVIDER", "SKIP", "VARIANT", "Choice"]
+__all__ = ["BASIS", "FUSE", "MAX_GROWTH", "OPS", "PROVIDER", "SKIP", "TARGET", "VARIANT", "Choice"]
 
 Default = TypeVar("Default")
 
@@ -59,6 +59,14 @@ OPS = Choice(
     + ".",
     "custom",
     tuple(OPERATOR_SETS),
+)
+TARGET: Choice[str | None] = Choice(
+    "target",
+    "Where the result goes, which chooses the operators: "
+    + "; ".join(f"{row.name}, {row.meaning}" for row in DESTINATIONS.values())
+    + ".",
+    None,
+    tuple(DESTINATIONS),
 )
 PROVIDER = Choice(
     "provider", "Execution provider that the result is lowered for.", CPU.name, tuple(PROVIDERS)

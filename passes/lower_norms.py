@@ -42,6 +42,9 @@ class LowerNorms(Rewrite):
     ``ops="ort"``: RMSNormalization with such an epsilon becomes SimplifiedLayerNormalization, which
     ONNX Runtime registers in the ONNX domain; onnx.checker does not know it.
 
+    What stays one node names its axis from the end, -1, where that is proved to be the same:
+    OpenVINO refuses a SimplifiedLayerNormalization with any other.
+
     Args:
         ops: The operator set; with ``custom`` what LowerCustomNorms left is written in ONNX's.
     """
@@ -62,6 +65,8 @@ class LowerNorms(Rewrite):
                 if node.domain:
                     continue
                 is_rms = node.op_type == "RMSNormalization"
+                if is_rms:
+                    _name_axis_from_the_end(node)
                 if is_rms and self.simplified and keeps_epsilon(node):
                     node.op_type = "SimplifiedLayerNormalization"
                     self.record["SimplifiedLayerNormalization"] += 1
@@ -73,6 +78,14 @@ class LowerNorms(Rewrite):
                     primitives.replace(node)
                     self.record["primitives"] += 1
         return ir.passes.PassResult(model, modified=any(self.record.values()))
+
+
+def _name_axis_from_the_end(node: ir.Node) -> None:
+    x = node.inputs[0]
+    if x is None or x.shape is None:
+        return
+    if node.attributes.get_int("axis", -1) == len(x.shape) - 1:
+        node.attributes.add(ir.AttrInt64("axis", -1))
 
 
 def _is_canonical_layer_norm(node: ir.Node) -> bool:

@@ -9,6 +9,7 @@ from typing import Protocol
 from graphopt.passes import choices
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.rewrite import Rewrite
+from graphopt.passes.targets import OperatorSet
 
 __all__ = ["Chosen", "Step"]
 
@@ -21,8 +22,8 @@ class Chosen(Protocol):
         """What LayerNorms become."""
 
     @property
-    def ops(self) -> str:
-        """Operators of the result."""
+    def operators(self) -> OperatorSet:
+        """The row of the operators of the result."""
 
     @property
     def provider(self) -> str:
@@ -63,7 +64,7 @@ class Step:
         """False where the options leave nothing to do."""
         return (
             options.variant in (self.variants or choices.VARIANT.values)
-            and options.ops in (self.ops or choices.OPS.values)
+            and options.operators.name in (self.ops or choices.OPS.values)
             and options.provider in (self.providers or choices.PROVIDER.values)
             and (options.fuse or not self.fuses)
         )

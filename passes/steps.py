@@ -32,6 +32,7 @@ from graphopt.passes.merge_twins import MergeTwins
 from graphopt.passes.recentre import Recentre
 from graphopt.passes.restore_norms import RestoreNorms
 from graphopt.passes.settle_sizes import SettleSizes
+from graphopt.passes.settle_types import SettleTypes
 from graphopt.passes.step import Step
 from graphopt.passes.targets import CPU, PROVIDERS
 from graphopt.passes.unfuse_custom_norms import UnfuseCustomNorms
@@ -48,6 +49,7 @@ STEPS = (
     Step("unfuse-custom-norms", "read graphopt's own operators back", UnfuseCustomNorms),
     Step("inline-functions", "inline model-local functions", InlineFunctions),
     Step("infer-shapes", "infer symbolic shapes", InferShapes),
+    Step("settle-types", "name the types in graphopt's own operators", SettleTypes),
     Step(
         "unfuse-skip-norms",
         "split SkipLayerNormalization into Add and LayerNormalization",

@@ -1,4 +1,4 @@
-"""What a result can be made for: a row for each execution provider and each set of operators."""
+"""What a result can be made for: rows for execution providers, sets of operators, and runtimes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from graphopt.errors import UsageError
 
 __all__ = [
     "CPU",
+    "DESTINATIONS",
     "OPERATOR_SETS",
     "PROVIDERS",
     "Costs",
+    "Destination",
     "OperatorSet",
     "Provider",
+    "destination_named",
     "operator_set_named",
     "provider_named",
 ]
@@ -103,6 +106,38 @@ class OperatorSet:
     simplified_norms: bool
 
 
+@dataclasses.dataclass(frozen=True)
+class Destination:
+    """Where a result goes, for people who know that and not which operators are read there.
+
+    Attributes:
+        name: What options and reports call it.
+        meaning: For the help.
+        ops: The set of operators for it on the CPU.
+        ops_on_device: The set for another execution provider of ONNX Runtime; "" where it has none.
+    """
+
+    name: str
+    meaning: str
+    ops: str
+    ops_on_device: str = ""
+
+    def ops_for(self, provider: Provider) -> str:
+        """The set of operators for this destination.
+
+        Raises:
+            UsageError: It does not run on ``provider``.
+        """
+        if not provider.is_device:
+            return self.ops
+        if not self.ops_on_device:
+            raise UsageError(
+                f"target {self.name!r} is not ONNX Runtime on {provider.title}: leave out the "
+                f"provider {provider.name!r}, or choose another target"
+            )
+        return self.ops_on_device
+
+
 # The costs on the CPU were measured on one thread of an AVX-512 machine with ONNX Runtime 1.31.1,
 # 197 rows of 768 features: LayerNormalization 71 to 76 us, RMSNorm 35 to 39 us, RMSNorm with a beta
 # Add 53 us, ReduceMean and Sub 32 to 33 us, an encoder 51 us and a decoder 67 us (basis
@@ -172,6 +207,19 @@ OPERATOR_SETS: Mapping[str, OperatorSet] = {
     )
 }
 
+# docs/runtimes.md shows what each runtime was found to read. On CUDA, stock ONNX Runtime is fast at
+# its own fused residual-and-norm operators, which no function body becomes.
+DESTINATIONS: Mapping[str, Destination] = {
+    row.name: row
+    for row in (
+        Destination("onnxruntime", "ONNX Runtime as it is installed", "custom", "ort"),
+        Destination("onnxruntime+library", "graphopt's kernels in it", "custom", "custom"),
+        Destination("openvino", "OpenVINO", "standard"),
+        Destination("tract", "tract", "standard"),
+        Destination("any", "whatever reads ONNX", "standard"),
+    )
+}
+
 _Row = TypeVar("_Row")
 
 
@@ -191,6 +239,15 @@ def operator_set_named(name: str) -> OperatorSet:
         UsageError: There is none of this name.
     """
     return _row("ops", OPERATOR_SETS, name)
+
+
+def destination_named(name: str) -> Destination:
+    """The row of where a result goes.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    return _row("target", DESTINATIONS, name)
 
 
 def _row(what: str, rows: Mapping[str, _Row], name: str) -> _Row:

@@ -8,6 +8,7 @@ from graphopt.passes.graph.naming import Names
 from graphopt.passes.norms.canonical import epsilon_of
 from graphopt.passes.norms.original_spelling import NAME, SPELLING
 from graphopt.passes.operators.custom_ops import (
+    ANY_TYPE,
     CRMS_NORM,
     DOMAIN,
     LAYER_NORM,
@@ -41,7 +42,8 @@ class UnfuseCustomNorms(Rewrite):
     """graphopt.RMSNorm and its kin become the internal norms again, and the Adds that they fused.
 
     Inlined, their bodies would come back as primitives, which no native kernel takes over. The
-    bodies of GELUs are left to InlineFunctions, because FuseGelus reads primitives. A model that
+    bodies of GELUs are left to InlineFunctions, because FuseGelus reads primitives; their Casts are
+    marked for SettleTypes, because FuseGelus reads those of a model as meant. A model that
     holds another operator of the domain, or a norm without gamma, is left alone; so is one whose
     operators have other bodies, or none: they are somebody else's, and mean what their bodies say.
     A LayerNorm comes back canonical, so that below opset 17, where ONNX has none, it is lowered.
@@ -55,6 +57,7 @@ class UnfuseCustomNorms(Rewrite):
         are_own = all(body is not None and is_own_body(body) for body in called.values())
         if not found or not are_own or not all(_is_known(node) for node in found):
             return ir.passes.PassResult(model, modified=False)
+        _mark_casts(model)
         names = Names(model)
         for node in found:
             if node.op_type not in GELUS:
@@ -64,6 +67,14 @@ class UnfuseCustomNorms(Rewrite):
             del model.functions[key]
         model.graph.opset_imports.pop(DOMAIN, None)
         return ir.passes.PassResult(model, modified=True)
+
+
+def _mark_casts(model: ir.Model) -> None:
+    for function in model.functions.values():
+        if function.domain == DOMAIN:
+            for node in function:
+                if node.op_type in ("Cast", "CastLike"):
+                    node.meta[ANY_TYPE] = True
 
 
 def _is_known(node: ir.Node) -> bool:

@@ -130,13 +130,20 @@ def _measured(
 def inspect(model: Path, options: Options, *, as_json: bool) -> None:
     """Print the plan for ``model``."""
     from graphopt import optimization, reporting
+    from graphopt.files import loading
     from graphopt.json_values import to_json
     from graphopt.printing import reports
 
-    plan = optimization.inspect_for(model, options)
+    loaded = loading.load(model)
+    plan = optimization.inspect_for(loaded, options)
+    made = {
+        key: value for key, value in loaded.metadata_props.items() if key.startswith("graphopt.")
+    }
     if as_json:
-        print(to_json({"schema": reporting.PLAN_SCHEMA, "plan": plan}), end="")
+        found = {"schema": reporting.PLAN_SCHEMA, "plan": plan, "metadata": made}
+        print(to_json(found), end="")
     else:
+        reports.print_metadata(reports.console(), made)
         reports.print_plan(reports.console(), plan)
 
 

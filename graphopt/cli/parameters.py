@@ -24,7 +24,17 @@ import click
 
 from graphopt.cli.parsing import existing_files, read_arrays, to_dims, to_shapes
 from graphopt.options import Check, Sample
-from graphopt.passes.choices import BASIS, FUSE, MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT, Choice
+from graphopt.passes.choices import (
+    BASIS,
+    FUSE,
+    MAX_GROWTH,
+    OPS,
+    PROVIDER,
+    SKIP,
+    TARGET,
+    VARIANT,
+    Choice,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +58,12 @@ def target_options(command: Command) -> Command:
             type=click.Choice(BASIS.values),  # None, so that one that is given for rms is an error
             help=f"{BASIS.help}  [default: {BASIS.default}]",
         ),
-        choice_option(OPS),
+        click.option(
+            "--ops",
+            type=click.Choice(OPS.values),  # None, so that a target can tell what was given
+            help=f"{OPS.help}  [default: {OPS.default}]",
+        ),
+        click.option("--target", type=click.Choice(TARGET.values), help=TARGET.help),
         choice_option(PROVIDER),
         click.option(
             "--max-growth",
@@ -191,7 +206,8 @@ def gathered(parameter: str, make: Callable[..., object], *options: Decorator) -
 def _to_options(
     variant: str,
     basis: str | None,
-    ops: str,
+    ops: str | None,
+    target: str | None,
     provider: str,
     max_growth: float | None,
     skip: Sequence[str],
@@ -199,7 +215,7 @@ def _to_options(
 ) -> Options:
     from graphopt.passes.pipeline import Options
 
-    return Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse)
+    return Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse, target)
 
 
 def _to_check(

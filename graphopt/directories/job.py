@@ -27,7 +27,6 @@ from graphopt.optimization import optimize_for
 from graphopt.options import Check, Sample
 from graphopt.passes.pipeline import Options, is_left_as_it_was
 from graphopt.passes.report import Progress
-from graphopt.passes.targets import operator_set_named
 from graphopt.runtime.library import find_library
 
 _GENAI = "onnxruntime-genai"
@@ -73,7 +72,7 @@ def optimize_directory_for(
             files=files,
             notes=_notes(layout, files),
         )
-        if layout.client == _GENAI and operator_set_named(options.ops).has_kernels:
+        if layout.client == _GENAI and options.operators.has_kernels:
             report = _with_kernels(report, draft, options.provider)
         if check is not None:
             pairs = {

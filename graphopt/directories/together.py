@@ -24,6 +24,7 @@ from graphopt.evaluation import EvaluationFailed
 from graphopt.evaluation.calls import Array
 from graphopt.evaluation.float64 import evaluate_in_float64
 from graphopt.options import Check, Sample
+from graphopt.runtime.results import tensors
 from graphopt.runtime.sessions import RuntimeRefused
 from graphopt.verification import Original, OutputError, Verification
 from graphopt.verification.differences import compare, decide, mismatch
@@ -155,8 +156,11 @@ def _run(call: Call, pair: Pair, ran: Sequence[_Ran], library: Path | None) -> _
         )
         results = base.process.run(given)
         types = base.computing_types
-    outputs = {name: array for name, array in results.items() if array is not None}
-    return _Ran((known.draws[0], given), (known.results[0], outputs), types, known.version)
+    try:
+        outputs = tensors(known.results[0]), tensors(results)
+    except TypeError as error:
+        raise _NotRun(f"{error}, which nothing can be handed on from") from error
+    return _Ran((known.draws[0], given), outputs, types, known.version)
 
 
 class _Truths:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "append_metadata",
     "check_target",
     "data_files",
     "disk_errors",
@@ -16,9 +17,10 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import onnx
 import onnx_ir as ir
 
 from graphopt.errors import EnvironmentFailure, UsageError
@@ -84,6 +86,22 @@ def check_target(model: ir.Model, path: str | os.PathLike[str], *, force: bool =
 def data_files(model: ir.Model, path: str | os.PathLike[str]) -> tuple[Path, ...]:
     """The files that :func:`save` writes beside ``path`` for the weights of ``model``."""
     return (_data_path(Path(path)),) if _is_external(model) else ()
+
+
+def append_metadata(path: Path, properties: Mapping[str, str]) -> None:
+    """Give a written model more metadata, without writing what is there again.
+
+    Messages of protobuf that stand one behind the other are one message; lists in it are joined.
+    Keys that the file has already must not be given: they would be there twice.
+
+    Raises:
+        EnvironmentFailure: The disk is full, or writing is not permitted.
+    """
+    addition = onnx.ModelProto()
+    for key, value in properties.items():
+        addition.metadata_props.add(key=key, value=value)
+    with disk_errors(path), path.open("ab") as file:
+        file.write(addition.SerializeToString())
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 
 from graphopt.optimization.job import ModelOrPath, Result, inspect_for, optimize_for
 from graphopt.options import Check, Sample
-from graphopt.passes.choices import FUSE, MAX_GROWTH, OPS, PROVIDER, SKIP, VARIANT
+from graphopt.passes.choices import FUSE, MAX_GROWTH, PROVIDER, SKIP, TARGET, VARIANT
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PlanSummary, Progress
 
@@ -21,7 +21,8 @@ def optimize(
     variant: str = VARIANT.default,
     *,
     basis: str | None = None,
-    ops: str = OPS.default,
+    ops: str | None = None,
+    target: str | None = TARGET.default,
     provider: str = PROVIDER.default,
     verify: bool = True,
     output: str | os.PathLike[str] | None = None,
@@ -44,14 +45,16 @@ def optimize(
     functions and Transposes are in the result. One that holds operators of the domain graphopt is
     written in ``ops``.
 
-    What to make is said by ``variant``, ``basis``, ``ops``, ``provider``, ``max_growth``,
-    ``skip`` and ``fuse``: :mod:`graphopt.passes.choices` has what each may be, and what it means.
+    What to make is said by ``variant``, ``basis``, ``ops``, ``target``, ``provider``,
+    ``max_growth``, ``skip`` and ``fuse``: :mod:`graphopt.passes.choices` has what each may be, and
+    what it means.
 
     Args:
         model: Path of an ONNX file, or a model in memory. Neither is changed.
         variant: What the LayerNorms become.
         basis: How crms represents d centred features by d - 1. None takes the default.
-        ops: Operators of the result.
+        ops: Operators of the result. None takes those of the target, or the default.
+        target: Where the result goes, which chooses the operators. None leaves that to ``ops``.
         provider: Execution provider that the result is lowered for.
         verify: Run the original, once, and the result in ONNX Runtime on the CPU and compare them,
             without the native kernels and, where they were built and the result has their
@@ -81,7 +84,7 @@ def optimize(
         OutputRejected: The result is not the same function within the tolerance.
         EnvironmentFailure: No ONNX Runtime, a full disk, a missing permission.
     """
-    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse)
+    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse, target)
     libraries = tuple(custom_op_libraries)
     sample = Sample(inputs or {}, input_shapes or {}, dims or {}, seed, libraries)
     check = Check(sample, rtol, atol) if verify else None
@@ -93,7 +96,8 @@ def inspect(
     variant: str = VARIANT.default,
     *,
     basis: str | None = None,
-    ops: str = OPS.default,
+    ops: str | None = None,
+    target: str | None = TARGET.default,
     provider: str = PROVIDER.default,
     max_growth: float | None = MAX_GROWTH.default,
     skip: Iterable[str] = SKIP.default,
@@ -106,6 +110,7 @@ def inspect(
         variant: As in :func:`optimize`.
         basis: As in :func:`optimize`.
         ops: As in :func:`optimize`.
+        target: As in :func:`optimize`.
         provider: As in :func:`optimize`.
         max_growth: As in :func:`optimize`.
         skip: As in :func:`optimize`.
@@ -119,5 +124,5 @@ def inspect(
         ModelError: The model cannot be read, is invalid or is quantized.
         EnvironmentFailure: The model file cannot be read.
     """
-    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse)
+    options = Options(variant, basis, ops, provider, max_growth, frozenset(skip), fuse, target)
     return inspect_for(model, options)

@@ -6,7 +6,6 @@ __all__ = ["ModelOrPath", "Result", "inspect_for", "optimize_for"]
 
 import contextlib
 import dataclasses
-import importlib.metadata
 import os
 import time
 from collections.abc import Iterator
@@ -16,17 +15,20 @@ import onnx_ir as ir
 
 from graphopt import reporting
 from graphopt.cautions import cautions
-from graphopt.errors import ModelError
+from graphopt.errors import EnvironmentFailure, ModelError
 from graphopt.files import loading, saving
 from graphopt.files.check_functions import check_functions
+from graphopt.optimization import metadata
 from graphopt.optimization.checking import verified
 from graphopt.options import Check
 from graphopt.passes import pipeline
 from graphopt.passes.operators.custom_ops import has_custom_operators
 from graphopt.passes.pipeline import Options
 from graphopt.passes.report import PlanSummary, Progress, undone
+from graphopt.passes.targets import provider_named
+from graphopt.readers import readers
 from graphopt.reporting import Report
-from graphopt.verification import Original
+from graphopt.verification import Original, Verification
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
 
@@ -75,17 +77,19 @@ def optimize_for(
             saving.check_target(loaded, output, force=force)
         given = reporting.describe(loaded, loading.source_of(loaded))
     with clock.stage("optimize"):
-        optimized = loaded.clone()
+        is_signed, optimized = False, loaded.clone()
         plan, records = pipeline.run(optimized, options, advance)
         if pipeline.is_left_as_it_was(plan, records):
             optimized, records = loaded.clone(), undone(records)
         else:
-            _sign(optimized, options)
+            is_signed = True
+            _sign(optimized, options, loading.source_of(loaded))
     report = Report(
         input=given,
         output=reporting.describe(optimized, None),
         variant=options.variant,
-        ops=options.ops,
+        ops=options.operators.name,
+        target=options.target,
         provider=options.provider,
         plan=plan,
         passes=records,
@@ -93,7 +97,8 @@ def optimize_for(
         verification_with_kernels=None,
         verification_on_cuda=None,
         has_custom_operators=has_custom_operators(optimized),
-        cautions=cautions(optimized, options, plan),
+        cautions=cautions(optimized, options, plan, loaded.metadata_props),
+        readers=readers(optimized),
         speedup=None,
         tuning=None,
         environment=reporting.environment(),
@@ -110,6 +115,11 @@ def optimize_for(
                 advance("verify", 0.0)
                 base = original or files.enter_context(Original(loaded, check.sample, path=path))
                 report = verified(report, base, candidate, check)
+        if is_signed:
+            signature = metadata.verified_by(_for_its_target(report))
+            if check is not None or output is not None:
+                saving.append_metadata(candidate, signature)
+            optimized.metadata_props.update(signature)
     if output is not None:
         source = loading.Source(Path(output), saving.data_files(optimized, output))
         report = dataclasses.replace(report, output=reporting.describe(optimized, source))
@@ -124,12 +134,22 @@ def inspect_for(model: ModelOrPath, options: Options) -> PlanSummary:
     return pipeline.analyse(planned, options)
 
 
-def _sign(model: ir.Model, options: Options) -> None:
-    """Say in a model what it was made with."""
-    model.metadata_props["graphopt.version"] = importlib.metadata.version("graphopt")
-    model.metadata_props["graphopt.variant"] = options.variant
-    if options.basis is not None:
-        model.metadata_props["graphopt.basis"] = options.basis
+def _sign(model: ir.Model, options: Options, source: loading.Source | None) -> None:
+    """Say in a model what it was made with, and no longer what it was made with before."""
+    kept = metadata.without_signature(model.metadata_props)
+    try:
+        made = metadata.made_with(model, options, source)
+    except OSError as error:
+        name = error.filename or (source and source.path)
+        raise EnvironmentFailure(f"{name}: cannot be read: {error.strerror or error}") from error
+    model.metadata_props.clear()
+    model.metadata_props.update({**kept, **made})
+
+
+def _for_its_target(report: Report) -> Verification | None:
+    """The check on what the result was made for."""
+    checked: Verification | None = getattr(report, provider_named(report.provider).checked_as)
+    return checked
 
 
 def _loaded(model: ModelOrPath) -> ir.Model:

@@ -9,6 +9,7 @@ from pathlib import Path
 from graphopt.errors import ModelError
 from graphopt.golden import Golden, Request
 from graphopt.options import Sample
+from graphopt.runtime.results import tensors
 from graphopt.verification.differences import default_rtol
 from graphopt.verification.original import Original
 
@@ -26,9 +27,12 @@ def make_golden(model: Path, sample: Sample) -> Golden:
         if expected.reason:
             raise ModelError(f"{model}: no golden pair can be made: {expected.reason}")
         types = original.computing_types
+    try:
+        results = [tensors(outputs) for outputs in expected.results]
+    except TypeError as error:
+        raise ModelError(f"{model}: no golden pair can be made: {error}") from error
     rtol = {
-        name: default_rtol(str(array.dtype), types.get(name))
-        for name, array in expected.results[0].items()
+        name: default_rtol(str(array.dtype), types.get(name)) for name, array in results[0].items()
     }
-    pairs = zip(expected.draws, expected.results, strict=True)
+    pairs = zip(expected.draws, results, strict=True)
     return Golden(tuple(Request(inputs, outputs) for inputs, outputs in pairs), rtol)

@@ -13,7 +13,6 @@ from pathlib import Path
 import onnx_ir as ir
 
 from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
-from graphopt.evaluation.calls import Array
 from graphopt.files import loading
 from graphopt.files.scratch import scratch_directory
 from graphopt.golden import GOLDEN_FILE, Golden, save_golden
@@ -23,6 +22,7 @@ from graphopt.packaging.formats import Package, write_format
 from graphopt.packaging.golden_pair import make_golden
 from graphopt.passes.operators.custom_ops import DOMAIN
 from graphopt.runtime.library import find_library
+from graphopt.runtime.results import tensors
 from graphopt.runtime.session_process import SessionProcess
 from graphopt.serving.settings import ServingSettings
 from graphopt.verification.golden_answers import errors_of_answer, worst_errors
@@ -146,8 +146,7 @@ def _check(
                 f"{', '.join(first.inputs)}: give the original that it was made from"
             )
         for request in golden.requests:
-            found = process.run(request.inputs)
-            answer: dict[str, Array] = {k: v for k, v in found.items() if v is not None}
+            answer = tensors(process.run(request.inputs))
             answers.append(errors_of_answer(golden, request, answer))
     wrong = next((error for error in worst_errors(answers) if not error.passed), None)
     if wrong is not None:

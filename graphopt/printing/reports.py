@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "console",
     "print_findings",
+    "print_metadata",
     "print_models",
     "print_plan",
     "print_report",
@@ -13,7 +14,7 @@ __all__ = [
 ]
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -55,6 +56,7 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
     ):
         if old != new:
             out.print(f"{what} raised from {old} to {new}")
+    out.print(f"reads in: {report.readers}", soft_wrap=True)
     for caution in report.cautions:
         out.print(f"note: {caution}", style="yellow")
     if report.tuning is not None:
@@ -72,6 +74,12 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
         )
     if report.has_custom_operators:
         out.print(f"native kernels: {_registration(report.provider)}", soft_wrap=True)
+
+
+def print_metadata(out: Console, made: Mapping[str, str]) -> None:
+    """Print what graphopt said in a file of what it made; nothing where it made nothing."""
+    if made:
+        _print_pairs(out, "optimized before", made.items())
 
 
 def _registration(provider: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["Map", "Other", "Result", "read", "write"]
+__all__ = ["Map", "Other", "Result", "read", "tensors", "write"]
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,21 @@ class Other:
 
 Result = Array | tuple["Result", ...] | Map | Other | None
 """None is an optional that holds nothing."""
+
+
+def tensors(results: Mapping[str, Result]) -> dict[str, Array]:
+    """The results that are tensors, by name; what is nothing is left out.
+
+    Raises:
+        TypeError: One is a sequence, a map, or something that is not read; the message names it.
+    """
+    found: dict[str, Array] = {}
+    for name, result in results.items():
+        if isinstance(result, np.ndarray):
+            found[name] = result
+        elif result is not None:
+            raise TypeError(f"output {name!r} is no tensor")
+    return found
 
 
 def write(given: Any, declared: str, directory: Path, name: str) -> Any:

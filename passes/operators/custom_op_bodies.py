@@ -14,6 +14,8 @@ from graphopt.passes.operators.gelus import GELU, GELUS, TANH_GELU
 
 __all__ = ["build_body"]
 
+# The first opset with CastLike.
+_CAST_LIKE = 15
 # The first opset in which the axes of a reduction are an input.
 _AXES_ARE_AN_INPUT = {"ReduceMean": 18, "ReduceSum": 13}
 
@@ -27,9 +29,12 @@ def build_body(
 ) -> ir.Function:
     """The function of an operator: what it computes follows from the operands that it has.
 
-    A function of ONNX is untyped but needs Casts and constants that name types, runs at the one
-    opset that it names, and cannot tell whether an optional input is there; so all of these are
-    fixed in it.
+    A function of ONNX runs at the one opset that it names, and cannot tell whether an optional
+    input is there; so both are fixed in it. Its types are not: from opset 15 on, the first with
+    CastLike, one body serves float32, float16 and bfloat16, and a converter to float16 that changes
+    a model and not its functions leaves a model that runs. It computes in float32 and gives the
+    type of X back; ONNX Runtime drops the Casts from float32 to float32 before it fuses. float64,
+    which that would round, has a body of its own, and below opset 15 so has each type.
 
     Args:
         operator: Its domain, name and overload.
@@ -37,7 +42,8 @@ def build_body(
             Of norms one with ``beta`` is a LayerNorm, one with ``gamma`` alone an RMSNorm, else it
             is a CRMSNorm; with ``residual`` it normalizes the sum of X, the bias if there is one,
             and the residual.
-        dtype: The element type of all its tensors.
+        dtype: The element type of all its tensors. From opset 15 on it matters only if it is
+            float64.
         opset: The version of the ONNX operators, 12 or later.
         has_sum: With a residual, return the sum too.
 
@@ -138,7 +144,7 @@ class _Body:
             square = op.Pow(wide, op.Constant(value_float=2.0))
         moment = self._reduce("ReduceMean", square)
         normalized = op.Div(wide, op.Sqrt(op.Add(moment, self._epsilon())))
-        scaled: ir.Value = op.Mul(self._narrow(normalized), gamma)
+        scaled: ir.Value = op.Mul(self._narrow(normalized, gamma), gamma)
         return scaled
 
     def crms_norm(self, x: ir.Value) -> ir.Value:
@@ -157,7 +163,7 @@ class _Body:
         one = op.Constant(value=ir.tensor(1.0, self._wide_type))
         d = op.Add(op.Cast(length, to=self._wide_type), one)
         shifted = op.Add(op.Div(energy, d), self._epsilon())
-        return self._narrow(op.Mul(wide, op.Reciprocal(op.Sqrt(shifted))))
+        return self._narrow(op.Mul(wide, op.Reciprocal(op.Sqrt(shifted))), x)
 
     def gelu(self, name: str, x: ir.Value, bias: ir.Value | None) -> ir.Value:
         """The GELU ``name`` of x + bias, in float32 at least.
@@ -170,13 +176,14 @@ class _Body:
             v = op.Add(v, self._widen(bias))
         if name == GELU:
             gate = op.Erf(op.Div(v, self._number(math.sqrt(2))))
-            return self._narrow(op.Mul(op.Mul(v, op.Add(gate, self._number(1))), self._number(0.5)))
+            double = op.Mul(v, op.Add(gate, self._number(1)))
+            return self._narrow(op.Mul(double, self._number(0.5)), x)
         if name == TANH_GELU:
             cube = op.Mul(op.Pow(v, self._number(3)), self._number(0.044715))
             gate = op.Tanh(op.Mul(op.Add(v, cube), self._number(math.sqrt(2 / math.pi))))
             half = op.Mul(v, self._number(0.5))
-            return self._narrow(op.Mul(half, op.Add(gate, self._number(1))))
-        return self._narrow(op.Mul(v, op.Sigmoid(op.Mul(v, self._number(1.702)))))
+            return self._narrow(op.Mul(half, op.Add(gate, self._number(1))), x)
+        return self._narrow(op.Mul(v, op.Sigmoid(op.Mul(v, self._number(1.702)))), x)
 
     def _number(self, number: float) -> ir.Value:
         constant: ir.Value = self.op.Constant(value=ir.tensor(number, self._wide_type))
@@ -184,12 +191,20 @@ class _Body:
 
     @property
     def _wide_type(self) -> ir.DataType:
-        return ir.DataType.FLOAT if self.dtype in HALF else self.dtype
+        return ir.DataType.DOUBLE if self.dtype == ir.DataType.DOUBLE else ir.DataType.FLOAT
+
+    @property
+    def _names_no_type(self) -> bool:
+        return self.dtype != ir.DataType.DOUBLE and self.opset >= _CAST_LIKE
 
     def _widen(self, x: ir.Value) -> ir.Value:
-        return self.op.Cast(x, to=self._wide_type) if self.dtype in HALF else x
+        needs_cast = self._names_no_type or self.dtype in HALF
+        return self.op.Cast(x, to=self._wide_type) if needs_cast else x
 
-    def _narrow(self, x: ir.Value) -> ir.Value:
+    def _narrow(self, x: ir.Value, like: ir.Value) -> ir.Value:
+        if self._names_no_type:
+            narrowed: ir.Value = self.op.CastLike(x, like)
+            return narrowed
         return self.op.Cast(x, to=self.dtype) if self.dtype in HALF else x
 
     def _epsilon(self) -> ir.Value:

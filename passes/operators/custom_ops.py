@@ -9,6 +9,7 @@ import onnx_ir as ir
 from graphopt.passes.operators.gelus import GELUS
 
 __all__ = [
+    "ANY_TYPE",
     "CRMS_NORM",
     "DOMAIN",
     "LAYER_NORM",
@@ -71,6 +72,9 @@ TYPES = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataTy
 MINIMUM_OPSET = 12
 """The first opset in which a Constant can refer to an attribute of the function around it."""
 
+ANY_TYPE = "graphopt.any_type"
+"""Key of ``meta``, true for a Cast of an inlined body that other types may need."""
+
 _OPERANDS = {
     RMS_NORM: ("X", "gamma"),
     SKIP_RMS_NORM: ("X", "residual", "gamma", "bias"),
@@ -105,9 +109,9 @@ def define_operators(model: ir.Model) -> bool:
     A runtime that has no kernel for an operator runs its body, a model-local function. The IR
     version rises to 8, the first with functions, where it is lower.
 
-    A function is untyped but needs Casts that name types, and cannot tell whether an optional input
-    is there, or an output read. So each operator has one element type in a model, and a bias at all
-    its nodes or none, and so with the sum of a SkipLayerNorm
+    A function cannot tell whether an optional input is there, or an output read, and below opset 15
+    it needs Casts that name types. So each operator has one element type in a model, and a bias at
+    all its nodes or none, and so with the sum of a SkipLayerNorm
     (:func:`~graphopt.passes.operators.custom_op_bodies.build_body`).
 
     Returns:

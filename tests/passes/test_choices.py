@@ -30,10 +30,13 @@ _NAMED = [VARIANT, BASIS, OPS, PROVIDER]
 def test_the_options_are_the_choices() -> None:
     fields = {field.name: field.default for field in dataclasses.fields(Options)}
     assert fields.keys() == _CHOICES.keys()
-    # A basis is for crms alone, so that it has its default there and not in the field.
-    expected = {name: choice.default for name, choice in _CHOICES.items()} | {"basis": None}
+    # A basis is for crms alone, so that it has its default there and not in the field; and a target
+    # chooses operators.
+    expected = {name: choice.default for name, choice in _CHOICES.items()}
+    expected |= {"basis": None, "ops": None}
     assert fields == expected
     assert Options(variant="crms").basis == BASIS.default
+    assert Options().ops == OPS.default
 
 
 @pytest.mark.parametrize("function", [graphopt.optimize, graphopt.inspect])

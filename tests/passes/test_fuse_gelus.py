@@ -294,3 +294,5 @@ def test_what_was_optimized_before_is_read_back(name: str, bias: bool, dtype: st
     assert all(node.domain == "" for node in other.graph)
     assert not other.functions
     assert "graphopt" not in other.graph.opset_imports
+    casts = [node.op_type for node in other.graph if node.op_type.startswith("Cast")]
+    assert set(casts) == (set() if dtype in ("float", "double") else {"Cast"})
