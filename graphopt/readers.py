@@ -6,7 +6,7 @@ __all__ = ["least_runtime", "readers"]
 
 import onnx_ir as ir
 
-# The newest opset and IR version that each release of ONNX Runtime reads, found by opening files of each.
+# The newest opset and IR version that each release of ONNX Runtime opened a file of.
 _RELEASES = (
     ("1.20", 21, 10),
     ("1.21", 22, 10),
