@@ -13,7 +13,13 @@ TESTS = Path(__file__).parent
 
 WAIT = {
     "fuzzing/running.py": "ends a case that hangs; what decides is the processor time",
+    "graphopt/endpoints/fake_endpoint.py": "a server that is slow, for a client that does not wait",
+    "graphopt/endpoints/protocol_server.py": "the same over HTTP",
     "graphopt/runtime/test_own_process.py": "looks again for as long as it takes",
+    "graphopt/serving/load.py": "prints how long a load took",
+    "graphopt/serving/running.py": "looks again until a server is up; ends one that never is",
+    "graphopt/serving/test_servers.py": "ends a request that hangs",
+    "versions/node_environments.py": "ends an npm that hangs",
 }
 """Files that wait, and why no time decides there what a test says."""
 

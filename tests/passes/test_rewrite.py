@@ -31,6 +31,7 @@ from graphopt.passes.planning.plan import Plan
 from graphopt.passes.recentre import Recentre
 from graphopt.passes.rewrite import PlannedRewrite, Rewrite
 from graphopt.passes.settle_sizes import SettleSizes
+from graphopt.passes.settle_types import SettleTypes
 from graphopt.passes.steps import STEPS
 
 _SHAPED = (
@@ -39,6 +40,7 @@ _SHAPED = (
     DropIdleMasks,
     DropNanGuards,
     SettleSizes,
+    SettleTypes,
     ComposeTransposes,
     FoldScales,
     MakePlan,

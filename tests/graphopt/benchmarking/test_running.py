@@ -111,8 +111,8 @@ def test_the_norms_alone_are_what_optimize_writes_without_fusing(
         "floor no-fuse": False,
     }
     files = {each.info.name: each.path for each in made}
-    graphopt.optimize(model, fuse=False, verify=False, output=tmp_path / "alone.onnx")
-    graphopt.optimize(model, verify=False, output=tmp_path / "rms.onnx")
+    graphopt.optimize(model, fuse=False, output=tmp_path / "alone.onnx")
+    graphopt.optimize(model, output=tmp_path / "rms.onnx")
     assert files["rms no-fuse"].read_bytes() == (tmp_path / "alone.onnx").read_bytes()
     assert files["rms"].read_bytes() == (tmp_path / "rms.onnx").read_bytes()
     # Of a floor nothing but the norms is missing, beside what was cleaned up.

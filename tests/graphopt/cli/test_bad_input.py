@@ -96,12 +96,6 @@ def with_short_data(directory: Path) -> Path:
     return path
 
 
-def folder(directory: Path) -> Path:
-    (directory / "export").mkdir()
-    save_inline(block(), directory / "export" / "decoder.onnx")
-    return directory / "export"
-
-
 def zip_archive() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -154,7 +148,6 @@ def sparse(model: onnx.ModelProto) -> None:
 TABLE = [
     Row("a missing file", lambda d: d / "model.onnx", "no such file"),
     Row("an empty file", written("model.onnx", b""), "is empty"),
-    Row("a directory", folder, "is a directory: give one of its files: decoder.onnx"),
     Row("text", written("model.onnx", b"I am a model\n"), "not an ONNX file but text"),
     Row("JSON", written("config.json", b'{"model_type": "gpt2"}'), "not an ONNX file but text"),
     Row("a PyTorch checkpoint", written("model.pt", zip_archive()), "a PyTorch checkpoint?"),
@@ -293,6 +286,18 @@ def test_bad_input(row: Row, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         assert (code, out) == (row.code, "")
         assert str(path) in error
         assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [("optimize", "has no .onnx file"), ("inspect", "is a directory: give a .onnx file")],
+)
+def test_a_directory_without_a_model(
+    command: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, error = run(capsys, command, tmp_path)
+    assert_one_line(error, message)
+    assert (code, out) == (2, "")
 
 
 @pytest.fixture
