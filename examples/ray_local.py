@@ -66,7 +66,6 @@ def main() -> None:
     check_port(port)
     application = app(arguments)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         ray.init(
             address="local",
@@ -76,6 +75,8 @@ def main() -> None:
             object_store_memory=100 * MEGABYTE,  # requests go past it
             _node_ip_address="127.0.0.1",
         )
+        # After Ray, whose own handler would abort.
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
         serve.start(http_options={"host": "127.0.0.1", "port": port})
         serve.run(application)
         print(f"serving {arguments.folder} at http://127.0.0.1:{port}", flush=True)

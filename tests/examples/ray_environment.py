@@ -58,7 +58,7 @@ def serving(command: Sequence[object], folder: Path) -> Iterator[None]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)
             process.wait()
-    assert not left, f"these processes went on, and were killed: {left}"
+    assert (process.returncode, left) == (0, []), "it did not end well, or something went on"
 
 
 def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
