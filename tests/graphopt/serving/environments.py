@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.versions.environments import ROOT, python_with
 
-__all__ = ["client", "kserve", "mlserver"]
+__all__ = ["client", "kserve", "mlserver", "pinned"]
 
 _CLIENT = (
     *("click", "networkx", "numpy", "onnx", "onnx-ir", "onnx-shape-inference", "onnxruntime"),
@@ -16,22 +16,23 @@ _CLIENT = (
 
 def kserve() -> Path:
     """Python with KServe's SDK, ONNX Runtime and graphopt."""
-    return python_with("kserve", *_pinned("kserve", "onnxruntime"), graphopt=True)
+    return python_with("kserve", *pinned("kserve", "onnxruntime"), graphopt=True)
 
 
 def mlserver() -> Path:
     """Python with MLServer, ONNX Runtime and graphopt."""
-    return python_with("mlserver", *_pinned("mlserver", "onnxruntime"), graphopt=True)
+    return python_with("mlserver", *pinned("mlserver", "onnxruntime"), graphopt=True)
 
 
 def client() -> Path:
     """Python with tritonclient and all that graphopt needs."""
-    (version,) = _pinned("tritonclient")
+    (version,) = pinned("tritonclient")
     wanted = version.replace("tritonclient", "tritonclient[http,grpc]")
-    return python_with("endpoint", wanted, *_pinned(*_CLIENT), graphopt=True)
+    return python_with("endpoint", wanted, *pinned(*_CLIENT), graphopt=True)
 
 
-def _pinned(*names: str) -> list[str]:
+def pinned(*names: str) -> list[str]:
+    """The requirements of packages, each with the version of constraints-dev.txt."""
     lines = (ROOT / "constraints-dev.txt").read_text(encoding="utf-8").splitlines()
     pins = {line.split("==")[0]: line for line in lines if "==" in line}
     return [pins[name] for name in names]
