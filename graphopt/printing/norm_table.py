@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def norm_table(plan: PlanSummary, width: int) -> Table:
     """The norms of a plan, their names cut in the middle to a third of ``width`` columns."""
     made = table("LayerNorm", "axis", "size", "becomes", "its mean and beta, or why it stays")
+    made.columns[0].no_wrap = True
     for norm in plan.norms:
         made.add_row(
             shortened_name(norm.name, width // 3),
