@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 
 import onnx_ir as ir
 
 from graphopt.passes.choices import MAX_GROWTH, PROVIDER, SKIP, VARIANT
 from graphopt.passes.norms import recognition
+from graphopt.passes.planning.forecast import forecast
 from graphopt.passes.planning.plan import Plan, make_plan
 from graphopt.passes.planning.summary import summarize
 from graphopt.passes.report import PlanSummary
@@ -64,7 +66,10 @@ class MakePlan(Rewrite):
             basis=self.basis,
         )
         others = recognition.other_norms(model)
-        self.summary = summarize(self.plan, self.variant, self.provider, others)
+        self.summary = dataclasses.replace(
+            summarize(self.plan, self.variant, self.provider, others),
+            forecast=forecast(model, self.plan, self.provider),
+        )
         self.record = {
             "norms": len(self.summary.norms),
             "norms to convert": self.summary.converted,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 __all__ = [
     "BasisChange",
+    "Cause",
     "Copy",
+    "Forecast",
     "NormDecision",
     "OtherNorm",
     "PassRecord",
@@ -19,6 +22,10 @@ __all__ = [
 
 Progress = Callable[[str, float], None]
 """Called with what is going on and with the share of it that is done, 0 to 1."""
+
+Cause = Literal["", "norm output", "source", "reader", "price", "form"]
+"""What keeps a norm: the output of another LayerNorm in its input, another writer of its input, a
+reader that needs the mean, what conversion would cost, or the norm's own form. "" for none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +40,8 @@ class NormDecision:
         axis: Normalized axis, non-negative, or -1 where the rank is unknown.
         size: Number of features d on that axis, or None where it is not static.
         converted: True where the norm becomes an RMSNorm.
-        reason: For a kept norm the raw reader or the source, by node name, that keeps it; else "".
+        reason: For a kept norm what keeps it, by node name: who needs the mean of its input, or
+            writes a mean that cannot be removed; else "".
         absorbed_by: Names of the constants that absorb the norm's mean, and that no norm before it
             names already.
         absorbed_above: Number of the constants that absorb its mean and were named before.
@@ -43,6 +51,8 @@ class NormDecision:
         uncompressed: For a converted norm that was to be compressed and is not, the reason.
         merges: Names of the results of Ifs, on the way to this norm, that are computed centred in
             both branches.
+        gamma: Name of the constant gamma, or "" where there is none.
+        cause: For a kept norm what kind of obstacle keeps it; else "".
     """
 
     name: str
@@ -59,6 +69,8 @@ class NormDecision:
     compressed: bool = False
     uncompressed: str = ""
     merges: tuple[str, ...] = ()
+    gamma: str = ""
+    cause: Cause = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,10 +130,29 @@ class Copy:
 
 
 @dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What converting the norms is worth, by the costs that the plan weighs.
+
+    A batch counts as 1 and other symbolic dimensions together as 128.
+
+    Attributes:
+        rows: The least and the most rows that a converted norm has in one call.
+        saved_us: Microseconds that a call takes less, on the machine of the costs.
+        share: That over the time of a call, 0 to 1, or None where nothing is known of the time of
+            the other nodes.
+    """
+
+    rows: tuple[int, int]
+    saved_us: float
+    share: float | None
+
+
+@dataclasses.dataclass(frozen=True)
 class PlanSummary:
     """The plan, in names: enough to print, to save and to test, with no graph behind it.
 
-    ``basis`` is that of the compressed streams, or None where the variant compresses none.
+    ``basis`` is that of the compressed streams, or None where the variant compresses none;
+    ``forecast`` is None where no norm converts.
     """
 
     variant: str
@@ -132,6 +163,7 @@ class PlanSummary:
     copies: tuple[Copy, ...] = ()
     basis: str | None = None
     basis_changes: tuple[BasisChange, ...] = ()
+    forecast: Forecast | None = None
 
     @property
     def converted(self) -> int:

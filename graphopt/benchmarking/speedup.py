@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["measure_speedup", "time_models"]
+__all__ = ["NotFaster", "measure_speedup", "refuse_unless_faster", "time_models"]
 
 import contextlib
 import dataclasses
@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from graphopt.benchmarking.execution import Execution, open_model
 from graphopt.benchmarking.trial import try_model
+from graphopt.errors import GraphoptError
 from graphopt.files import loading, saving
 from graphopt.inputs import generate_inputs
 from graphopt.measuring.comparison import compare
@@ -26,6 +27,35 @@ from graphopt.passes.targets import provider_named
 from graphopt.reporting import Report, Speedup
 from graphopt.runtime.environment import describe_environment
 from graphopt.runtime.library import find_library
+
+
+class NotFaster(GraphoptError):
+    """What was made is not faster than the input: no output was written."""
+
+    exit_code = 4
+
+
+def refuse_unless_faster(model: Path, speedup: Speedup, variant: str) -> None:
+    """Raise where it is not certain that the output is faster than the input.
+
+    Args:
+        model: The input.
+        speedup: What was measured.
+        variant: The name of the output among its rows.
+
+    Raises:
+        NotFaster: The interval of the ratio is not below 1.
+    """
+    row = next(row for row in speedup.rows if row.name == variant)
+    if row.verdict == "faster":
+        return
+    found = "is slower" if row.verdict == "slower" else "makes no difference"
+    ratio = row.ratio
+    raise NotFaster(
+        f"{model.name}: what graphopt makes of it {found} on this machine (it takes "
+        f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] times as long): keep the input, "
+        "nothing was written (--only-if-faster)"
+    )
 
 
 def measure_speedup(

@@ -9,8 +9,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from graphopt.benchmarking.speedup import time_models
-from graphopt.errors import GraphoptError
+from graphopt.benchmarking.speedup import NotFaster, time_models
 from graphopt.files import saving
 from graphopt.measuring.comparison import compare
 from graphopt.measuring.rounds import Samples
@@ -29,12 +28,6 @@ _ALL, _NO_ATTENTION, _NO_FUSE = "as chosen", "without attention operators", "--n
 _ORDER = (_NO_FUSE, _NO_ATTENTION, _ALL)
 """What a result is called, the simplest first."""
 _ATTENTION = frozenset({"fuse-attention", "join-heads"})
-
-
-class NotFaster(GraphoptError):
-    """The input is the fastest: no output was written."""
-
-    exit_code = 4
 
 
 def tune(

@@ -43,7 +43,7 @@ def cli() -> None:
     """Convert the LayerNorms of an ONNX transformer to RMSNorms, exactly, ahead of time.
 
     Exit codes: 0 done; 1 verification failed; 2 bad usage or model; 3 environment (no ONNX
-    Runtime, disk, permission); 4 tuned, and nothing is faster; 70 a defect of graphopt; 130
+    Runtime, disk, permission); 4 measured, and not faster; 70 a defect of graphopt; 130
     interrupted.
     """
 
@@ -72,6 +72,12 @@ def cli() -> None:
     help="Compare the latency with the input's, and crms with rms; takes about 20 seconds.",
 )
 @click.option(
+    "--only-if-faster",
+    is_flag=True,
+    help="Measure likewise, and write nothing where the result is not certainly faster: exits with "
+    "4 then.",
+)
+@click.option(
     "--tune",
     is_flag=True,
     help="Time the result beside simpler ones (--no-fuse, without attention operators) and keep "
@@ -87,6 +93,7 @@ def optimize(
     verify: bool,
     check: Check,
     measure: bool,
+    only_if_faster: bool,
     tune: bool,
     report: Path | None,
     quiet: bool,
@@ -109,6 +116,7 @@ def optimize(
         check,
         verify=verify,
         measure=measure,
+        only_if_faster=only_if_faster,
         tune=tune,
         output=output,
         report_path=report,
@@ -122,11 +130,12 @@ def optimize(
 @click.argument("model", type=_FILE)
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def inspect(model: Path, options: Options, as_json: bool) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Print a row for each norm.")
+def inspect(model: Path, options: Options, as_json: bool, verbose: bool) -> None:
     """Print what optimize would do to MODEL, and why, without doing it."""
     from graphopt.cli import commands
 
-    commands.inspect(model, options, as_json=as_json)
+    commands.inspect(model, options, as_json=as_json, verbose=verbose)
 
 
 @cli.command()

@@ -31,6 +31,7 @@ def optimize(
     *,
     verify: bool,
     measure: bool,
+    only_if_faster: bool,
     tune: bool,
     output: Path | None,
     report_path: Path | None,
@@ -60,6 +61,15 @@ def optimize(
                 options, tuning = _tuned(
                     original, model, target, options, check, force=force, progress=progress
                 )
+
+            def accept(report: Report, candidate: Path) -> Report:
+                from graphopt.benchmarking.speedup import refuse_unless_faster
+
+                timed = _measured(model, candidate, report, options, check.sample, progress)
+                assert timed.speedup is not None
+                refuse_unless_faster(model, timed.speedup, options.variant)
+                return timed
+
             result = optimization.optimize_for(
                 model,
                 options,
@@ -68,9 +78,10 @@ def optimize(
                 force=force,
                 progress=progress,
                 original=original,
+                accept=accept if only_if_faster else None,
             )
             report = dataclasses.replace(result.report, tuning=tuning)
-            if measure:
+            if measure and not only_if_faster:
                 report = _measured(model, target, report, options, check.sample, progress)
     except optimization.OutputRejected as error:
         if not quiet:
@@ -82,8 +93,21 @@ def optimize(
         write_text(report_path, report.to_json())
     if quiet:
         print(target)
+        _warn_if_slower(report)
     else:
         reports.print_report(console, report, verbose=verbose)
+
+
+def _warn_if_slower(report: Report) -> None:
+    """Say on standard error what was measured to be slower: the path alone would hide it."""
+    import click
+
+    from graphopt.printing.forecasts import measured_line
+
+    if report.speedup is not None:
+        line, verdict = measured_line(report.speedup, report.variant)
+        if verdict == "slower":
+            click.echo(f"graphopt: warning: {line}", err=True)
 
 
 def _tuned(
@@ -127,7 +151,7 @@ def _measured(
     return dataclasses.replace(report, speedup=speedup)
 
 
-def inspect(model: Path, options: Options, *, as_json: bool) -> None:
+def inspect(model: Path, options: Options, *, as_json: bool, verbose: bool) -> None:
     """Print the plan for ``model``."""
     from graphopt import optimization, reporting
     from graphopt.files import loading
@@ -144,7 +168,7 @@ def inspect(model: Path, options: Options, *, as_json: bool) -> None:
         print(to_json(found), end="")
     else:
         reports.print_metadata(reports.console(), made)
-        reports.print_plan(reports.console(), plan)
+        reports.print_plan(reports.console(), plan, verbose=verbose)
 
 
 def verify(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["optimize_directory"]
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ def optimize_directory(
     *,
     verify: bool,
     measure: bool,
+    only_if_faster: bool,
     tune: bool,
     output: Path | None,
     report_path: Path | None,
@@ -31,7 +33,8 @@ def optimize_directory(
     verbose: bool,
 ) -> None:
     """Optimize ``directory`` into ``output``, print a line for each model, and save the report."""
-    _refuse_what_is_for_a_file(directory, check, measure=measure, tune=tune)
+    timing = {"--measure": measure, "--only-if-faster": only_if_faster, "--tune": tune}
+    _refuse_what_is_for_a_file(directory, check, timing)
     from graphopt import directories
     from graphopt.printing import console
     from graphopt.printing.directories import print_directory
@@ -65,12 +68,11 @@ def optimize_directory(
         out.print(f"wrote {target}", style="bold", soft_wrap=True)
 
 
-def _refuse_what_is_for_a_file(directory: Path, check: Check, *, measure: bool, tune: bool) -> None:
+def _refuse_what_is_for_a_file(directory: Path, check: Check, timing: Mapping[str, bool]) -> None:
     given = {
         "--input": check.sample.inputs,
         "--input-shape": check.sample.input_shapes,
-        "--measure": measure,
-        "--tune": tune,
+        **timing,
     }
     for option, value in given.items():
         if value:

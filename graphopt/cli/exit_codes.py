@@ -7,7 +7,8 @@ code  meaning
 1     the verification failed; no output is left
 2     bad usage, or a model that cannot be taken
 3     the environment failed: no ONNX Runtime, a full disk, a missing permission
-4     the input is faster than what would be kept of it (--tune); no output is left
+4     the input is faster than what would be kept of it (--tune), or the result is not certainly
+      faster (--only-if-faster); no output is left
 70    a defect of graphopt (EX_SOFTWARE in sysexits.h)
 130   interrupted (128 + SIGINT); 143 terminated; 141 the reader of the output left
 ====  =============================================================================

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import onnx_ir as ir
@@ -54,6 +54,7 @@ def optimize_for(
     force: bool = False,
     progress: Progress | None = None,
     original: Original | None = None,
+    accept: Callable[[Report, Path], Report] | None = None,
 ) -> Result:
     """What :func:`graphopt.optimize` does, for choices that are one value.
 
@@ -66,6 +67,8 @@ def optimize_for(
         progress: Called as the work advances.
         original: ``model``, loaded and perhaps run already, for several results of one model: the
             result is held against it, on its own sample.
+        accept: Called with the report and the file before it gets its name, where one is written;
+            returns the report to go on with, or raises, and nothing is written.
     """
     advance = progress or _ignore
     clock = _Clock()
@@ -115,6 +118,9 @@ def optimize_for(
                 advance("verify", 0.0)
                 base = original or files.enter_context(Original(loaded, check.sample, path=path))
                 report = verified(report, base, candidate, check)
+        if accept is not None and output is not None:
+            with clock.stage("measure"):
+                report = accept(report, candidate)
         if is_signed:
             signature = metadata.verified_by(_for_its_target(report))
             if check is not None or output is not None:

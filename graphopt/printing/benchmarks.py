@@ -29,6 +29,7 @@ from graphopt.printing.console import table
 from graphopt.profiling.result import longest_first
 
 _STYLES: dict[Verdict, str] = {"faster": "green", "slower": "yellow", "no difference": ""}
+_CAPTURED = "captured: the share of the norms' time that was saved (floor: the model without norms)"
 _OPERATORS = 10
 _WIDE = 100
 
@@ -59,6 +60,8 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
             out.print()
             out.print(profile_table(point))
         out.print()
+    if any(row.captured for point in benchmark.points for row in point.rows):
+        out.print(_CAPTURED, soft_wrap=True)
     for model in benchmark.models:
         out.print(f"{model.name}: {model.source}")
     for note in (*benchmark.notes, method_line(benchmark), environment_line(benchmark)):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["console", "size_text", "table"]
+__all__ = ["console", "shortened_name", "size_text", "table", "wrapped"]
 
 import os
 import sys
+import textwrap
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _UNLIMITED = 10_000
+_CUT = "..."
 
 
 def console() -> Console:
@@ -43,6 +46,28 @@ def table(*headings: str) -> Table:
         # Long names are folded: cut off, they could not be found in the graph.
         made.add_column(heading, overflow="fold", no_wrap=heading == "name")
     return made
+
+
+def wrapped(out: Console, line: str, style: str = "") -> None:
+    """Print a line, broken at spaces, the rest indented; longer names lose their middle."""
+    words = (shortened_name(word, out.width - 2) for word in line.split(" "))
+    lines = textwrap.wrap(
+        " ".join(words),
+        out.width,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    out.print(Text("\n".join(lines), style), soft_wrap=True)
+
+
+def shortened_name(name: str, width: int) -> str:
+    """A name of at most ``width`` characters: a longer one loses its middle."""
+    width = max(width, len(_CUT) + 2)
+    if len(name) <= width:
+        return name
+    tail = (width - len(_CUT)) * 2 // 3  # names differ at their ends
+    return name[: width - len(_CUT) - tail] + _CUT + name[-tail:]
 
 
 def size_text(count: int) -> str:

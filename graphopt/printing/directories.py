@@ -88,7 +88,7 @@ def _checks(report: Report) -> list[Verification]:
 def _print_details(out: Console, name: str, report: Report, *, verbose: bool) -> None:
     if verbose:
         out.print(f"{name}:", style="bold")
-        print_plan(out, report.plan)
+        print_plan(out, report.plan, verbose=True)
     for checked in _checks(report):
         if checked.status == "unverified":
             where = f" in ONNX Runtime {checked.runtime}" if checked.runtime else ""

@@ -24,7 +24,8 @@ from rich.text import Text
 from graphopt.benchmarking.figures import milliseconds, ratio_text
 from graphopt.errors import EnvironmentFailure, shortened
 from graphopt.passes.choices import PROVIDER
-from graphopt.printing.console import console, size_text, table
+from graphopt.printing.console import console, size_text, table, wrapped
+from graphopt.printing.forecasts import measured_line
 from graphopt.printing.plans import print_plan
 from graphopt.runtime.library import library_path
 
@@ -36,16 +37,24 @@ if TYPE_CHECKING:
     from graphopt.runtime.doctor import Finding
     from graphopt.verification import OutputError, Verification
 
+_VERDICTS = {"faster": "bold green", "no difference": "bold", "slower": "bold yellow"}
+
 
 def print_report(out: Console, report: Report, *, verbose: bool) -> None:
-    """Print the plan, the verification and the files of an optimization."""
-    print_plan(out, report.plan)
+    """Print what became of the norms, how that was checked and timed, and what to do next.
+
+    Args:
+        out: Where to.
+        report: The report.
+        verbose: Print a row for each norm, each pass and each output, too.
+    """
+    print_plan(out, report.plan, verbose=verbose)
     if verbose:
         _print_passes(out, report.passes)
         _print_pairs(out, "seconds", ((k, f"{v:.2f}") for k, v in report.seconds.items()))
         _print_pairs(out, "versions", report.environment.items())
     if report.verification is not None:
-        print_verification(out, report.verification)
+        print_verification(out, report.verification, tables=verbose)
     for checked in (report.verification_with_kernels, report.verification_on_cuda):
         if checked is not None:
             print_verification(out, checked, brief=True)
@@ -56,15 +65,16 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
     ):
         if old != new:
             out.print(f"{what} raised from {old} to {new}")
-    out.print(f"reads in: {report.readers}", soft_wrap=True)
     for caution in report.cautions:
-        out.print(f"note: {caution}", style="yellow")
+        wrapped(out, f"note: {caution}", "yellow")
     if report.tuning is not None:
         _print_tuning(out, report.tuning)
     if report.speedup is not None:
-        _print_speedup(out, report.speedup)
+        _print_speedup(out, report.speedup, report.variant)
     elif report.variant == "crms" and report.plan.compressed:
         out.print("note: crms is seldom faster than rms: --measure compares them", style="yellow")
+    elif report.tuning is None and after.path is not None:
+        out.print("not measured: --measure times it beside the input, in about 20 seconds")
     if after.path is not None:
         out.print(
             f"wrote {after.path} ({size_text(after.bytes)}; "
@@ -72,6 +82,7 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
             style="bold",
             soft_wrap=True,  # a path is to be copied whole
         )
+    out.print(f"reads in: {report.readers}", soft_wrap=True)
     if report.has_custom_operators:
         out.print(f"native kernels: {_registration(report.provider)}", soft_wrap=True)
 
@@ -93,8 +104,8 @@ def _registration(provider: str) -> str:
     return f"session_options.register_custom_ops_library({path})"
 
 
-def _print_speedup(out: Console, speedup: Speedup) -> None:
-    """Print the latencies, and what they say of crms."""
+def _print_speedup(out: Console, speedup: Speedup, variant: str) -> None:
+    """Print the latencies, and what they say of the output, and of crms."""
     rows = table("model", "p50 ms", "ratio to the input", "")
     for row in speedup.rows:
         is_input = row.name == "input"
@@ -102,7 +113,9 @@ def _print_speedup(out: Console, speedup: Speedup) -> None:
         rows.add_row(row.name, milliseconds(row.median), *cells)
     out.print(rows)
     kernels = "with" if speedup.kernels else "without"
-    out.print(f"measured {kernels} native kernels on {speedup.environment}")
+    line, verdict = measured_line(speedup, variant)
+    wrapped(out, line, _VERDICTS[verdict])
+    wrapped(out, f"measured {kernels} native kernels on {speedup.environment}")
     if speedup.crms_to_rms is not None:
         verdict = speedup.crms_to_rms.verdict
         word = "no faster" if verdict == "no difference" else verdict
@@ -127,9 +140,18 @@ def _print_tuning(out: Console, tuning: Tuning) -> None:
     out.print(f"measured {kernels} native kernels on {tuning.environment}")
 
 
-def print_verification(out: Console, checked: Verification, *, brief: bool = False) -> None:
-    """Print the error of each output, then the verdict; in brief the verdict unless it failed."""
-    if checked.outputs and not (brief and checked.status != "failed"):
+def print_verification(
+    out: Console, checked: Verification, *, brief: bool = False, tables: bool = True
+) -> None:
+    """Print the error of each output, then the verdict.
+
+    Args:
+        out: Where to.
+        checked: The verification.
+        brief: Print the verdict alone, unless it failed.
+        tables: Print a row for each output; else the largest error, unless it failed.
+    """
+    if checked.outputs and ((tables and not brief) or checked.status == "failed"):
         out.print(_errors_in_float64(checked) if _is_float64(checked) else _errors(checked))
     for problem in dict.fromkeys(filter(None, (output.problem for output in checked.outputs))):
         out.print(problem, style="red")
@@ -138,12 +160,22 @@ def print_verification(out: Console, checked: Verification, *, brief: bool = Fal
     for note in () if brief else checked.notes:
         out.print(f"note: {note}", style="yellow")
     where = f" in ONNX Runtime {checked.runtime}" if checked.runtime else ""
+    largest = "" if tables or brief else _largest_error(checked)
     verdict, style = {
-        "passed": (f"verification: PASSED{where}", "bold green"),
+        "passed": (f"verification: PASSED{where}{largest}", "bold green"),
         "failed": (f"verification: FAILED{where}", "bold red"),
         "unverified": (f"COULD NOT BE VERIFIED{where}: {shortened(checked.reason)}", "bold yellow"),
     }[checked.status]
-    out.print(verdict, style=style)
+    wrapped(out, verdict, style)
+
+
+def _largest_error(checked: Verification) -> str:
+    """How much the output differs that differs most, relative to its size."""
+    errors = [each.max_rel for each in checked.outputs if math.isfinite(each.max_rel)]
+    if not errors:
+        return ""
+    count = len(checked.outputs)
+    return f": {count} output{'s' * (count != 1)}, relative difference at most {max(errors):.2g}"
 
 
 def _sizes(checked: Verification) -> str:

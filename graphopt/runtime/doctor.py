@@ -22,7 +22,7 @@ from graphopt.errors import EnvironmentFailure
 from graphopt.native import build
 from graphopt.passes.targets import CPU, PROVIDERS
 from graphopt.runtime.library import instruction_set, library_path
-from graphopt.runtime.sessions import import_onnxruntime, printed_reason
+from graphopt.runtime.sessions import error_line, import_onnxruntime, printed_reason
 
 Status = Literal["ok", "note", "problem"]
 
@@ -157,7 +157,7 @@ def _try(runtime: Any, provider: str, library: Path | None) -> str:
             return printed_reason(said.getvalue()) or f"ONNX Runtime took {taken} instead"
         (y,) = session.run(None, {"x": x})
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
-        return str(error).strip().splitlines()[-1]
+        return error_line(error)
     return "" if np.allclose(y, expected, rtol=1e-3) else f"computed {y.tolist()}"
 
 

@@ -245,8 +245,17 @@ def _missing_library(runtime: Any) -> str:
 
 
 def error_line(error: Exception) -> str:
-    """The last line of a message of ONNX Runtime: the one that says what is wrong."""
-    return _last_line(str(error)) or type(error).__name__
+    """The lines of a message of ONNX Runtime that say what is wrong, as one.
+
+    Of several lines the first has the code, and the last says what it is about; general advice
+    ("Please fix either the inputs/outputs or the model.") is neither.
+    """
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith("Please ")]
+    if not telling:
+        return type(error).__name__
+    is_parted = len(telling) > 1 and telling[0].startswith("[ONNXRuntimeError]")
+    return f"{telling[0]} {telling[-1]}" if is_parted else telling[-1]
 
 
 def _last_line(text: str) -> str:

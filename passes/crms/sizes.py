@@ -15,7 +15,7 @@ import onnx_ir as ir
 from graphopt.passes.crms.size_operands import Sizes, SizesOperand
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis
-from graphopt.passes.graph.naming import Names
+from graphopt.passes.graph.naming import Names, node_words
 
 __all__ = ["obstacle", "resize_result", "restore_shape"]
 
@@ -37,12 +37,12 @@ def obstacle(
         axis: The feature axis of ``result``.
     """
     if named is Sizes.FIXED:
-        return f"an operand of {node.op_type} {node.name} keeps the size of its features"
+        return f"an operand of {node_words(node)} keeps the size of its features"
     sizes = _sizes(named, node)
     if sizes is None or not isinstance(named, SizesOperand):
         return ""
     entry, count = _entry(named, node, sizes, result, axis), axes.dimension(sizes, 0)
-    words = f"the sizes of {node.op_type} {node.name}"
+    words = f"the sizes of {node_words(node)}"
     if not isinstance(count, int):
         return f"{words} are of unknown number"
     if not named.copies_zeros or source is None or entry is None:

@@ -8,12 +8,20 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.edits import Edit
 
-__all__ = ["Names", "all_nodes"]
+__all__ = ["Names", "all_nodes", "node_words"]
 
 
 def all_nodes(model: ir.Model) -> list[ir.Node]:
     """The nodes of the main graph and of every graph nested in it, in order."""
     return list(model.graph.all_nodes())
+
+
+def node_words(node: ir.Node) -> str:
+    """A node in words: its operator and name, or what it makes where it has no name."""
+    if node.name:
+        return f"{node.op_type} {node.name}"
+    made = next((value.name for value in node.outputs if value.name), "nothing")
+    return f"the {node.op_type} that makes {made}"
 
 
 class Names:

@@ -19,6 +19,7 @@ from graphopt.passes.crms.basis import Basis
 from graphopt.passes.crms.size_operands import Sizes
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
+from graphopt.passes.graph.naming import node_words
 from graphopt.passes.graph.overflow import obstacle_to_folding
 from graphopt.passes.planning.costs import Costs, RowCounts
 from graphopt.passes.streams import algebra
@@ -112,7 +113,7 @@ def compression(
         stream_obstacles=obstacles,
         whole_readers={
             stream: [
-                f"{node.op_type} {node.name}"
+                node_words(node)
                 for node in facts.tolerant
                 if node not in norms and algebra.sizes_of(node) is not Sizes.TOLD
             ]

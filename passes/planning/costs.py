@@ -47,6 +47,17 @@ class RowCounts:
             value = node.inputs[0] if node and op and op.keeps_count else None
         return min(counts, default=(0, 1))[1]
 
+    def count(self, value: ir.Value) -> int:
+        """Number of elements of a value of known rank."""
+        return self._count(value)[1]
+
+    def size(self, value: ir.Value, axis: int) -> int:
+        """Number of elements on one axis."""
+        dim = axes.dimension(value, axis)
+        if isinstance(dim, int):
+            return max(1, dim)
+        return 1 if dim is not None and dim.value in self._batch else _REFERENCE_ROWS
+
     def _count(self, value: ir.Value) -> tuple[int, int]:
         """Number of symbolic dimensions beside the batch, and of elements."""
         count, unknown = 1, 0

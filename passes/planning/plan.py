@@ -19,6 +19,7 @@ from graphopt.passes.planning.prices import Prices, constant_bytes, prices_of
 from graphopt.passes.planning.reasons import why_kept, why_uncompressed
 from graphopt.passes.planning.upstream import Upstream
 from graphopt.passes.planning.variables import Choice, NormState, StreamState
+from graphopt.passes.report import Cause
 from graphopt.passes.streams import affine, trace
 from graphopt.passes.streams.affine import Affine
 from graphopt.passes.streams.trace import Norm, Trace
@@ -38,8 +39,10 @@ class Plan:
             constant.
         affine: The affine part of each norm.
         kept: Why each other norm stays, in words.
+        causes: What kind of obstacle keeps it.
         unlocks: For each recentred value the norms that need it.
         costs_ns: Cost of each recentring at run time, in nanoseconds.
+        saving_ns: What the conversions save a run, less what the recentrings cost.
         basis: Basis of what is compressed, ``"orthonormal"`` or ``"drop"``; None for rms.
         compressed: Streams that are computed with d - 1 features.
         compressed_norms: Converted norms that read and write d - 1 features.
@@ -57,6 +60,8 @@ class Plan:
     kept: dict[ir.Node, str]
     unlocks: dict[Stream, tuple[Norm, ...]]
     costs_ns: dict[Stream, float]
+    causes: dict[ir.Node, Cause] = dataclasses.field(default_factory=dict)
+    saving_ns: float = 0.0
     basis: str | None = None
     compressed: frozenset[Stream] = frozenset()
     compressed_norms: frozenset[Norm] = frozenset()
@@ -149,9 +154,11 @@ def _read_off(found: Trace, affines: dict[Norm, Affine], prices: Prices, chosen:
     ends = Upstream(found, made)
     inserted = [s for s, facts in found.streams.items() if s in recentred and not facts.constant]
     kept = dict(found.refused)
+    causes: dict[ir.Node, Cause] = dict.fromkeys(kept, "form")
     for norm in found.norms:
         if norm not in converts:
-            kept[norm.node] = why_kept(found, prices, norm)
+            reason = why_kept(found, prices, norm)
+            kept[norm.node], causes[norm.node] = reason.words, reason.cause
     return Plan(
         trace=found,
         converted=converted,
@@ -163,6 +170,9 @@ def _read_off(found: Trace, affines: dict[Norm, Affine], prices: Prices, chosen:
             s: tuple(norm for norm in converted if ends.is_above(s, norm.stream)) for s in inserted
         },
         costs_ns={s: prices.copies[s] for s in inserted},
+        causes=causes,
+        saving_ns=sum(prices.gains[norm] for norm in converted)
+        - sum(prices.copies[s] for s in inserted),
     )
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 
 from graphopt.passes.planning.compression import Compression
 from graphopt.passes.planning.prices import Prices
+from graphopt.passes.report import Cause
 from graphopt.passes.streams.trace import Norm, StreamFacts, Trace
 
-__all__ = ["why_kept", "why_uncompressed"]
+__all__ = ["Reason", "why_kept", "why_uncompressed"]
 
 
-def why_kept(found: Trace, prices: Prices, norm: Norm) -> str:
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """Why a norm stays: the kind of obstacle, and a sentence that names it."""
+
+    cause: Cause
+    words: str
+
+
+def why_kept(found: Trace, prices: Prices, norm: Norm) -> Reason:
     """The nearest raw reader or source that keeps ``norm``, following what it would imply."""
     if prices.gains[norm] <= 0:
-        return "converting it would not pay"
+        return Reason("price", "converting it would not pay: its beta would cost an Add")
     start = (norm.stream, True)
     seen, queue = {start}, deque([start])
     while queue:
@@ -30,19 +40,22 @@ def why_kept(found: Trace, prices: Prices, norm: Norm) -> str:
         following += [(other, False) for other in (*facts.siblings, *facts.carriers)]
         queue.extend(entry for entry in following if entry not in seen)
         seen.update(following)
-    return "recentring its input would cost more than it gains"
+    return Reason("price", "taking the mean out of its input would cost more than it gains")
 
 
-def _blocked(facts: StreamFacts, computed: bool) -> str:
+def _blocked(facts: StreamFacts, computed: bool) -> Reason | None:
     """Why the stream cannot be computed centred, or cannot move with what it carries."""
     name = facts.stream.value.name
     if facts.constant and not facts.source:
-        return ""
+        return None
     if facts.source and computed:
-        return f"{facts.source}: {name} cannot be computed centred"
+        node = facts.stream.value.producer()
+        is_norm = node is not None and node.op_type == "LayerNormalization"
+        words = f"{facts.source}: the mean of {name} cannot be removed in advance"
+        return Reason("norm output" if is_norm else "source", words)
     if facts.raw_readers:
-        return f"{facts.raw_readers[0]} reads {name} raw"
-    return ""
+        return Reason("reader", f"{facts.raw_readers[0]} needs the mean of {name}")
+    return None
 
 
 def why_uncompressed(found: Trace, squeezed: Compression, norm: Norm) -> str:

@@ -8,12 +8,14 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream, rank
+from graphopt.passes.graph.naming import node_words
 from graphopt.passes.norms.original_spelling import NAME, SPELLING
 from graphopt.passes.planning.compression import weight_copies
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.planning.upstream import Upstream
 from graphopt.passes.report import (
     BasisChange,
+    Cause,
     Copy,
     NormDecision,
     OtherNorm,
@@ -45,7 +47,7 @@ def summarize(
         )
         for norm in plan.converted
     ]
-    decisions += [_kept(node, reason) for node, reason in plan.kept.items()]
+    decisions += [_kept(node, reason, plan.causes[node]) for node, reason in plan.kept.items()]
     order = {name: i for i, name in enumerate(_graph_order(plan))}
     decisions.sort(key=lambda decision: order[decision.name])
     return PlanSummary(
@@ -108,6 +110,7 @@ def _converted(plan: Plan, norm: Norm, ends: Upstream) -> NormDecision:
         affine=_affine_words(plan.affine[norm]),
         compressed=norm in plan.compressed_norms,
         uncompressed=plan.uncompressed.get(norm, ""),
+        gamma=_gamma(norm.node),
     )
 
 
@@ -119,7 +122,12 @@ def _affine_words(part: Affine) -> str:
     return f"beta kept: {part.obstacle}"
 
 
-def _kept(node: ir.Node, reason: str) -> NormDecision:
+def _gamma(node: ir.Node) -> str:
+    scale = node.inputs[1] if len(node.inputs) > 1 else None
+    return "" if scale is None else scale.name or ""
+
+
+def _kept(node: ir.Node, reason: str, cause: Cause) -> NormDecision:
     axis, value = norm_axis(node), node.inputs[0]
     count = rank(value)
     return NormDecision(
@@ -130,6 +138,8 @@ def _kept(node: ir.Node, reason: str) -> NormDecision:
         size=None if axis is None else axis.size,
         converted=False,
         reason=reason,
+        gamma=_gamma(node),
+        cause=cause,
     )
 
 
@@ -141,9 +151,9 @@ def _copies(plan: Plan) -> tuple[Copy, ...]:
             continue
         facts = plan.trace.streams[stream]
         raw = [carrier.value.producer() for carrier in facts.carriers if carrier not in plan.made]
-        readers = [*facts.raw_readers, *(f"{node.op_type} {node.name}" for node in raw if node)]
+        readers = [*facts.raw_readers, *(node_words(node) for node in raw if node)]
         reader = readers[0] if readers else "another use"
-        found.append(Copy(stream.value.name or "", tensor.nbytes, f"{reader} reads it raw"))
+        found.append(Copy(stream.value.name or "", tensor.nbytes, f"{reader} needs its mean"))
     found += [
         Copy(stream.value.name or "", growth, f"it is stored as {_stored_type(stream.value)}")
         for stream in plan.made

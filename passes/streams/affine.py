@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream
+from graphopt.passes.graph.naming import node_words
 from graphopt.passes.graph.overflow import beta_overflows
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.linear_readers import LinearReader
@@ -67,16 +68,14 @@ def affine_of(norm: Norm, *, fold: bool = True) -> Affine:
         widest = max(
             (reader for reader in linear if reader.bias_node is None), key=lambda r: r.outputs
         )
-        return Affine(
-            linear, "stays", 0, f"{widest.node.op_type} {widest.node.name} has no bias to take it"
-        )
+        return Affine(linear, "stays", 0, f"{node_words(widest.node)} has no bias to take it")
     crowded = next((reader for reader in linear if _beta_overflows(reader, bias)), None)
     if crowded is not None:
         return Affine(
             linear,
             "stays",
             0,
-            f"folded into the bias of {crowded.node.op_type} {crowded.node.name} it could overflow",
+            f"folded into the bias of {node_words(crowded.node)} it could overflow",
         )
     return Affine(linear, "folds", added, "", between)
 
@@ -117,7 +116,7 @@ def _linear_readers(
                 continue
             carried = list(algebra.results(node, use.idx, stream.axis))
             if op is None or not op.hands_on_beta or not carried:
-                return None, (), f"{node.op_type} {node.name} reads it"
+                return None, (), f"{node_words(node)} reads it"
             if op.carries is joins:
                 concats.append(node)
             for result in carried:
@@ -125,7 +124,7 @@ def _linear_readers(
                     reached[result.value] = result.axis
                     queue.append(result)
                 elif reached[result.value] != result.axis:
-                    words = f"{node.op_type} {node.name} joins it with itself on another axis"
+                    words = f"{node_words(node)} joins it with itself on another axis"
                     return None, (), words
     for node in concats:
         if not reached.keys() >= set(node.inputs):

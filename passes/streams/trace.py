@@ -16,6 +16,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream
 from graphopt.passes.graph.branches import Branches, Use
+from graphopt.passes.graph.naming import node_words
 from graphopt.passes.graph.overflow import obstacle_to_folding
 from graphopt.passes.streams import algebra, merges, readers, storage
 from graphopt.passes.streams.algebra import Raw
@@ -196,7 +197,7 @@ def _look_down(facts: StreamFacts, branches: Branches) -> list[Stream]:
 
 
 def _words(node: ir.Node, branches: Branches) -> str:
-    return f"{node.op_type} {node.name}{branches.place(node)}"
+    return f"{node_words(node)}{branches.place(node)}"
 
 
 def _drop_other_uses(found: Trace, branches: Branches) -> None:

@@ -94,7 +94,7 @@ SHARED = {
         _W + "m[8,8]",
         converts="y",
         absorbs="w",
-        keeps={"z": "Relu o reads h raw"},
+        keeps={"z": "Relu o needs the mean of h"},
         given={
             "inputs": "float[B,S,4] a, float[B,S,4] d",
             "outputs": "float y, float z, float o",
@@ -143,7 +143,7 @@ def test_a_tied_table_is_copied_or_recentred_at_run_time_by_cost(
         )
     )
     for copy in outcome.summary.copies:
-        assert copy.reason == "Transpose back reads it raw"
+        assert copy.reason == "Transpose back needs its mean"
         assert copy.bytes == rows * 8 * 8
     for recentring in outcome.summary.recentrings:
         assert set(recentring.unlocks) == {"y", "y2"}

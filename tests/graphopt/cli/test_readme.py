@@ -15,7 +15,7 @@ def test_every_option_in_the_table_exists() -> None:
         name for p in cli.commands["optimize"].params for name in (*p.opts, *p.secondary_opts)
     }
     text = README.read_text(encoding="utf-8")
-    table = text[text.index("| option |") : text.index("Exit codes:")]
+    table = text[text.index("| option |") :].partition("\n\n")[0]
     rows = re.sub(r"\|[^|]*\|$", "", table, flags=re.MULTILINE)
     assert set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", rows)) <= options
 

@@ -244,7 +244,7 @@ def test_a_stream_recovers_behind_its_raw_reader() -> None:
     outcome = optimized(model)
     assert outcome.recentred == {"x1"}
     assert outcome.converted == {"n1", "n2", "y"}
-    assert outcome.reasons == {"n0": "graph output x1 reads x1 raw"}
+    assert outcome.reasons == {"n0": "graph output x1 needs the mean of x1"}
 
 
 def test_ties_insert_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +259,7 @@ def test_where_rms_gains_nothing_no_norm_converts(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(plan, "provider_costs", lambda provider: slow)
     model = graph("x = MatMul(a, w) y = LayerNormalization(x, g, c)", "w[4,8] g[8] c[8]")
     outcome = optimized(model)
-    assert outcome.reasons == {"y": "converting it would not pay"}
+    assert outcome.reasons == {"y": "converting it would not pay: its beta would cost an Add"}
     assert outcome.counts["weights recentred"] == 0
 
 

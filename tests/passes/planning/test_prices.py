@@ -46,7 +46,9 @@ def test_a_norm_of_few_rows_stays_where_its_beta_would_become_an_add(
 ) -> None:
     norm = decision(rows, SHAPED, reader)
     assert norm.converted == converted
-    assert norm.reason == ("" if converted else "converting it would not pay")
+    assert norm.reason == (
+        "" if converted else "converting it would not pay: its beta would cost an Add"
+    )
 
 
 @pytest.mark.launches

@@ -150,7 +150,7 @@ READERS = {
     ),
     "a Softmax over the tokens": Case(
         S + fork("p = Softmax<axis = 1>(s)", "q = LayerNormalization(s, g, c)", "y"),
-        keeps={"q": "Softmax p in then_branch of If y reads s raw"},
+        keeps={"q": "Softmax p in then_branch of If y needs the mean of s"},
     ),
     "the sizes": Case(
         S
@@ -171,17 +171,17 @@ READERS = {
         S
         + """k = ReduceMax<keepdims = 0>(s) j = Greater(k, zero) y = LayerNormalization(s, g, c) """
         + fork("p = Identity(a)", "q = Neg(a)", "z").replace("(on)", "(j)"),
-        keeps={"y": "ReduceMax k reads s raw"},
+        keeps={"y": "ReduceMax k needs the mean of s"},
         given={**TWO_OUTPUTS, "constants": {"zero": np.array(0.5, np.float32)}},
     ),
     "a raw reader behind the If": Case(
         S + fork(UPDATE, "q = Identity(s)") + NORM + " z = Relu(x)",
-        keeps={"n": "Relu z reads x raw", "y": "Relu z reads x raw"},
+        keeps={"n": "Relu z needs the mean of x", "y": "Relu z needs the mean of x"},
         given=TWO_OUTPUTS,
     ),
     "the output behind the If": Case(
         S + fork(UPDATE, "q = Identity(s)", "y"),
-        keeps={"n": "graph output y reads y raw"},
+        keeps={"n": "graph output y needs the mean of y"},
     ),
     "a body of a loop": Case(
         S + "y = LayerNormalization(s, g, c) " + _loop("l, z", "u = LayerNormalization(s, g, c)"),
@@ -199,7 +199,7 @@ READERS = {
     ),
     "a loop in a branch": Case(
         S + fork(_loop("l, p", "u = Relu(s)"), "q = LayerNormalization(s, g, c)", "y"),
-        keeps={"q": "Relu u in a nested graph reads s raw"},
+        keeps={"q": "Relu u in a nested graph needs the mean of s"},
         given={**INPUTS, "outputs": "float y", "constants": _TURNS},
     ),
     "streams inside a body of a loop": Case(
@@ -218,7 +218,7 @@ _LESS = "e = Exp(b) keep = Greater(e, zero) less = Compress<axis = 1>(w2, keep) 
 RAW = {
     "one branch is raw": Case(
         fork("r = MatMul(a, w) p = Relu(r)", "q = MatMul(a, w2)") + NORM,
-        keeps={"y": "Relu p in then_branch of If x writes it: p cannot be computed centred"},
+        keeps={"y": "Relu p in then_branch of If x writes it: the mean of p cannot be removed"},
     ),
     "one branch is raw, and two norms read": Case(
         fork("r = MatMul(a, w) p = Relu(r)", "q = MatMul(a, w2)")
@@ -260,12 +260,12 @@ RAW = {
     ),
     "features that the first branch may leave out": Case(
         _LESS + fork("p = MatMul(a, less)", "q = MatMul(a, w)") + NORM,
-        keeps={"y": "If x writes it: x cannot"},
+        keeps={"y": "If x writes it: the mean of x cannot"},
         given={**INPUTS, "constants": {"zero": np.array(0, np.float32)}},
     ),
     "features that the second branch may leave out": Case(
         _LESS + fork("p = MatMul(a, w)", "q = MatMul(a, less)") + NORM,
-        keeps={"y": "If x writes it: x cannot"},
+        keeps={"y": "If x writes it: the mean of x cannot"},
         given={**INPUTS, "constants": {"zero": np.array(0, np.float32)}},
     ),
     "a Post-LN branch": Case(

@@ -92,18 +92,18 @@ WRITES_RAW = {
 
 # What reads x, a stream [2, 8, 8] that a norm z reads, too: what z says of it
 READERS = {
-    "v = MatMul(x, square)": "MatMul v reads x raw",
-    "v = MatMul(x, x)": "MatMul v reads x raw",
-    "v = com.microsoft.FusedMatMul<transB = 1>(x, square)": "FusedMatMul v reads x raw",
-    "v = com.microsoft.FusedMatMul<transB = 1>(other, x)": "FusedMatMul v reads x raw",
-    'v = Einsum<equation = "bsd,btd->bst">(x, x)': "Einsum v reads x raw",
-    "x2 = Reshape(x, flat) q = Gemm(x2, square) v = Reshape(q, whole)": "Gemm q reads x2 raw",
-    "x2 = Reshape(x, flat) q = Gemm<transB = 1>(square, x2) v = Transpose(q)": "Gemm q reads x2",
-    "v = com.microsoft.Attention<num_heads = 2>(x, qkv8, qkv_bias)": "Attention v reads x raw",
-    "v = com.microsoft.MultiHeadAttention<num_heads = 2>(x, x, x)": "MultiHeadAttention v reads x",
+    "v = MatMul(x, square)": "MatMul v needs the mean of x",
+    "v = MatMul(x, x)": "MatMul v needs the mean of x",
+    "v = com.microsoft.FusedMatMul<transB = 1>(x, square)": "FusedMatMul v needs the mean of x",
+    "v = com.microsoft.FusedMatMul<transB = 1>(other, x)": "FusedMatMul v needs the mean of x",
+    'v = Einsum<equation = "bsd,btd->bst">(x, x)': "Einsum v needs the mean of x",
+    "x2 = Reshape(x, flat) q = Gemm(x2, square) v = Reshape(q, whole)": "Gemm q needs the mean",
+    "x2 = Reshape(x, flat) q = Gemm<transB = 1>(square, x2) v = Transpose(q)": "Gemm q needs",
+    "v = com.microsoft.Attention<num_heads = 2>(x, qkv8, qkv_bias)": "Attention v needs",
+    "v = com.microsoft.MultiHeadAttention<num_heads = 2>(x, x, x)": "MultiHeadAttention v needs",
     "v = com.microsoft.MultiHeadAttention<num_heads = 2>(other, other, x)": "MultiHeadAttention v",
-    "v = Conv(x, kernel)": "Conv v reads x raw",
-    "v = MatMul(x, other)": "MatMul v reads x raw",
+    "v = Conv(x, kernel)": "Conv v needs the mean of x",
+    "v = MatMul(x, other)": "MatMul v needs the mean of x",
 }
 
 

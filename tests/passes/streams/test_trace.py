@@ -63,7 +63,7 @@ SIZES = {
         q = Slice(s, i0, big, i1, i2) r = Slice(s, i1, big, i1, i2)
         x = Concat<axis = -1>(q, r) y = LayerNormalization(x, g16)""",
         _W + "g16[16]",
-        keeps={"o": "Concat x reads q raw", "y": "Concat x writes it"},
+        keeps={"o": "Concat x needs the mean of q", "y": "Concat x writes it"},
         given={
             "inputs": "float[B,4,4] a",
             "outputs": "float o, float y",
@@ -103,7 +103,7 @@ SOURCES = {
         _W + "m[8,8]",
         converts="o",
         absorbs="w",
-        keeps={"y": "LayerNormalization o writes it: o"},
+        keeps={"y": "LayerNormalization o writes it: the mean of o"},
     ),
     "a value of a loop body": Case(
         """z = Loop ("", on, a) <body = turn (int64 i, bool more, float[B,S,8] v)

@@ -1,0 +1,74 @@
+"""A plan as a table: every norm with its decision, a row each."""
+
+from __future__ import annotations
+
+__all__ = ["becomes", "joined_names", "norm_table"]
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from graphopt.errors import shortened
+from graphopt.printing.console import shortened_name, table
+
+if TYPE_CHECKING:
+    from graphopt.passes.report import NormDecision, PlanSummary
+
+
+def norm_table(plan: PlanSummary, width: int) -> Table:
+    """The norms of a plan, their names cut in the middle to a third of ``width`` columns."""
+    made = table("LayerNorm", "axis", "size", "becomes", "its mean and beta, or why it stays")
+    made.columns[0].no_wrap = True
+    for norm in plan.norms:
+        made.add_row(
+            shortened_name(norm.name, width // 3),
+            str(norm.axis) if norm.axis >= 0 else "?",
+            _features(norm),
+            Text(becomes(norm, plan), "green") if norm.converted else Text("kept", "yellow"),
+            _details(norm, width // 2),
+        )
+    return made
+
+
+def becomes(norm: NormDecision, plan: PlanSummary) -> str:
+    """What a norm that is converted becomes."""
+    return "CRMSNorm" if norm.compressed and plan.basis == "drop" else "RMSNorm"
+
+
+def joined_names(names: Iterable[str]) -> str:
+    """Join names, those of one module in braces: ``h.0.c_proj.{weight,bias}``."""
+    modules: dict[str, list[str]] = {}
+    for name in names:
+        module, dot, parameter = name.rpartition(".")
+        modules.setdefault(module + dot or name, []).append(parameter if dot else "")
+    return ", ".join(
+        module + (parameters[0] if len(parameters) == 1 else f"{{{','.join(parameters)}}}")
+        for module, parameters in modules.items()
+    )
+
+
+def _details(norm: NormDecision, width: int) -> str:
+    uncompressed = f"not compressed: {norm.uncompressed}" if norm.uncompressed else ""
+    words = "; ".join(filter(None, (_mean(norm), norm.affine, uncompressed)))
+    return " ".join(shortened_name(word, width) for word in words.split(" "))
+
+
+def _features(norm: NormDecision) -> str:
+    if norm.size is None:
+        return "?"
+    return f"{norm.size} to {norm.size - 1}" if norm.compressed else str(norm.size)
+
+
+def _mean(norm: NormDecision) -> str:
+    """Where the norm's mean goes."""
+    if not norm.converted:
+        return shortened(norm.reason)
+    weights = [joined_names(norm.absorbed_by)] if norm.absorbed_by else []
+    if norm.absorbed_above:
+        weights.append(f"{norm.absorbed_above} weights of the rows above")
+    parts = [f"mean subtracted at {name}" for name in norm.recentrings]
+    if weights:
+        parts.append(f"mean taken out of {' and '.join(weights)}")
+    return ", ".join(parts)

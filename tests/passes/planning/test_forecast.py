@@ -1,0 +1,65 @@
+"""What a plan is said to be worth: by hand, on models of one product and one norm."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+import pytest
+
+from graphopt.passes.infer_shapes import InferShapes
+from graphopt.passes.make_plan import MakePlan
+from graphopt.passes.report import Forecast
+
+
+def forecast(rows: str = "", provider: str = "cpu") -> Forecast | None:
+    """That of x W, normalized and read by another product, of 64 features."""
+    entries = ", ".join(["0.5"] * 64)
+    weights = ", ".join(["0.25"] * 64 * 64)
+    model = ir.from_onnx_text(
+        f"""<ir_version: 8, opset_import: ["" : 17]>
+        g (float[batch, {rows}64] x) => (float[batch, {rows}64] y)
+        <float[64, 64] w = {{{weights}}}, float[64, 64] v = {{{weights}}},
+         float[64] g = {{{entries}}}> {{
+            h = MatMul (x, w)
+            n = LayerNormalization <axis = -1> (h, g)
+            y = MatMul (n, v)
+        }}"""
+    )
+    InferShapes()(model)
+    plan = MakePlan(provider=provider)
+    plan(model)
+    return plan.summary.forecast
+
+
+@pytest.mark.launches
+def test_the_saving_is_a_share_of_products_and_norms() -> None:
+    found = forecast("10, ")
+    assert found is not None
+    saved = 640 * (0.486 - 0.245)
+    total = 2 * (100 + 640 * 64 * 0.02) + 100 + 640 * 0.486
+    assert found.rows == (10, 10)
+    assert found.saved_us == pytest.approx(saved / 1000)
+    assert found.share == pytest.approx(saved / total)
+
+
+def test_a_batch_is_one_row_and_other_symbols_are_128() -> None:
+    one, many = forecast(), forecast("tokens, ")
+    assert one is not None
+    assert many is not None
+    assert (one.rows, many.rows) == ((1, 1), (128, 128))
+
+
+def test_where_products_were_not_timed_no_share_is_known() -> None:
+    found = forecast("10, ", provider="cuda")
+    assert found is not None
+    assert found.share is None
+
+
+def test_nothing_is_forecast_where_no_norm_converts() -> None:
+    model = ir.from_onnx_text(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        g (float[N, 4] x) => (float[N, 4] y) { y = Neg (x) }"""
+    )
+    InferShapes()(model)
+    plan = MakePlan()
+    plan(model)
+    assert plan.summary.forecast is None
