@@ -11,13 +11,19 @@ import click
 
 from graphopt.cli.parameters import choice_option, parsed, sample_options
 from graphopt.cli.parsing import to_entries
+from graphopt.cli.triton_options import refuse_triton_options, triton_options
 from graphopt.passes.choices import PROVIDER
 
 if TYPE_CHECKING:
     from graphopt.options import Sample
+    from graphopt.packaging.triton_options import TritonOptions
 
 _FILE = click.Path(path_type=Path)
-_FORMATS = ("kserve", "mlserver")  # graphopt.packaging.formats has them, and imports onnx_ir
+_FORMATS = (
+    "kserve",
+    "mlserver",
+    "triton",
+)  # graphopt.packaging.formats has them, and imports onnx_ir
 
 
 @click.command()
@@ -50,6 +56,7 @@ _FORMATS = ("kserve", "mlserver")  # graphopt.packaging.formats has them, and im
     metavar="KEY=VALUE",
     help="Configuration entry of the session, by ONNX Runtime's name. Repeatable.",
 )
+@triton_options
 @sample_options
 def package(
     model: Path,
@@ -61,6 +68,7 @@ def package(
     threads: int,
     library: bool | None,
     session_options: dict[str, str],
+    triton: TritonOptions,
     sample: Sample,
 ) -> None:
     """Write a folder that a server takes: MODEL, settings, kernels, golden requests.
@@ -68,8 +76,13 @@ def package(
     The requests, with the outputs that MODEL (or its original) gives, are in golden.npz: "graphopt
     verify --endpoint" replays them on the running server. The folder appears whole or not at all.
     """
+    from graphopt.packaging.formats import needs
     from graphopt.packaging.job import PackageOptions, write_package
 
-    options = PackageOptions(name, provider, threads, library, session_options, original)
+    if kind != "triton":
+        refuse_triton_options()
+    options = PackageOptions(name, provider, threads, library, session_options, original, triton)
     made = write_package(model, kind, output, options, sample)
     click.echo(f"{output}: model {made.name!r} for {kind}")
+    for line in needs(kind, made):
+        click.echo(line)

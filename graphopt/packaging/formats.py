@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMATS", "Package", "write_format"]
+__all__ = ["FORMATS", "Package", "needs", "write_format"]
 
 import dataclasses
 import importlib
@@ -10,11 +10,13 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from graphopt.packaging.triton_options import TritonOptions
 from graphopt.serving.settings import ServingSettings
 
 FORMATS = {
     "kserve": "a custom runtime of KServe's Python SDK",
     "mlserver": "MLServer",
+    "triton": "Triton's model repository",
 }
 """Each format and the server that takes it; ``graphopt/packaging/NAME.py`` has its ``write``."""
 
@@ -31,6 +33,7 @@ class Package:
         libraries: Where the library of kernels and the user's own are now, in the order of the
             settings.
         golden: The golden pair, written.
+        triton: How Triton runs it; other formats have no use for that.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Package:
     settings: ServingSettings
     libraries: tuple[Path, ...]
     golden: Path
+    triton: TritonOptions
 
 
 def write_format(kind: str, package: Package, folder: Path) -> None:
@@ -49,3 +53,9 @@ def write_format(kind: str, package: Package, folder: Path) -> None:
         OSError: The disk is full, or writing is not permitted.
     """
     importlib.import_module(f"graphopt.packaging.{kind}").write(package, folder)
+
+
+def needs(kind: str, package: Package) -> tuple[str, ...]:
+    """What a package needs of its server, a line each."""
+    module = importlib.import_module(f"graphopt.packaging.{kind}")
+    return (module.needs(package),) if hasattr(module, "needs") else ()

@@ -20,6 +20,7 @@ from graphopt.options import Sample
 from graphopt.packaging.contents import library_names
 from graphopt.packaging.formats import Package, write_format
 from graphopt.packaging.golden_pair import make_golden
+from graphopt.packaging.triton_options import TritonOptions
 from graphopt.passes.operators.custom_ops import DOMAIN
 from graphopt.runtime.library import find_library
 from graphopt.runtime.results import tensors
@@ -41,6 +42,7 @@ class PackageOptions:
         library: Whether the kernels come along; None where the model has operators for them.
         session_options: Configuration entries of the session, by ONNX Runtime's names.
         original: The model whose outputs are golden; None is the model itself.
+        triton: How Triton runs it.
     """
 
     name: str = ""
@@ -49,6 +51,7 @@ class PackageOptions:
     library: bool | None = None
     session_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     original: Path | None = None
+    triton: TritonOptions = dataclasses.field(default_factory=TritonOptions)
 
 
 def write_package(
@@ -100,7 +103,8 @@ def write_package(
             draft = scratch / "package"
             draft.mkdir()
             name = options.name or _name_of(path)
-            package = Package(name, path, model, settings, libraries, scratch / GOLDEN_FILE)
+            pair = scratch / GOLDEN_FILE
+            package = Package(name, path, model, settings, libraries, pair, options.triton)
             write_format(kind, package, draft)
             draft.rename(output)
     except OSError as error:

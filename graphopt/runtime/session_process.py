@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Opened", "RuntimeDied", "SessionProcess"]
+__all__ = ["Opened", "RuntimeDied", "SessionProcess", "TensorType"]
 
 import dataclasses
 import json
@@ -37,6 +37,22 @@ class RuntimeDied(RuntimeRefused):
 
 
 @dataclasses.dataclass(frozen=True)
+class TensorType:
+    """What a session says of an input or an output.
+
+    Attributes:
+        name: Its name.
+        type: Its type by ONNX Runtime's name, such as ``tensor(float)``.
+        shape: Its sizes, None where a size is symbolic; () where it has no dimensions, or it is not
+            known how many.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int | None, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Opened:
     """What a session says of its model.
 
@@ -44,11 +60,15 @@ class Opened:
         inputs: Names of the inputs that must be given.
         outputs: Names of the outputs.
         version: Version of ONNX Runtime.
+        takes: The inputs that must be given.
+        gives: The outputs.
     """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     version: str
+    takes: tuple[TensorType, ...]
+    gives: tuple[TensorType, ...]
 
 
 class SessionProcess:
@@ -115,7 +135,17 @@ class SessionProcess:
             custom_op_libraries=[os.fspath(each) for each in custom_op_libraries],
             profile=self._profile.name if profile and self._profile else None,
         )
-        return Opened(tuple(found["inputs"]), tuple(found["outputs"]), found["version"])
+        takes, gives = (
+            tuple(TensorType(name, kind, tuple(shape)) for name, kind, shape in found[side])
+            for side in ("takes", "gives")
+        )
+        return Opened(
+            tuple(each.name for each in takes),
+            tuple(each.name for each in gives),
+            found["version"],
+            takes,
+            gives,
+        )
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Result]:
         """Run the session once, and return its outputs by name.
@@ -182,8 +212,8 @@ class _Server:
             custom_op_libraries=custom_op_libraries,
         )
         return {
-            "inputs": [value.name for value in self._session.get_inputs()],
-            "outputs": [value.name for value in self._session.get_outputs()],
+            "takes": [_typed(value) for value in self._session.get_inputs()],
+            "gives": [_typed(value) for value in self._session.get_outputs()],
             "version": sessions.ort_version(),
         }
 
@@ -209,6 +239,11 @@ class _Server:
                 runs.append(sorted(names))
                 names = set()
         return runs
+
+
+def _typed(value: Any) -> tuple[str, str, list[int | None]]:
+    sizes = [size if isinstance(size, int) else None for size in value.shape or ()]
+    return value.name, value.type, sizes
 
 
 if __name__ == "__main__":

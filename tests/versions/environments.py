@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -46,10 +47,20 @@ def python_with(name: str, *requirements: str, graphopt: bool = False) -> Path:
             subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
             _install(home, *requirements)
             if graphopt:
-                packages = next(home.glob("lib/python3*/site-packages"))
-                (packages / "graphopt.pth").write_text(f"{ROOT}\n", encoding="utf-8")
+                _link(next(home.glob("lib/python3*/site-packages")))
             (home / "complete").touch()
     return home / "bin" / "python"
+
+
+def _link(packages: Path) -> None:
+    """Make graphopt of this folder look installed: what it imports as, and its version."""
+    (packages / "graphopt.pth").write_text(f"{ROOT}\n", encoding="utf-8")
+    version = importlib.metadata.version("graphopt")
+    metadata = packages / f"graphopt-{version}.dist-info" / "METADATA"
+    metadata.parent.mkdir(exist_ok=True)
+    metadata.write_text(
+        f"Metadata-Version: 2.1\nName: graphopt\nVersion: {version}\n", encoding="utf-8"
+    )
 
 
 def _install(home: Path, *requirements: str) -> None:
