@@ -12,6 +12,9 @@ TESTS = Path(__file__).parent
 
 
 WAIT = {
+    "examples/kill_under_load.py": "prints how long calls took; looks until a replica is back",
+    "examples/ray_environment.py": "looks again until Ray Serve is up; ends one that never is",
+    "examples/test_ray_serve.py": "ends a run that hangs",
     "fuzzing/running.py": "ends a case that hangs; what decides is the processor time",
     "graphopt/endpoints/fake_endpoint.py": "a server that is slow, for a client that does not wait",
     "graphopt/endpoints/protocol_server.py": "the same over HTTP",
