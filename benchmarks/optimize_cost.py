@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -60,19 +61,42 @@ def optimizers(directory: Path) -> dict[str, list[str]]:
     }
 
 
-def measure(command: list[str]) -> tuple[float, float, str]:
-    """Wall seconds, maximum resident set size in MB, and the error where the command failed."""
+def measure(command: list[str], limit: float | None = None) -> tuple[float, float, str]:
+    """Wall seconds, maximum resident set size in MB, and the error where the command failed.
+
+    Args:
+        command: What is run.
+        limit: MB of memory of its own, thus without mapped files, at which it is stopped (Linux).
+    """
     with tempfile.TemporaryFile("w+") as log:
         begin = time.perf_counter()
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        stopped = limit is not None and _stopped_at(limit, process)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
         log.seek(0)
         lines = log.read().strip().splitlines()
-    error = lines[-1] if process.returncode and lines else ""
+    error = ""
+    if stopped:
+        error = f"stopped: it took more than {limit / 1e3:.0f} GB"
+    elif process.returncode:
+        error = lines[-1] if lines else f"exit code {process.returncode}"
     unit = 1e6 if sys.platform == "darwin" else 1e3
     return seconds, usage.ru_maxrss / unit, error
+
+
+def _stopped_at(limit: float, process: subprocess.Popen[str]) -> bool:
+    """Watch a process until it ends, and end it where it takes more than ``limit`` MB."""
+    status = Path("/proc", str(process.pid), "status")
+    # Waited for without collecting it: the caller asks what it used.
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        taken = re.search(r"RssAnon:\s+(\d+) kB", status.read_text())
+        if taken and int(taken[1]) / 1e3 > limit:
+            process.kill()
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def export() -> None:

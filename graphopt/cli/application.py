@@ -14,6 +14,7 @@ import click
 from graphopt.cli import exit_codes
 from graphopt.cli.bench_command import bench
 from graphopt.cli.endpoint_options import EndpointOptions, endpoint_options, refuse_beside
+from graphopt.cli.export_command import export
 from graphopt.cli.package_command import package
 from graphopt.cli.parameters import (
     check_options,
@@ -200,55 +201,7 @@ def verify(
 
 cli.add_command(bench)
 cli.add_command(package)
-
-
-@cli.command()
-@click.argument("name", required=False)
-@click.option("-o", "--output", type=_FILE, help="File to write. [default: NAME.onnx]")
-@click.option("--force", is_flag=True, help="Replace an existing output.")
-@click.option("--list", "list_models", is_flag=True, help="List the models instead.")
-@click.option("--exporter", type=click.Choice(("dynamo", "torchscript")))
-@click.option("--opset", type=int, help="ONNX opset. [default: the exporter's]")
-@click.option(
-    "--dtype",
-    type=click.Choice(("float32", "float16")),
-    default="float32",
-    show_default=True,
-    help="Type of the weights.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of random weights.")
-@click.option(
-    "--from", "weights", type=_FILE, metavar="DIR", help="Local Hugging Face directory of weights."
-)
-def export(
-    name: str | None,
-    output: Path | None,
-    force: bool,
-    list_models: bool,
-    exporter: str | None,
-    opset: int | None,
-    dtype: str,
-    seed: int,
-    weights: Path | None,
-) -> None:
-    """Export the model NAME of the zoo to ONNX."""
-    from graphopt.cli import commands
-
-    if list_models:
-        commands.list_models()
-        return
-    if name is None:
-        raise click.UsageError("Missing argument 'NAME'; --list shows the names")
-    commands.export(
-        name,
-        output or Path(f"{name}.onnx"),
-        force=force,
-        exporter=exporter,
-        opset=opset,
-        dtype=dtype,
-        seed=seed,
-        weights=weights,
-    )
+cli.add_command(export)
 
 
 @cli.command()

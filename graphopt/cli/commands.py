@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["doctor", "export", "inspect", "list_models", "optimize", "passes", "verify"]
+__all__ = [
+    "doctor",
+    "export",
+    "export_synthetic",
+    "inspect",
+    "list_models",
+    "optimize",
+    "passes",
+    "verify",
+]
 
 import contextlib
 import dataclasses
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphopt.cli.progress import progress_bar
 from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
@@ -230,6 +239,29 @@ def export(
         name, output, exporter=exporter, opset=opset, dtype=dtype, seed=seed, weights=weights
     )
     print(made)
+
+
+def export_synthetic(
+    output: Path, given: dict[str, Any], *, force: bool, dtype: str, seed: int
+) -> None:
+    """Write a synthetic model and print its path.
+
+    Args:
+        output: The file to write.
+        given: Its kind, and the fields of its size that are not those of the kind.
+        force: Replace an existing file.
+        dtype: "float32" or "float16".
+        seed: Seed of the weights.
+    """
+    from graphopt.files import saving
+    from graphopt.models import synthetic
+
+    kind = given.pop("kind", "gpt")
+    if kind != "gpt" and "tied" in given:
+        raise UsageError(f"only a gpt has a head that can be tied: leave that out for a {kind}")
+    size = dataclasses.replace(synthetic.SIZES[kind], **given)
+    saving.save(synthetic.build(kind, size, dtype=dtype, seed=seed), output, force=force)
+    print(output)
 
 
 def list_models() -> None:

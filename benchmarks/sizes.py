@@ -1,0 +1,126 @@
+"""What optimizing large files costs: 3, 7 and 13 GB, beside `cp` and other optimizers.
+
+    python benchmarks/sizes.py [--sizes 3 7 13]
+
+Each model is a synthetic GPT in float16 with weights in a file of their own (`graphopt export
+synthetic`). Every command runs in a process of its own, on one size at a time; what it wrote is
+removed before the next one, so that three times the largest size must be free on the disk. A command
+that takes more memory of its own than --limit is stopped, and the table says so. Nothing is verified
+here: ONNX Runtime would need each model in memory, twice as large, since it computes float16 in
+float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from optimize_cost import measure
+
+# Nothing large may be imported here: a child's maximum starts at the size of its parent.
+
+SIZES = {
+    3: {"layers": 22, "hidden": 2304, "heads": 18},
+    7: {"layers": 30, "hidden": 3072, "heads": 24},
+    13: {"layers": 32, "hidden": 4096, "heads": 32},
+}
+"""GB of the file, and the network that has them."""
+
+SESSION = """
+import sys
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+options.optimized_model_filepath = sys.argv[2]
+entry = "session.optimized_model_external_initializers_file_name"
+options.add_session_config_entry(entry, "session.onnx.data")
+onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+"""
+
+
+def export_command(size: int, model: Path) -> list[str]:
+    """The command that writes the model of ``size`` GB."""
+    options = [f"--{name}={value}" for name, value in SIZES[size].items()]
+    graphopt = [sys.executable, "-m", "graphopt", "export", "synthetic", "--kind=gpt"]
+    return [*graphopt, *options, "--dtype=float16", "-o", str(model)]
+
+
+def commands(size: int, model: Path, output: Path, peers: bool) -> Iterator[tuple[str, list[str]]]:
+    """What is compared, by label; each command leaves all that it writes in ``output``."""
+    python = sys.executable
+    report = str(output / "report.json")
+    graphopt = [python, "-m", "graphopt", "optimize", "--no-verify", "--quiet", "--report", report]
+    yield "`cp`", ["cp", "-r", f"{model.parent}/.", str(output)]
+    yield "graphopt", [*graphopt, str(model), "-o", str(output / "rms.onnx")]
+    if not peers:
+        return
+    shape = ["--num_heads", str(SIZES[size]["heads"]), "--hidden_size", str(SIZES[size]["hidden"])]
+    session = str(output / "session.onnx")
+    yield "ONNX Runtime's session optimizer", [python, "-c", SESSION, str(model), session]
+    yield (
+        "onnxruntime.transformers",
+        [
+            *(python, "-m", "onnxruntime.transformers.optimizer", "--model_type", "gpt2"),
+            *(*shape, "--use_external_data_format", "--input", str(model)),
+            *("--output", str(output / "transformers.onnx")),
+        ],
+    )
+    slim = [str(Path(python).parent / "onnxslim"), str(model), str(output / "slim.onnx")]
+    yield "onnxslim", [*slim, "--save-as-external-data"]
+
+
+def gigabytes(folder: Path) -> float:
+    """Of all files in a folder."""
+    return sum(file.stat().st_size for file in folder.iterdir()) / 1e9
+
+
+def norms(report: Path) -> str:
+    """How many of the norms graphopt converted, as its report says."""
+    decisions = json.loads(report.read_text())["plan"]["norms"]
+    converted = sum(decision["converted"] for decision in decisions)
+    return f", {converted} of {len(decisions)} norms converted"
+
+
+def rows(size: int, directory: Path, limit: float, peers: bool) -> Iterator[str]:
+    """The lines of the table for one size; its files are gone at the end."""
+    folder, output = directory / "model", directory / "output"
+    folder.mkdir()
+    model = folder / "model.onnx"
+    seconds, megabytes, error = measure(export_command(size, model))
+    if error:
+        sys.exit(error)
+    made = gigabytes(folder)
+    yield f"| {made:.1f} | graphopt export synthetic | {seconds:.0f} | {megabytes:.0f} | |"
+    for label, command in commands(size, model, output, peers):
+        output.mkdir()
+        seconds, megabytes, error = measure(command, limit)
+        report = output / "report.json"
+        found = error or f"{gigabytes(output):.1f} GB" + (norms(report) if report.exists() else "")
+        yield f"| {made:.1f} | {label} | {seconds:.0f} | {megabytes:.0f} | {found[:100]} |"
+        shutil.rmtree(output)
+    shutil.rmtree(folder)
+
+
+def main() -> None:
+    """Prints one row for each size and command."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--limit", type=float, default=8.0, help="GB of memory (default 8)")
+    parser.add_argument("--directory", type=Path, help="where the files go (default: temporary)")
+    arguments = parser.parse_args()
+    print("| GB | command | seconds | maximum RSS, MB | written |")
+    print("| --- | --- | --- | --- | --- |", flush=True)
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
+        for size in arguments.sizes:
+            for row in rows(size, Path(directory), 1e3 * arguments.limit, arguments.peers):
+                print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Random weights in which every term of the network matters, drawn when they are needed.
+
+What is drawn is what `graphopt.models.perturbation` draws for the zoo, from a uniform distribution of
+the same mean and variance, which takes a third of the time of a normal one.
+"""
+
+from __future__ import annotations
+
+__all__ = ["BIAS", "GAMMA", "TABLE", "Draw", "linear", "values"]
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_CHUNK = 1 << 20
+"""Entries that are drawn at a time: beside its result a weight takes 4 MB."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How the entries of a weight are drawn.
+
+    Attributes:
+        deviation: standard deviation of each entry.
+        mean: mean of all entries.
+        row_deviation: standard deviation of what the entries of one row have in common, so that
+            rows have means that an optimizer could lose.
+    """
+
+    deviation: float
+    mean: float = 0.0
+    row_deviation: float = 0.0
+
+
+GAMMA = Draw(0.2, mean=1.0)
+BIAS = Draw(0.1, mean=0.05)
+TABLE = Draw(0.15, row_deviation=0.1)
+
+
+def linear(inputs: int) -> Draw:
+    """For a weight whose products add up ``inputs`` terms: activations stay near 1."""
+    return Draw(1 / math.sqrt(inputs))
+
+
+def values(
+    name: str, shape: Sequence[int], draw: Draw, dtype: np.dtype[np.floating], seed: int
+) -> np.ndarray:
+    """The weight called ``name``: the same for the same seed, whatever else is drawn.
+
+    Args:
+        name: of the weight.
+        shape: of the weight; its last axis is that of a row.
+        draw: how.
+        dtype: what each entry is rounded to.
+        seed: 0 or more.
+    """
+    # Not hash(name): it changes from one process to the next.
+    random = np.random.Generator(np.random.SFC64([seed, zlib.crc32(name.encode())]))
+    result = np.empty(shape, dtype)
+    rows = result.reshape(-1, shape[-1])
+    step = max(1, _CHUNK // shape[-1])
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        drawn = _centred(random, part.shape)
+        drawn *= draw.deviation
+        drawn += draw.mean
+        if draw.row_deviation:
+            drawn += draw.row_deviation * _centred(random, (len(part), 1))
+        part[...] = drawn
+    return result
+
+
+def _centred(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Entries in float32 of mean 0 and variance 1."""
+    drawn = random.random(shape, dtype=np.float32)
+    drawn -= np.float32(0.5)
+    drawn *= np.float32(math.sqrt(12))
+    return drawn
