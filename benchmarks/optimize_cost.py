@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 # Nothing large may be imported here: a child's maximum starts at the size of its parent.
 
@@ -61,8 +62,24 @@ def optimizers(directory: Path) -> dict[str, list[str]]:
     }
 
 
-def measure(command: list[str], limit: float | None = None) -> tuple[float, float, str]:
-    """Wall seconds, maximum resident set size in MB, and the error where the command failed.
+class Cost(NamedTuple):
+    """What a command took.
+
+    Attributes:
+        seconds: wall time.
+        processor: seconds of processor time, which other processes change less.
+        megabytes: maximum resident set size.
+        error: why it failed; empty where it did not.
+    """
+
+    seconds: float
+    processor: float
+    megabytes: float
+    error: str
+
+
+def measure(command: list[str], limit: float | None = None) -> Cost:
+    """Runs a command in a process of its own, and says what it took.
 
     Args:
         command: What is run.
@@ -83,7 +100,8 @@ def measure(command: list[str], limit: float | None = None) -> tuple[float, floa
     elif process.returncode:
         error = lines[-1] if lines else f"exit code {process.returncode}"
     unit = 1e6 if sys.platform == "darwin" else 1e3
-    return seconds, usage.ru_maxrss / unit, error
+    processor = usage.ru_utime + usage.ru_stime
+    return Cost(seconds, processor, usage.ru_maxrss / unit, error)
 
 
 def _stopped_at(limit: float, process: subprocess.Popen[str]) -> bool:
@@ -128,7 +146,7 @@ def main() -> None:
                 runs.append(measure(optimizers(fresh)[label]))
                 for file in fresh.iterdir():
                     file.unlink()
-            seconds, megabytes, error = sorted(runs)[repeat // 2]
+            seconds, _, megabytes, error = sorted(runs)[repeat // 2]
             figures = error or f"{seconds:.1f} | {megabytes:.0f}"
             print(f"| {label} | {figures} |", flush=True)
 

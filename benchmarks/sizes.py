@@ -3,11 +3,10 @@
     python benchmarks/sizes.py [--sizes 3 7 13]
 
 Each model is a synthetic GPT in float16 with weights in a file of their own (`graphopt export
-synthetic`). Every command runs in a process of its own, on one size at a time; what it wrote is
-removed before the next one, so that three times the largest size must be free on the disk. A command
-that takes more memory of its own than --limit is stopped, and the table says so. Nothing is verified
-here: ONNX Runtime would need each model in memory, twice as large, since it computes float16 in
-float32.
+synthetic`). Every command runs in a process of its own; what it wrote is removed before the next
+one, so that twice the largest size must be free on the disk, and a little more. A command that
+takes more memory of its own than --limit is stopped, and the table says so. Nothing is verified
+here: ONNX Runtime would need the whole model in memory, as float32.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from optimize_cost import measure
+from optimize_cost import Cost, measure
 
 # Nothing large may be imported here: a child's maximum starts at the size of its parent.
 
@@ -86,22 +85,28 @@ def norms(report: Path) -> str:
     return f", {converted} of {len(decisions)} norms converted"
 
 
+def row(made: float, label: str, cost: Cost, found: str) -> str:
+    """A line of the table."""
+    figures = f"{cost.seconds:.0f} | {cost.processor:.0f} | {cost.megabytes:.0f}"
+    return f"| {made:.1f} | {label} | {figures} | {found} |"
+
+
 def rows(size: int, directory: Path, limit: float, peers: bool) -> Iterator[str]:
     """The lines of the table for one size; its files are gone at the end."""
     folder, output = directory / "model", directory / "output"
     folder.mkdir()
     model = folder / "model.onnx"
-    seconds, megabytes, error = measure(export_command(size, model))
-    if error:
-        sys.exit(error)
+    cost = measure(export_command(size, model))
+    if cost.error:
+        sys.exit(cost.error)
     made = gigabytes(folder)
-    yield f"| {made:.1f} | graphopt export synthetic | {seconds:.0f} | {megabytes:.0f} | |"
+    yield row(made, "graphopt export synthetic", cost, "")
     for label, command in commands(size, model, output, peers):
         output.mkdir()
-        seconds, megabytes, error = measure(command, limit)
+        cost = measure(command, limit)
         report = output / "report.json"
-        found = error or f"{gigabytes(output):.1f} GB" + (norms(report) if report.exists() else "")
-        yield f"| {made:.1f} | {label} | {seconds:.0f} | {megabytes:.0f} | {found[:100]} |"
+        found = f"{gigabytes(output):.1f} GB" + (norms(report) if report.exists() else "")
+        yield row(made, label, cost, cost.error[:100] or found)
         shutil.rmtree(output)
     shutil.rmtree(folder)
 
@@ -114,12 +119,12 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=8.0, help="GB of memory (default 8)")
     parser.add_argument("--directory", type=Path, help="where the files go (default: temporary)")
     arguments = parser.parse_args()
-    print("| GB | command | seconds | maximum RSS, MB | written |")
-    print("| --- | --- | --- | --- | --- |", flush=True)
+    print("| GB | command | seconds | processor seconds | maximum RSS, MB | written |")
+    print("| --- | --- | --- | --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
         for size in arguments.sizes:
-            for row in rows(size, Path(directory), 1e3 * arguments.limit, arguments.peers):
-                print(row, flush=True)
+            for line in rows(size, Path(directory), 1e3 * arguments.limit, arguments.peers):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

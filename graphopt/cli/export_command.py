@@ -88,8 +88,8 @@ def export(
 ) -> None:
     """Export the model NAME of the zoo to ONNX, or make a synthetic one.
 
-    The zoo needs torch and transformers. NAME "synthetic" needs neither: a Pre-LN transformer of any
-    size with random weights, written weight by weight, so that 13 GB take no more memory than its
+    The zoo needs torch and transformers. NAME "synthetic" needs neither: it is a Pre-LN transformer
+    of any size with random weights, written one at a time, so that 13 GB take the memory of the
     largest weight.
     """
     from graphopt.cli import commands

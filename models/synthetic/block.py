@@ -42,9 +42,7 @@ def norm(builder: GraphBuilder, name: str, source: ir.Value, size: Size) -> ir.V
     """A LayerNormalization over the features."""
     gamma = builder.weight(f"{name}.weight", (size.hidden,), GAMMA)
     beta = builder.weight(f"{name}.bias", (size.hidden,), BIAS)
-    return builder.op(
-        "LayerNormalization", name, source, gamma, beta, axis=-1, epsilon=_EPSILON
-    )
+    return builder.op("LayerNormalization", name, source, gamma, beta, axis=-1, epsilon=_EPSILON)
 
 
 def _attention(
@@ -95,5 +93,5 @@ def _gelu(builder: GraphBuilder, name: str, source: ir.Value) -> ir.Value:
     root = builder.constant(f"{name}.root", math.sqrt(2))
     one, half = (builder.constant(f"{name}.{number}", number) for number in (1.0, 0.5))
     erf = builder.op("Erf", f"{name}.erf", builder.op("Div", f"{name}.scaled", source, root))
-    product = builder.op("Mul", f"{name}.product", source, builder.op("Add", f"{name}.sum", erf, one))
-    return builder.op("Mul", name, product, half)
+    share = builder.op("Add", f"{name}.share", erf, one)
+    return builder.op("Mul", name, builder.op("Mul", f"{name}.product", source, share), half)

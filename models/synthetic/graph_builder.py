@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["GraphBuilder"]
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -36,12 +37,12 @@ class GraphBuilder:
         self._nodes: list[ir.Node] = []
         self._initializers: list[ir.Value] = []
 
-    def op(self, op_type: str, name: str, *inputs: ir.Value, **attributes: object) -> ir.Value:
+    def op(self, op_type: str, name: str, *inputs: ir.Value, **attributes: Any) -> ir.Value:
         """Add a node and return its output."""
         return self.ops(op_type, [name], *inputs, **attributes)[0]
 
     def ops(
-        self, op_type: str, names: Sequence[str], *inputs: ir.Value, **attributes: object
+        self, op_type: str, names: Sequence[str], *inputs: ir.Value, **attributes: Any
     ) -> Sequence[ir.Value]:
         """Add a node and return its outputs, which have these names."""
         outputs = [ir.Value(name=name) for name in names]
@@ -54,7 +55,7 @@ class GraphBuilder:
         """Add a weight that is drawn each time that it is read, and never kept."""
         dtype, seed = self.dtype, self._seed
 
-        def drawn() -> ir.Tensor:
+        def drawn() -> ir.TensorProtocol:
             return ir.Tensor(values(name, shape, draw, dtype.numpy(), seed), dtype, name=name)
 
         return self._initializer(name, dtype, shape, drawn)
@@ -63,7 +64,7 @@ class GraphBuilder:
         """Add a constant: of int64, or of the type of the weights where it is a float."""
         dtype = self.dtype if isinstance(array, float) else ir.DataType.INT64
         tensor = ir.Tensor(np.array(array, dtype.numpy()), name=name)
-        return self._initializer(name, dtype, tuple(tensor.shape), lambda: tensor)
+        return self._initializer(name, dtype, tensor.shape.numpy(), lambda: tensor)
 
     def linear(self, name: str, source: ir.Value, inputs: int, outputs: int) -> ir.Value:
         """Add source [..., inputs] times a weight [inputs, outputs], plus a bias."""

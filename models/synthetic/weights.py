@@ -1,7 +1,8 @@
 """Random weights in which every term of the network matters, drawn when they are needed.
 
-What is drawn is what `graphopt.models.perturbation` draws for the zoo, from a uniform distribution of
-the same mean and variance, which takes a third of the time of a normal one.
+Means and variances are those that `graphopt.models.perturbation` draws for the zoo with. Instead of
+normally each entry is drawn from 65536 evenly spaced numbers, which 16 random bits look up in the
+type of the weight: that takes a quarter of the time.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_CHUNK = 1 << 20
-"""Entries that are drawn at a time: beside its result a weight takes 4 MB."""
+_CHUNK = 1 << 18
+"""Entries that are drawn at a time: beside its result a weight takes 3 MB."""
+
+_LEVELS = 1 << 16
+_GRID = ((np.arange(_LEVELS) + 0.5) / _LEVELS - 0.5) * math.sqrt(12)
+"""What entries of mean 0 and variance 1 are drawn from."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +63,20 @@ def values(
         seed: 0 or more.
     """
     # Not hash(name): it changes from one process to the next.
-    random = np.random.Generator(np.random.SFC64([seed, zlib.crc32(name.encode())]))
+    random = np.random.SFC64([seed, zlib.crc32(name.encode())])
+    levels = (draw.mean + draw.deviation * _GRID).astype(dtype)
+    shares = (draw.row_deviation * _GRID).astype(dtype)
     result = np.empty(shape, dtype)
     rows = result.reshape(-1, shape[-1])
     step = max(1, _CHUNK // shape[-1])
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
-        drawn = _centred(random, part.shape)
-        drawn *= draw.deviation
-        drawn += draw.mean
+        np.take(levels, _indices(random, part.size).reshape(part.shape), out=part, mode="wrap")
         if draw.row_deviation:
-            drawn += draw.row_deviation * _centred(random, (len(part), 1))
-        part[...] = drawn
+            part += shares[_indices(random, len(part))][:, None]
     return result
 
 
-def _centred(random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Entries in float32 of mean 0 and variance 1."""
-    drawn = random.random(shape, dtype=np.float32)
-    drawn -= np.float32(0.5)
-    drawn *= np.float32(math.sqrt(12))
-    return drawn
+def _indices(random: np.random.SFC64, count: int) -> np.ndarray:
+    """``count`` places in the grid, four of each 64 random bits."""
+    return random.random_raw(-(-count // 4)).view(np.uint16)[:count]
