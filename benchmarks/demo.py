@@ -19,7 +19,7 @@ from rich.console import Console
 
 DIRECTORY = Path("demo")
 ORIGINAL = DIRECTORY / "vit-ti-16.onnx"
-SECONDS = 15
+SECONDS = 10
 STEPS = (
     (
         "Write a ViT-Ti/16 with random weights: 12 blocks, 25 LayerNorms",
