@@ -107,7 +107,7 @@ $(BIN)/python:
 # What the demo needs: graphopt itself in place, and ONNX Runtime for the CPU; no exporters.
 $(VENV)/.demo: pyproject.toml constraints-dev.txt | $(BIN)/python
 	@echo 'Installing graphopt and what it requires, and compiling its kernels ...'
-	$(PIP) --editable '.[cpu]'
+	$(PIP) --no-compile --editable '.[cpu]'
 	@touch $@
 
 # What development adds: the exporters, test tools, linters, types.

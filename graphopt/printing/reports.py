@@ -241,6 +241,7 @@ def print_models(out: Console, models: Iterable[Description]) -> None:
         notes = filter(None, (exporters, model.notes, *model.cannot))
         rows.add_row(model.name, model.architecture, str(model.blocks), "; ".join(notes))
     out.print(rows)
+    out.print("synthetic: a GPT or ViT of any size, without PyTorch; see graphopt export --help")
 
 
 def _print_passes(out: Console, records: Iterable[PassRecord]) -> None:

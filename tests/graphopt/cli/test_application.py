@@ -475,7 +475,7 @@ def test_export_list_names_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "export", "--list")
     names = [line.split()[0] for line in out.splitlines() if line.strip()]
     assert code == 0
-    assert {"vit-ti-16", "gpt2", "gpt2-with-past", "pythia-160m"} <= set(names)
+    assert {"vit-ti-16", "gpt2", "gpt2-with-past", "pythia-160m", "synthetic:"} <= set(names)
 
 
 def test_export_refuses_an_existing_output(
