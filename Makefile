@@ -104,10 +104,13 @@ $(BIN)/python:
 	  exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# What the demo needs: graphopt itself in place, and ONNX Runtime for the CPU; no exporters.
+# What the demo needs: graphopt itself in place, and ONNX Runtime for the CPU; no exporters. The kernels
+# need nothing that pip installs, so they are compiled meanwhile; Python compiles what it imports.
 $(VENV)/.demo: pyproject.toml constraints-dev.txt | $(BIN)/python
-	@echo 'Installing graphopt and what it requires, and compiling its kernels ...'
-	$(PIP) --no-compile --editable '.[cpu]'
+	@echo 'Installing graphopt and what it requires, and compiling its kernels: half a minute and the downloads'
+	@$(BIN)/python -m graphopt.native.build cpu & kernels=$$!; \
+	GRAPHOPT_KERNELS=none $(PIP) --no-compile --editable '.[cpu]' || { kill $$kernels; exit 1; }; \
+	wait $$kernels || echo 'Going on without kernels: results run as ONNX Runtime alone runs them.'
 	@touch $@
 
 # What development adds: the exporters, test tools, linters, types.
