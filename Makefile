@@ -45,7 +45,7 @@ PIP_CUDA := $(VENV_CUDA)/bin/python -m pip --disable-pip-version-check install -
 help:  ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.demo  ## Write a ViT-Ti/16, optimize and verify it, compare its latency, in a minute
+demo: $(VENV)/.demo  ## Write a ViT-Ti/16, optimize and verify it, compare its latency
 	@$(BIN)/python benchmarks/demo.py
 
 test: $(VENV)/.dev  ## Run the tests, without the slow ones

@@ -2,9 +2,9 @@
 
     python benchmarks/demo.py
 
-It takes half a minute, and needs neither torch nor a network. The files stay in demo/, for a
-closer look. The weights are random (fixed seed, the affine part of every norm perturbed): latency
-and equivalence do not depend on what a network has learned.
+It takes forty seconds on two slow cores, and needs neither torch nor a network. The files stay in
+demo/, for a closer look. The weights are random (fixed seed, the affine part of every norm
+perturbed): latency and equivalence do not depend on what a network has learned.
 """
 
 from __future__ import annotations
