@@ -23,7 +23,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from graphopt.errors import GraphoptError
+from graphopt import GraphoptError
 from graphopt.golden import Golden, load_golden
 from graphopt.serving.bodies import pack, unpack
 from graphopt.serving.golden_answers import check_answers

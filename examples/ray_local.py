@@ -16,7 +16,7 @@ import socket
 import sys
 import threading
 
-from graphopt.errors import EnvironmentFailure, GraphoptError
+from graphopt import EnvironmentFailure, GraphoptError
 
 MEGABYTE = 10**6
 

@@ -22,7 +22,7 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from graphopt.errors import GraphoptError
+from graphopt import GraphoptError
 from graphopt.golden import GOLDEN_FILE, Golden, load_golden
 from graphopt.serving.batches import infer_together
 from graphopt.serving.bodies import pack, unpack
