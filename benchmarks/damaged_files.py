@@ -27,6 +27,7 @@ from tests.fuzzing.cases import draw_case  # noqa: E402
 from tests.fuzzing.running import run_cases, table  # noqa: E402
 
 CACHE = ROOT / ".model-cache" / "damaged-files"
+PROGRESS = 250
 
 
 def exports() -> list[Path]:
@@ -63,6 +64,8 @@ def main() -> None:
     began, ends = time.monotonic(), []
     for ended in run_cases(chosen.seed, numbers, sources, jobs=chosen.jobs):
         ends.append(ended)
+        if len(ends) % PROGRESS == 0:
+            print(f"{len(ends)} of {len(numbers)} cases ended", file=sys.stderr, flush=True)
         if ended.is_defect or chosen.case is not None:
             lines = ended.said.strip().splitlines()
             print(f"{ended.end}: {ended.case}\n    " + "\n    ".join(lines[-12:]), flush=True)
