@@ -22,6 +22,7 @@ from graphopt.cli.parameters import (
     target_options,
     verbosity_options,
 )
+from graphopt.cli.tasks import TaskGroup
 from graphopt.options import REFERENCES, Check, Reference
 from graphopt.passes.choices import PROVIDER
 
@@ -38,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(exit_codes.run(cli, arguments))
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=TaskGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(package_name="graphopt", message="%(prog)s %(version)s")
 def cli() -> None:
     """Convert the LayerNorms of an ONNX transformer to RMSNorms, exactly, ahead of time.
