@@ -1,4 +1,4 @@
-"""The results tables of the README: zoo models, what graphopt makes of them, other optimizers.
+"""The results tables of docs/results.md: zoo models, what graphopt makes of them, other optimizers.
 
     python benchmarks/results.py [--minutes 25] [--quick] [MODEL ...]
 

@@ -14,6 +14,8 @@ autodoc_typehints = "none"  # signatures are readable, and the docstrings say wh
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 80
 
+smartquotes = False  # -- begins the name of an option
+
 html_theme = "furo"
 html_title = "graphopt"
 html_copy_source = False

@@ -1,8 +1,8 @@
 """Draws docs/stream.svg, where the mean of a LayerNorm goes: python docs/stream_picture.py
 
-Two rows show the same part of a Pre-LN block, as it was exported and as graphopt writes it; between them
-arrows lead from what the norm loses to what takes it in. The picture brings its own background, in light
-and dark, so that it can be read wherever it is shown.
+Two rows show the same part of a Pre-LN block, as it was exported and as graphopt writes it; between
+them arrows lead from what the norm loses to what takes it in. The picture brings its own
+background, in light and dark, so that it can be read wherever it is shown.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ STYLE = """
 .head { fill: #5b6472 } .head.moved { fill: #2b7d46; stroke: none }
 text { font: 14px system-ui, sans-serif; fill: #1d232c; text-anchor: middle }
 .title { font-weight: 600; text-anchor: start }
-.note { fill: #5b6472; font-size: 13px } .formula { font-family: ui-monospace, monospace; font-size: 13px }
+.note { fill: #5b6472; font-size: 13px }
+.formula { font-family: ui-monospace, monospace; font-size: 13px }
 @media (prefers-color-scheme: dark) {
 .card { fill: #161a20; stroke: #353c47 }
 .box { fill: #20262f; stroke: #7d8796 }
@@ -76,7 +77,9 @@ def picture() -> str:
     """The picture, as SVG."""
     size = {"width": str(WIDTH), "height": str(HEIGHT), "viewBox": f"0 0 {WIDTH} {HEIGHT}"}
     told = "The mean moves from LayerNorm into the weight before it, beta into the bias behind it"
-    root = ElementTree.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img", **size})
+    root = ElementTree.Element(
+        "svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img", **size}
+    )
     _add(root, "title").text = told
     _add(root, "style").text = STYLE
     _add(root, "rect", "card", x=1, y=1, width=WIDTH - 2, height=HEIGHT - 2, rx=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -22,6 +23,26 @@ def test_every_block_runs_and_prints_what_is_shown(page: Path, tmp_path: Path) -
 @over_pages
 def test_commands_that_are_shown_are_run(page: Path) -> None:
     assert all("graphopt" not in text for text in unmarked(page))
+
+
+@pytest.mark.parametrize(
+    ("mark", "text", "holds"),
+    [
+        ("output", "took 1.5 s", True),
+        ("output", "took 2.5 s", False),
+        ("output like", "took 2.5e-06\n  s", True),
+        ("output like", "took 1.5 ms", False),
+    ],
+)
+def test_an_output_that_is_not_printed_is_found(
+    mark: str, text: str, holds: bool, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        f"<!-- run -->\n```sh\necho took 1.5 s\n```\n\n<!-- {mark} -->\n```text\n{text}\n```\n"
+    )
+    with contextlib.nullcontext() if holds else pytest.raises(AssertionError):
+        held(page, tmp_path)
 
 
 @over_pages

@@ -62,8 +62,8 @@ def test_a_benchmark_starts_from_the_same_defaults() -> None:
 
 
 @pytest.mark.parametrize("choice", _NAMED, ids=lambda choice: choice.name)
-def test_the_readme_names_every_value(choice: Choice) -> None:
-    text = (_ROOT / "README.md").read_text()
+def test_the_page_names_every_value(choice: Choice) -> None:
+    text = (_ROOT / "docs" / "use.md").read_text()
     for value in choice.values:
         assert re.search(rf"`{value}`|`--{choice.name} {value}`", text), value
 

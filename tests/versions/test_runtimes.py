@@ -65,9 +65,9 @@ def test_a_target_reads_its_file(
     assert run(python, runtime, custom, inputs, outputs)[1] != ""
 
 
-def test_the_page_and_the_readme_name_each_target() -> None:
+def test_the_pages_name_each_target() -> None:
     page = (ROOT / "docs" / "runtimes.md").read_text(encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    use = (ROOT / "docs" / "use.md").read_text(encoding="utf-8")
     for name in DESTINATIONS:
         assert re.search(rf"^\| `{re.escape(name)}` \|", page, re.MULTILINE), name
-        assert f"`{name}`" in readme, name
+        assert f"`{name}`" in use, name
