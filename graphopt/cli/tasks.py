@@ -39,8 +39,9 @@ class TaskGroup(click.Group):
         """Add ``cmd``, with its example below its options."""
         super().add_command(cmd, name)
         for examples in TASKS.values():
-            if cmd.name in examples:
-                cmd.epilog = f"\b\nExample:\n  {examples[cmd.name]}"
+            example = examples.get(name or cmd.name or "")
+            if example is not None:
+                cmd.epilog = f"\b\nExample:\n  {example}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what each command does and its example, under the task that it is for."""
