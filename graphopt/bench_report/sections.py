@@ -27,10 +27,10 @@ from graphopt.bench_report.interval_groups import (
 from graphopt.bench_report.interval_plot import Interval, captured_plot, ratio_plot
 from graphopt.bench_report.model_colours import model_colours
 from graphopt.bench_report.operator_plot import changeable_plot, operator_plot, slices
-from graphopt.bench_report.palette import Colour
-from graphopt.bench_report.svg import inline_svg
 from graphopt.benchmarking.figures import captured_text, milliseconds, ratio_text
 from graphopt.benchmarking.result import Benchmark
+from graphopt.html_pages.palette import Colour
+from graphopt.html_pages.svg import inline_svg
 from graphopt.measuring.intervals import Estimate
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import matplotlib
 from matplotlib.figure import Figure
 
-from graphopt.bench_report.palette import COLOURS
+from graphopt.html_pages.palette import COLOURS
 
 TIP = "tip: "
 """An artist whose gid begins with this shows the rest of it to a pointer that rests on it."""
