@@ -19,13 +19,14 @@ from matplotlib.patches import FancyBboxPatch
 from graphopt.html_pages.palette import colour
 from graphopt.html_pages.svg import TIP
 from graphopt.passes.report import StreamState
-from graphopt.plan_page.rows import Kind, Row
+from graphopt.plan_page.marks import Kind, Row
 
 _WIDTH = 358
 _LINE, _MARK, _TEXT = 18, 44, 60
 _ROW, _DETAIL, _TITLE, _GAP = 25, 15, 24, 7
 _FONT, _SMALL_FONT = 12, 11
-_LABEL_LENGTH, _DETAIL_LENGTH, _DETAIL_LINES = 42, 47, 3
+_LABEL_LENGTH, _LABEL_LINES = 42, 2
+_DETAIL_LENGTH, _DETAIL_LINES = 47, 3
 
 _STATES: dict[StreamState, str] = {"raw": "muted", "centred": "series-3", "compressed": "series-1"}
 _MARKS = {
@@ -34,6 +35,8 @@ _MARKS = {
     Kind.WRITES: ("muted", "P", True),
     Kind.SOURCE: ("bad", "X", True),
     Kind.CONVERTED: ("series-3", "o", True),
+    Kind.COPIED: ("series-4", "o", True),
+    Kind.JOINS: ("muted", "v", True),
     Kind.KEPT: ("series-2", "o", False),
     Kind.READER: ("bad", "s", True),
     Kind.RECENTRED: ("series-4", "D", True),
@@ -69,18 +72,23 @@ def draw(blocks: Sequence[Block], *, connected: bool = True) -> Figure:
 
 def _height(block: Block) -> float:
     frame = _TITLE + 2 * _GAP if block.title else 0
-    return frame + sum(_ROW + _DETAIL * len(_details(row)) for row in block.rows)
+    return frame + sum(map(_row_height, block.rows))
+
+
+def _row_height(row: Row) -> float:
+    lines = len(_lines(row.label, _LABEL_LENGTH, _LABEL_LINES)) - 1
+    return _ROW + _DETAIL * (lines + len(_details(row)))
 
 
 def _details(row: Row) -> list[str]:
-    if not row.detail:
-        return []
+    return _lines(row.detail, _DETAIL_LENGTH, _DETAIL_LINES)
+
+
+def _lines(text: str, length: int, most: int) -> list[str]:
+    """``text`` in lines; a word that is too long loses its beginning, which tells least."""
+    words = [word if len(word) <= length else f"…{word[1 - length :]}" for word in text.split()]
     return textwrap.wrap(
-        row.detail,
-        _DETAIL_LENGTH,
-        max_lines=_DETAIL_LINES,
-        placeholder=" …",
-        break_on_hyphens=False,
+        " ".join(words), length, max_lines=most, placeholder=" …", break_on_hyphens=False
     )
 
 
@@ -97,7 +105,7 @@ class _Drawing:
                 y += _GAP + _TITLE
             for row in block.rows:
                 self._row(row, y + _ROW / 2)
-                y += _ROW + _DETAIL * len(_details(row))
+                y += _row_height(row)
             y += _GAP if block.title else 0
 
     def _frame(self, block: Block, top: float) -> None:
@@ -113,7 +121,8 @@ class _Drawing:
             zorder=0,
         )
         self._axes.add_patch(shape)
-        self._text(_TEXT, top + _GAP + 16, _cut(block.title, _LABEL_LENGTH), "ink", bold=True)
+        title = _lines(block.title, _LABEL_LENGTH, 1)[0]
+        self._text(_TEXT, top + _GAP + 16, title, "ink", bold=True)
 
     def _row(self, row: Row, y: float) -> None:
         self._line(row, y)
@@ -136,17 +145,20 @@ class _Drawing:
             gid=TIP + (row.tip or row.kind.value),
             url=f"#{row.link}" if row.link else None,
         )
-        self._text(_TEXT, y + 4, _cut(row.label, _LABEL_LENGTH), "ink", link=row.link)
-        for number, line in enumerate(_details(row)):
-            below = y + 4 + _DETAIL * (number + 1)
-            self._text(_TEXT, below, line, "muted", size=_SMALL_FONT)
+        baseline = y + 4
+        for line in _lines(row.label, _LABEL_LENGTH, _LABEL_LINES):
+            self._text(_TEXT, baseline, line, "ink", link=row.link)
+            baseline += _DETAIL
+        for line in _details(row):
+            self._text(_TEXT, baseline, line, "muted", size=_SMALL_FONT)
+            baseline += _DETAIL
 
     def _line(self, row: Row, y: float) -> None:
         """The stream from the row above down to this one; a legend has a piece for each row."""
         state = row.state or "raw"
         if not self._connected:
             self._segment(y - 9, y + 9, state)
-        elif self._below is not None:
+        elif self._below is not None and not row.begins:
             above, before = self._below
             self._segment(above, y, before)
         self._below = (y, state)
@@ -179,11 +191,3 @@ class _Drawing:
             parse_math=False,
             url=f"#{link}" if link else None,
         )
-
-
-def _cut(text: str, length: int) -> str:
-    """``text`` with its middle left out where it would leave the picture."""
-    if len(text) <= length:
-        return text
-    half = (length - 1) // 2
-    return f"{text[:half]}…{text[-half:]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Repeated", "folded", "without_numbers"]
+__all__ = ["Repeated", "folded", "kind_of_name", "without_numbers"]
 
 import dataclasses
 import itertools
@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 _LONGEST_BLOCK = 64
 _DIGITS = re.compile(r"\d+")
+_NUMBERED = re.compile(r"[._]?\d+")
 
 Item = TypeVar("Item")
 
@@ -71,3 +72,8 @@ def _best_block(signs: Sequence[int], start: int) -> tuple[int, int]:
 def without_numbers(text: str) -> str:
     """``text`` with a star for each number: what the names of alike nodes have in common."""
     return _DIGITS.sub("*", text)
+
+
+def kind_of_name(text: str) -> str:
+    """What the names of alike nodes have in common, the first of which may have no number."""
+    return _NUMBERED.sub("", text)

@@ -15,7 +15,6 @@ tr:target { outline: 2px solid var(--series-1); outline-offset: -2px; }
 pre { overflow: auto; max-height: 60vh; padding: 12px; font-size: .8125rem;
   background: var(--panel); border: 1px solid var(--line); border-radius: 8px; }
 @media (max-width: 719px) {
-  .streams { column-width: auto; }
   td { display: block; text-align: left; }
   td::before { display: block; }
 }

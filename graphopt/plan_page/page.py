@@ -12,8 +12,9 @@ from graphopt.html_pages.svg import inline_svg
 from graphopt.passes.report import PlanSummary, ResidualStream
 from graphopt.plan_page.drawing import Block, draw
 from graphopt.plan_page.layout import LAYOUT
+from graphopt.plan_page.marks import LEGEND
 from graphopt.plan_page.place_table import norm_text, place_table
-from graphopt.plan_page.rows import LEGEND, title_of, write_and_read
+from graphopt.plan_page.rows import Rows
 from graphopt.plan_page.steps import Norms, folded_steps, kind_of_stream
 from graphopt.printing.forecasts import forecast_line
 from graphopt.printing.plans import headline
@@ -69,13 +70,9 @@ def _figure(plan: PlanSummary, norms: Norms, numbers: Sequence[int]) -> str:
     """One stream, and how many others are like it."""
     number = numbers[0]
     stream = plan.streams[number]
-    blocks = [
-        Block(
-            write_and_read(run, plan, norms, number),
-            title_of(run, norms) if run.times > 1 else "",
-        )
-        for run in folded_steps(stream, norms)
-    ]
+    rows = Rows(plan, norms)
+    runs = folded_steps(stream, norms)
+    blocks = [Block(rows.rows(run, number), rows.title(run)) for run in runs]
     title = _title(stream, numbers)
     described = "; ".join(
         f"{block.title} {row.kind.name.lower()} {row.label} {row.detail}".strip()
@@ -95,8 +92,7 @@ def _title(stream: ResidualStream, numbers: Sequence[int]) -> str:
 
 def _tables(plan: PlanSummary, norms: Norms) -> str:
     tables = "".join(
-        f"<details><summary>Stream {number + 1}: {escape(stream.places[0].value)} to "
-        f"{escape(stream.places[-1].value)}</summary>"
+        f"<details><summary>Stream {number + 1}: {escape(_span(stream))}</summary>"
         f"{place_table(stream, number, plan, norms)}</details>"
         for number, stream in enumerate(plan.streams)
     )
@@ -116,6 +112,13 @@ def _tables(plan: PlanSummary, norms: Norms) -> str:
     )
     held = f"<section><h2>Weights held twice</h2>{copies}</section>" if copies else ""
     return streams + rest + held
+
+
+def _span(stream: ResidualStream) -> str:
+    norms = sum(len(place.norms) for place in stream.places)
+    first, last = stream.places[0].value, stream.places[-1].value
+    where = first if first == last else f"{first} to {last}"
+    return f"{norms} norm{'s' * (norms != 1)}, {where}"
 
 
 def _json(as_json: str) -> str:

@@ -7,27 +7,28 @@ __all__ = ["Step", "folded_steps", "kind_of_stream"]
 import dataclasses
 from collections.abc import Hashable, Iterable, Mapping
 
-from graphopt.passes.report import NormDecision, Place, ResidualStream
-from graphopt.plan_page.folding import Repeated, folded, without_numbers
+from graphopt.passes.report import NormDecision, Place, ResidualStream, StreamState
+from graphopt.plan_page.folding import Repeated, folded, kind_of_name
 
 Norms = Mapping[str, NormDecision]
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What happens at a place: ``place`` is written, or else read.
+    """What happens at a place: it is written, or else read.
 
     Attributes:
         index: Which place of its stream it is.
         place: The place.
         writes: True where this is about what is added up to it; False for who reads it.
-        goes_on: Names of the norms of the place behind which the stream goes on.
+        goes_on: The norms of the place behind which the stream goes on, by name, and how it is
+            computed there.
     """
 
     index: int
     place: Place
     writes: bool
-    goes_on: frozenset[str] = frozenset()
+    goes_on: Mapping[str, StreamState] = dataclasses.field(default_factory=dict)
 
     def kind(self, norms: Norms) -> Hashable:
         """What it has in common with the steps that may be drawn as one with it."""
@@ -36,17 +37,19 @@ class Step:
             jumps = tuple(self.index - above for above in place.after)
             names = (place.absorbing, place.others, place.sources)
             return (True, place.state, jumps, *map(_alike, names), len(place.norm_outputs))
-        readers = tuple(_kind_of_norm(norms[name], name in self.goes_on) for name in place.norms)
+        readers = tuple(
+            _kind_of_norm(norms[name], self.goes_on.get(name, "")) for name in place.norms
+        )
         inserted = (len(place.recentrings), len(place.basis_changes))
         return (False, place.state, readers, _alike(place.readers), inserted)
 
 
 def _alike(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(map(without_numbers, names))
+    return tuple(map(kind_of_name, names))
 
 
-def _kind_of_norm(norm: NormDecision, goes_on: bool) -> Hashable:
-    said = (norm.name, norm.gamma, norm.affine, norm.reason, norm.uncompressed)
+def _kind_of_norm(norm: NormDecision, goes_on: str) -> Hashable:
+    said = (norm.gamma or norm.name, norm.affine, norm.reason, norm.uncompressed)
     outcome = (norm.converted, norm.compressed, len(norm.recentrings), norm.cause)
     return (*_alike(said), *outcome, norm.size, goes_on)
 
@@ -63,10 +66,17 @@ def kind_of_stream(stream: ResidualStream, norms: Norms) -> Hashable:
 
 
 def _steps(stream: ResidualStream) -> list[Step]:
-    goes_on = frozenset(name for place in stream.places for name in place.norm_outputs)
+    """All steps, without those of mere outputs of norms: the norm itself says so.
+
+    Who reads such an output reads the norm's beta in it, and keeps nothing from being converted.
+    """
+    outputs = {name: place.state for place in stream.places for name in place.norm_outputs}
     steps = []
     for index, place in enumerate(stream.places):
+        if place.norm_outputs and not (place.norms or place.absorbing or place.others):
+            continue
         steps.append(Step(index, place, writes=True))
         if place.norms or place.readers or place.recentrings or place.basis_changes:
-            steps.append(Step(index, place, False, goes_on.intersection(place.norms)))
+            goes_on = {name: outputs[name] for name in place.norms if name in outputs}
+            steps.append(Step(index, place, False, goes_on))
     return steps

@@ -3,11 +3,13 @@
 The values of the trace are the knots of a graph: an edge leads from what is added up to the sum,
 and from what a norm reads to its output, where that is added up in its turn. What hangs together is
 one residual stream. Of its values only those matter that somebody reads; all others belong to the
-next of those.
+next of those. What is only cut out of a place or laid out anew, for readers that are no norms, is
+no place of its own.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 import networkx as nx
@@ -88,9 +90,9 @@ class _Streams:
         for value in values:
             members.setdefault(belongs[value], []).append(value)
         anchors = [value for value in values if value in members]
-        index = {anchor: number for number, anchor in enumerate(anchors)}
+        index: dict[Stream, int] = {}
         axis = anchors[0].axis
-        places = []
+        places: list[Place] = []
         for anchor in anchors:
             above = {
                 index[belongs[other]]
@@ -98,7 +100,15 @@ class _Streams:
                 for other in self._all.predecessors(value)
                 if belongs[other] != anchor
             }
-            places.append(self._place(anchor, members[anchor], tuple(sorted(above))))
+            place = self._place(anchor, members[anchor], tuple(sorted(above)))
+            if not _is_part(place):
+                index[anchor] = len(places)
+                places.append(place)
+            else:
+                index[anchor] = place.after[0]
+                whole = places[place.after[0]]
+                readers = tuple(dict.fromkeys((*whole.readers, *place.readers)))
+                places[place.after[0]] = dataclasses.replace(whole, readers=readers)
         return ResidualStream(axis.axis, axis.size, tuple(places))
 
     def _readers(self, value: Stream) -> list[str]:
@@ -139,6 +149,13 @@ class _Streams:
         if value in self._plan.compressed:
             return "compressed"
         return "centred" if value in self._plan.made or value not in self._facts else "raw"
+
+
+def _is_part(place: Place) -> bool:
+    """True of what is cut out of one other place, for readers that are no norms."""
+    writers = (place.absorbing, place.others, place.sources, place.norm_outputs)
+    inserted = (place.recentrings, place.basis_changes)
+    return len(place.after) == 1 and not any((*writers, place.norms, *inserted))
 
 
 def _names(streams: Iterable[Stream]) -> tuple[str, ...]:
