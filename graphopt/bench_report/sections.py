@@ -65,14 +65,9 @@ class Sections:
     def gains(self) -> str:
         """The plots of the ratios and of the captured shares."""
         figures = [*self._ratios(), *self._captured()]
-        reasons = dict.fromkeys(
-            f"{label}: {row.captured_reason}."
-            for label, point in self._points
-            for row in point.rows
-            if row.captured_reason and row.model not in (point.baseline, *self._floors)
-        )
         notes = "".join(
-            f'<p class="muted">No captured share at {escape(text)}</p>' for text in reasons
+            f'<p class="muted">{escape(text)}</p>'
+            for text in sentences.uncaptured(self._points, self._floors)
         )
         return _section("What it gains", "", _grid(figures) + notes) if figures else ""
 

@@ -25,7 +25,7 @@ _WIDTH = 358
 _LINE, _MARK, _TEXT = 18, 44, 60
 _ROW, _DETAIL, _TITLE, _GAP = 25, 15, 24, 7
 _FONT, _SMALL_FONT = 12, 11
-_LABEL_LENGTH, _LABEL_LINES = 42, 2
+_LABEL_LENGTH, _LABEL_LINES = 42, 3
 _DETAIL_LENGTH, _DETAIL_LINES = 47, 3
 
 _STATES: dict[StreamState, str] = {"raw": "muted", "centred": "series-3", "compressed": "series-1"}

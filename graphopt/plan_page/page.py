@@ -84,10 +84,8 @@ def _figure(plan: PlanSummary, norms: Norms, numbers: Sequence[int]) -> str:
 
 
 def _title(stream: ResidualStream, numbers: Sequence[int]) -> str:
-    which = f"Stream {numbers[0] + 1}"
-    if len(numbers) > 1:
-        which = f"{len(numbers)} streams alike, the first of them"
-    return f"{which}: {stream.size} features"
+    which = f"Stream {numbers[0] + 1}: {stream.size} features"
+    return which if len(numbers) == 1 else f"{which}, {len(numbers)} alike"
 
 
 def _tables(plan: PlanSummary, norms: Norms) -> str:

@@ -18,7 +18,7 @@ from graphopt.printing.places import places
 
 _LISTED = 8
 _NAMED = 4
-_POST_LN = "stays: what it reads adds up outputs of LayerNorms (Post-LN)"
+_POST_LN = "stays: what it reads adds up outputs of LayerNorms"
 
 
 class Rows:

@@ -49,7 +49,8 @@ def _alike(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _kind_of_norm(norm: NormDecision, goes_on: str) -> Hashable:
-    said = (norm.gamma or norm.name, norm.affine, norm.reason, norm.uncompressed)
+    reason = "" if norm.cause == "norm output" else norm.reason  # the cause says as much
+    said = (norm.gamma or norm.name, norm.affine, reason, norm.uncompressed)
     outcome = (norm.converted, norm.compressed, len(norm.recentrings), norm.cause)
     return (*_alike(said), *outcome, norm.size, goes_on)
 

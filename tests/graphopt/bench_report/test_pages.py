@@ -162,6 +162,29 @@ def test_a_point_without_a_captured_share_says_why() -> None:
     assert "No captured share at batch 1: floor is not faster." in text
 
 
+def test_a_reason_for_no_captured_share_stands_once() -> None:
+    reason = "floor is not significantly faster than original"
+    changes = {"captured": None, "captured_reason": reason}
+    slow = {"rms": Estimate(1.0, 0.99, 1.01), "crms": Estimate(1.0, 0.99, 1.01)}
+    points = [
+        point(
+            batch,
+            rows=tuple(
+                dataclasses.replace(row, **changes, ratio=slow.get(row.model, row.ratio))
+                for row in point(batch).rows
+            ),
+        )
+        for batch in (1, 8, 32)
+    ]
+    fast = dataclasses.replace(points[0].rows[1], ratio=Estimate(0.9, 0.89, 0.91))
+    points[2] = dataclasses.replace(points[2], rows=(points[2].rows[0], fast))
+    notes = [text for text in Page(render_html(benchmark(*points))).texts["p"] if "share" in text]
+    assert [note for note in notes if note.startswith("No captured")] == [
+        f"No captured share at batch 1, batch 8: {reason}.",
+        f"No captured share at batch 32: {reason}, though rms is: measure longer.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("points", "labels"),
     [
