@@ -20,7 +20,7 @@ figure svg { max-width: 500px; }
   .plots { grid-template-columns: repeat(6, minmax(0, 1fr)); }
   .plots figure { grid-column: span 2; }
   .plots figure:last-child:nth-child(3n + 2), .plots figure:nth-last-child(2):nth-child(3n + 1),
-  .plots figure:last-child:nth-child(3n + 1), .plots figure:nth-last-child(2):nth-child(3n),
+  .plots figure:last-child:nth-child(3n + 4), .plots figure:nth-last-child(2):nth-child(3n),
   .plots figure:nth-last-child(3):nth-child(3n + 2),
   .plots figure:nth-last-child(4):nth-child(3n + 1) { grid-column: span 3; }
   .plots figure:only-child { grid-column: 1 / -1; }

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from graphopt.errors import shortened
 from graphopt.passes.report import NormDecision, Place, PlanSummary, ResidualStream
-from graphopt.plan_page.folding import Repeated, without_numbers
+from graphopt.plan_page.folding import Repeated, common_name
 from graphopt.plan_page.marks import Kind, Row
 from graphopt.plan_page.steps import Norms, Step
 from graphopt.printing.norm_table import becomes, joined_names
@@ -91,11 +91,11 @@ class Rows:
             yield Row(Kind.CHANGED, label, "", tip, state=place.state)
         for number, name in enumerate(place.norms):
             decisions = [self._norms[step.place.norms[number]] for step in alike]
-            outcome = self._outcome(decisions[0])
+            outcome = common_name([self._outcome(norm) for norm in decisions])
             yield Row(
                 _kind_of_norm(decisions[0], place),
                 self._label([(_norm_label(norm),) for norm in decisions]),
-                outcome if len(decisions) == 1 else _starred(decisions, outcome),
+                outcome,
                 _listed(outcome, (norm.name for norm in decisions)),
                 state=alike[0].goes_on.get(name, place.state),
                 on_line=name in alike[0].goes_on,
@@ -121,20 +121,10 @@ class Rows:
 
     def _label(self, names: Sequence[Sequence[str]]) -> str:
         """The names of alike places, a star for each number that tells them apart."""
-        first = [_common(each) for each in zip(*names, strict=False)]
+        first = [common_name(each) for each in zip(*names, strict=False)]
         shown = joined_names(name.removeprefix(self._prefix) for name in first[:_NAMED])
         more = len(first) - _NAMED
         return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _starred(norms: Sequence[NormDecision], outcome: str) -> str:
-    """``outcome`` of the first of some norms, with a star for each number that is its own."""
-    if len({(norm.reason, norm.affine) for norm in norms}) == 1:
-        return outcome
-    for said in (norms[0].reason, norms[0].affine):
-        if said:
-            outcome = outcome.replace(said, without_numbers(said))
-    return outcome
 
 
 def _shared_module(plan: PlanSummary) -> str:
@@ -157,11 +147,6 @@ def _kind_of_norm(norm: NormDecision, place: Place) -> Kind:
 def _norm_label(norm: NormDecision) -> str:
     """The module of a norm, where its gamma tells it; else its node."""
     return norm.gamma.rpartition(".")[0] or norm.name
-
-
-def _common(names: Sequence[str]) -> str:
-    """What names have in common that differ in their numbers."""
-    return names[0] if len(set(names)) == 1 else without_numbers(names[0])
 
 
 def _flat(names: Iterable[Iterable[str]]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping
 
 from graphopt.passes.report import NormDecision, Place, ResidualStream, StreamState
 from graphopt.plan_page.folding import Repeated, folded, kind_of_name
+from graphopt.printing.places import block_in
 
 Norms = Mapping[str, NormDecision]
 
@@ -43,6 +44,13 @@ class Step:
         inserted = (len(place.recentrings), len(place.basis_changes))
         return (False, place.state, readers, _alike(place.readers), inserted)
 
+    def block(self, norms: Norms) -> int | None:
+        """The number of the block of the model that it is of, where names tell it."""
+        if self.writes:
+            return block_in(*self.place.absorbing, *self.place.others)
+        read = [norms[name] for name in self.place.norms]
+        return block_in(*(name for norm in read for name in (norm.name, norm.gamma)))
+
 
 def _alike(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(map(kind_of_name, names))
@@ -58,7 +66,9 @@ def _kind_of_norm(norm: NormDecision, goes_on: str) -> Hashable:
 def folded_steps(stream: ResidualStream, norms: Norms) -> list[Repeated[Step]]:
     """The steps of a stream, equal blocks folded."""
     steps = _steps(stream)
-    return folded(steps, [step.kind(norms) for step in steps])
+    return folded(
+        steps, [step.kind(norms) for step in steps], [step.block(norms) for step in steps]
+    )
 
 
 def kind_of_stream(stream: ResidualStream, norms: Norms) -> Hashable:

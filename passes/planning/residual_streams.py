@@ -116,7 +116,10 @@ class _Streams:
 
     def _place(self, anchor: Stream, members: list[Stream], after: tuple[int, ...]) -> Place:
         plan = self._plan
-        absorbing, others, sources, outputs = [], [], [], []
+        absorbing: list[Stream] = []
+        others: list[Stream] = []
+        sources: list[str] = []
+        outputs: list[str] = []
         for value in members:
             if value not in self._facts:
                 continue
