@@ -64,14 +64,15 @@ class Sections:
 
     def gains(self) -> str:
         """The plots of the ratios and of the captured shares."""
-        figures = [*self._ratios(), *self._captured()]
+        captured = self._captured()
+        figures = [*self._ratios(alone=not captured), *captured]
         notes = "".join(
             f'<p class="muted">{escape(text)}</p>'
             for text in sentences.uncaptured(self._points, self._floors)
         )
         return _section("What it gains", "", _grid(figures) + notes) if figures else ""
 
-    def _ratios(self) -> list[str]:
+    def _ratios(self, *, alone: bool) -> list[str]:
         intervals = [
             Interval(label, row.model, row.ratio, row.verdict == "no difference")
             for label, point in self._points
@@ -86,6 +87,7 @@ class Sections:
             heading="Time relative to the baseline",
             caption=f"Left of 1 is faster. Bars are {self._benchmark.method.confidence:.0%} "
             "intervals; a hollow mark says that one contains 1: no difference.",
+            alone=alone,
         )
 
     def _captured(self) -> list[str]:
@@ -116,6 +118,7 @@ class Sections:
         heading: str,
         caption: str,
         title: str = "",
+        alone: bool = False,
     ) -> list[str]:
         """The intervals in as many plots as it takes; the first has the caption."""
         return [
@@ -126,7 +129,7 @@ class Sections:
                 heading=heading,
                 caption="" if number else caption,
             )
-            for number, part in enumerate(plotfuls(intervals))
+            for number, part in enumerate(plotfuls(intervals, alone=alone))
         ]
 
     def latencies(self) -> str:

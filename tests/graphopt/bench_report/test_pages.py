@@ -19,7 +19,7 @@ from graphopt.bench_report.sentences import (
     warning,
 )
 from graphopt.benchmarking.figures import milliseconds, number
-from graphopt.benchmarking.result import Benchmark, ModelInfo
+from graphopt.benchmarking.result import Benchmark, ModelInfo, Point
 from graphopt.errors import EnvironmentFailure
 from graphopt.measuring.intervals import Estimate
 from tests.graphopt.benchmarking.benchmark_values import (
@@ -160,6 +160,21 @@ def test_a_point_without_a_captured_share_says_why() -> None:
     )
     text = " ".join(Page(render_html(benchmark(point(rows=rows)))).texts["main"])
     assert "No captured share at batch 1: floor is not faster." in text
+
+
+def test_the_plots_of_ratios_stand_beside_others_or_are_two() -> None:
+    def headings(*points: Point) -> list[str]:
+        page = Page(render_html(benchmark(*points)))
+        return [text for text in page.texts["h3"] if "baseline" in text or "share" in text]
+
+    both = ["Time relative to the baseline", "Captured share"]
+    assert headings(point(1), point(8)) == both
+    bare = [
+        point(batch, rows=tuple(dataclasses.replace(r, captured=None) for r in point(batch).rows))
+        for batch in (1, 8, 32)
+    ]
+    assert headings(*bare) == both[:1] * 2
+    assert headings(bare[0]) == both[:1]
 
 
 def test_a_reason_for_no_captured_share_stands_once() -> None:
