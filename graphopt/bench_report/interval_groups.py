@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["described", "plotfuls", "ratio_limits", "share_limits", "span"]
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from graphopt.bench_report.interval_plot import Interval
@@ -21,7 +22,10 @@ def plotfuls(intervals: Sequence[Interval], *, alone: bool = False) -> Iterator[
         intervals: Those of all points.
         alone: True where no other plot will stand beside: two plots are made rather than one.
     """
-    most = min(_ROWS_IN_A_PLOT, math.ceil(len(intervals) / 2)) if alone else _ROWS_IN_A_PLOT
+    most = _ROWS_IN_A_PLOT
+    if alone and intervals:
+        rows_of = Counter(interval.point for interval in intervals)
+        most = min(most, math.ceil(len(rows_of) / 2) * max(rows_of.values()))
     part: list[Interval] = []
     for interval in intervals:
         begins = not part or interval.point != part[-1].point

@@ -63,6 +63,8 @@ def _simplify(element: ElementTree.Element) -> None:
         if short in _GEOMETRY:
             value = _SPACES.sub(" ", _LONG_FRACTION.sub(r"\1", value)).strip()
         element.set(short, value)
+    if element.tag == "a":
+        element.attrib.pop("target", None)  # a place in the page itself
     element.tail = None
     if element.text is not None and not element.text.strip():
         element.text = None

@@ -14,7 +14,10 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.markers import MarkerStyle
+from matplotlib.patches import FancyBboxPatch, PathPatch
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
 
 from graphopt.html_pages.palette import colour
 from graphopt.html_pages.svg import TIP
@@ -24,7 +27,7 @@ from graphopt.plan_page.marks import Kind, Row
 _WIDTH = 358
 _LINE, _MARK, _TEXT = 18, 44, 60
 _ROW, _DETAIL, _TITLE, _GAP = 25, 15, 24, 7
-_FONT, _SMALL_FONT = 12, 11
+_FONT, _SMALL_FONT, _SIZE = 12, 11, 11
 _LABEL_LENGTH, _LABEL_LINES = 42, 3
 _DETAIL_LENGTH, _DETAIL_LINES = 47, 3
 
@@ -84,6 +87,13 @@ def _details(row: Row) -> list[str]:
     return _lines(row.detail, _DETAIL_LENGTH, _DETAIL_LINES)
 
 
+def _shape(name: str, x: float, y: float) -> Path:
+    """The outline of a marker of matplotlib, at a place of the picture, whose y points down."""
+    marker = MarkerStyle(name)
+    outline = marker.get_path().transformed(marker.get_transform())
+    return outline.transformed(Affine2D().scale(_SIZE, -_SIZE).translate(x, y))
+
+
 def _lines(text: str, length: int, most: int) -> list[str]:
     """``text`` in lines; a word that is too long loses its beginning, which tells least."""
     words = [word if len(word) <= length else f"…{word[1 - length :]}" for word in text.split()]
@@ -133,18 +143,16 @@ class _Drawing:
             self._axes.plot((_LINE, _MARK), (y, y), color=ink, linewidth=2, zorder=2)
         if row.writes:
             self._axes.plot(_LINE + 7, y, "<", color=ink, markersize=7, zorder=3)
-        self._axes.plot(
-            x,
-            y,
-            shape,
-            color=ink if filled else colour("panel").stand_in,
-            markeredgecolor=ink,
-            markeredgewidth=2.5 if not filled else 1,
-            markersize=11,
+        mark = PathPatch(
+            _shape(shape, x, y),
+            facecolor=ink if filled else colour("panel").stand_in,
+            edgecolor=ink,
+            linewidth=1 if filled else 2.5,
             zorder=4,
             gid=TIP + (row.tip or row.kind.value),
             url=f"#{row.link}" if row.link else None,
         )
+        self._axes.add_patch(mark)
         baseline = y + 4
         for line in _lines(row.label, _LABEL_LENGTH, _LABEL_LINES):
             self._text(_TEXT, baseline, line, "ink", link=row.link)

@@ -103,6 +103,11 @@ def test_marks_name_all_that_they_stand_for_and_lead_to_it() -> None:
     )
     assert any("needs the mean, so that it cannot be removed: graph output" in tip for tip in tips)
     links = [attributes["href"] for attributes in page.all("a")]
+    assert not any("target" in attributes for attributes in page.all("a"))  # no other window
+    linked = re.findall(r'<g><title>[^<]+</title><a href="#place-[-\d]+"><path ', page.text)
+    assert len(linked) == sum(
+        tip.split(": ")[-1].startswith(("/", "model.", "graph")) for tip in tips
+    )
     kept = next(
         index for index, place in enumerate(PLANS["kept"].streams[0].places) if place.readers
     )
