@@ -111,6 +111,17 @@ def test_streams_that_share_nothing_are_apart() -> None:
     ]
 
 
+def test_what_is_cut_out_of_a_place_for_other_readers_is_no_place() -> None:
+    found = plan(
+        f"""{EMBED} y = LayerNormalization(x0, g, c)
+        zero = Constant<value_ints = [0]>() one = Constant<value_ints = [1]>()
+        first = Slice(x0, zero, one, one) z = Tanh(first)""",
+        outputs="float[B,3,8] y, float[B,1,8] z",
+    )
+    ((place,),) = places(found)
+    assert (place.value, place.readers, place.norms) == ("x0", ("Tanh z",), ("y",))
+
+
 def test_a_fork_says_what_each_place_adds_to() -> None:
     found = plan(
         f"""{EMBED} n1 = LayerNormalization(x0, g, c) h1 = MatMul(n1, m) h2 = MatMul(n1, w)
