@@ -14,9 +14,12 @@ __all__ = [
     "NormDecision",
     "OtherNorm",
     "PassRecord",
+    "Place",
     "PlanSummary",
     "Progress",
     "Recentring",
+    "ResidualStream",
+    "StreamState",
     "undone",
 ]
 
@@ -26,6 +29,10 @@ Progress = Callable[[str, float], None]
 Cause = Literal["", "norm output", "source", "reader", "price", "form"]
 """What keeps a norm: the output of another LayerNorm in its input, another writer of its input, a
 reader that needs the mean, what conversion would cost, or the norm's own form. "" for none."""
+
+StreamState = Literal["raw", "centred", "compressed"]
+"""How a value of a residual stream is computed: as it was, without its mean, or with d - 1 features
+and without its mean."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +137,55 @@ class Copy:
 
 
 @dataclasses.dataclass(frozen=True)
+class Place:
+    """A value of a residual stream that norms or others read, and what was added up to it.
+
+    Attributes:
+        value: Name of the value.
+        state: How the plan computes it.
+        after: The places of the same stream that it adds to, by their index.
+        absorbing: Names of the constants that write to it and absorb the mean.
+        others: Names of the constants that write to it and stay as they are.
+        sources: Who else writes to it, in words: with a mean that cannot be removed in advance.
+        norm_outputs: Names of the norms whose outputs it adds up.
+        norms: Names of the norms that read it.
+        readers: Who else reads it, in words, and needs its mean.
+        recentrings: Names of the values among what it adds up, itself included, that are recentred
+            explicitly.
+        basis_changes: Likewise of those that an encoder or a decoder stands behind.
+    """
+
+    value: str
+    state: StreamState
+    after: tuple[int, ...] = ()
+    absorbing: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    norm_outputs: tuple[str, ...] = ()
+    norms: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+    recentrings: tuple[str, ...] = ()
+    basis_changes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidualStream:
+    """Values that sums, and operations that leave a mean alone, hand on from one to the next.
+
+    Where a norm's output is added up (as in a Post-LN network) the stream goes on behind the norm.
+
+    Attributes:
+        axis: Feature axis of its first place, non-negative.
+        size: Number of features d there.
+        places: The values that are read, each behind those that it adds to.
+    """
+
+    axis: int
+    size: int
+    places: tuple[Place, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Forecast:
     """What converting the norms is worth, by the costs that the plan weighs.
 
@@ -152,7 +208,8 @@ class PlanSummary:
     """The plan, in names: enough to print, to save and to test, with no graph behind it.
 
     ``basis`` is that of the compressed streams, or None where the variant compresses none;
-    ``forecast`` is None where no norm converts.
+    ``forecast`` is None where no norm converts; ``streams`` has every norm that a plan could
+    convert, in the order of the graph.
     """
 
     variant: str
@@ -164,6 +221,7 @@ class PlanSummary:
     basis: str | None = None
     basis_changes: tuple[BasisChange, ...] = ()
     forecast: Forecast | None = None
+    streams: tuple[ResidualStream, ...] = ()
 
     @property
     def converted(self) -> int:

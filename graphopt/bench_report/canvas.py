@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from graphopt.bench_report.palette import colour
+from graphopt.html_pages.palette import colour
 
 _WIDTH = 358
 _SIDE = 10

@@ -11,10 +11,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from graphopt.bench_report.canvas import Canvas, Slot
-from graphopt.bench_report.palette import Colour, colour
-from graphopt.bench_report.svg import TIP
 from graphopt.benchmarking.figures import milliseconds
 from graphopt.benchmarking.result import Point, Row
+from graphopt.html_pages.palette import Colour, colour
+from graphopt.html_pages.svg import TIP
 
 _FEWEST_BINS, _MOST_BINS = 12, 64
 _MARGIN = 0.04

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["described", "plotfuls", "ratio_limits", "share_limits", "span"]
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from graphopt.bench_report.interval_plot import Interval
@@ -13,13 +15,22 @@ _ROWS_IN_A_PLOT = 12
 _SHARES = (-1.0, 2.0)
 
 
-def plotfuls(intervals: Sequence[Interval]) -> Iterator[list[Interval]]:
-    """The intervals for each plot: whole points, and no more rows than one can take in."""
+def plotfuls(intervals: Sequence[Interval], *, alone: bool = False) -> Iterator[list[Interval]]:
+    """The intervals for each plot: whole points, and no more rows than one can take in.
+
+    Args:
+        intervals: Those of all points.
+        alone: True where no other plot will stand beside: two plots are made rather than one.
+    """
+    most = _ROWS_IN_A_PLOT
+    if alone and intervals:
+        rows_of = Counter(interval.point for interval in intervals)
+        most = min(most, math.ceil(len(rows_of) / 2) * max(rows_of.values()))
     part: list[Interval] = []
     for interval in intervals:
         begins = not part or interval.point != part[-1].point
         rows = sum(other.point == interval.point for other in intervals)
-        if part and begins and len(part) + rows > _ROWS_IN_A_PLOT:
+        if part and begins and len(part) + rows > most:
             yield part
             part = []
         part.append(interval)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from matplotlib.figure import Figure
 
 from graphopt.bench_report.canvas import Canvas, Heading, Slot
-from graphopt.bench_report.palette import Colour, colour
-from graphopt.bench_report.svg import TIP
 from graphopt.benchmarking.figures import captured_text, ratio_text
+from graphopt.html_pages.palette import Colour, colour
+from graphopt.html_pages.svg import TIP
 from graphopt.measuring.intervals import Estimate
 
 

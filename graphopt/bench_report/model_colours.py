@@ -6,8 +6,8 @@ __all__ = ["model_colours"]
 
 import itertools
 
-from graphopt.bench_report.palette import COLOURS, Colour, colour
 from graphopt.benchmarking.result import Benchmark
+from graphopt.html_pages.palette import COLOURS, Colour, colour
 
 _SERIES = tuple(entry for entry in COLOURS if entry.name.startswith("series-"))
 

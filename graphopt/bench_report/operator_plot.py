@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from graphopt.bench_report.canvas import Canvas, Slot
-from graphopt.bench_report.palette import Colour, colour
-from graphopt.bench_report.svg import TIP
 from graphopt.benchmarking.figures import milliseconds
+from graphopt.html_pages.palette import Colour, colour
+from graphopt.html_pages.svg import TIP
 from graphopt.profiling.purposes import NORMALIZATIONS
 from graphopt.profiling.result import Profile, longest_first
 

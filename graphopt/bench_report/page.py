@@ -4,11 +4,10 @@ from __future__ import annotations
 
 __all__ = ["render_html"]
 
-from html import escape
-
+from graphopt.bench_report.layout import LAYOUT
 from graphopt.bench_report.sections import Sections
-from graphopt.bench_report.stylesheet import stylesheet
 from graphopt.benchmarking.result import Benchmark
+from graphopt.html_pages.document import document
 
 
 def render_html(benchmark: Benchmark) -> str:
@@ -17,20 +16,15 @@ def render_html(benchmark: Benchmark) -> str:
     The same benchmark gives the same text, with the same release of matplotlib.
     """
     sections = Sections(benchmark)
-    body = [
-        sections.headline(),
-        sections.gains(),
-        sections.latencies(),
-        sections.operators(),
-        sections.tables(),
-        sections.method(),
-    ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(benchmark.title)}: latency</title>\n"
-        f"<style>\n{stylesheet()}\n</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(filter(None, body))
-        + "\n</main>\n</body>\n</html>\n"
+    return document(
+        f"{benchmark.title}: latency",
+        (
+            sections.headline(),
+            sections.gains(),
+            sections.latencies(),
+            sections.operators(),
+            sections.tables(),
+            sections.method(),
+        ),
+        LAYOUT,
     )

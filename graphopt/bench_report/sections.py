@@ -27,10 +27,10 @@ from graphopt.bench_report.interval_groups import (
 from graphopt.bench_report.interval_plot import Interval, captured_plot, ratio_plot
 from graphopt.bench_report.model_colours import model_colours
 from graphopt.bench_report.operator_plot import changeable_plot, operator_plot, slices
-from graphopt.bench_report.palette import Colour
-from graphopt.bench_report.svg import inline_svg
 from graphopt.benchmarking.figures import captured_text, milliseconds, ratio_text
 from graphopt.benchmarking.result import Benchmark
+from graphopt.html_pages.palette import Colour
+from graphopt.html_pages.svg import inline_svg
 from graphopt.measuring.intervals import Estimate
 
 
@@ -64,19 +64,15 @@ class Sections:
 
     def gains(self) -> str:
         """The plots of the ratios and of the captured shares."""
-        figures = [*self._ratios(), *self._captured()]
-        reasons = dict.fromkeys(
-            f"{label}: {row.captured_reason}."
-            for label, point in self._points
-            for row in point.rows
-            if row.captured_reason and row.model not in (point.baseline, *self._floors)
-        )
+        captured = self._captured()
+        figures = [*self._ratios(alone=not captured), *captured]
         notes = "".join(
-            f'<p class="muted">No captured share at {escape(text)}</p>' for text in reasons
+            f'<p class="muted">{escape(text)}</p>'
+            for text in sentences.uncaptured(self._points, self._floors)
         )
         return _section("What it gains", "", _grid(figures) + notes) if figures else ""
 
-    def _ratios(self) -> list[str]:
+    def _ratios(self, *, alone: bool) -> list[str]:
         intervals = [
             Interval(label, row.model, row.ratio, row.verdict == "no difference")
             for label, point in self._points
@@ -91,6 +87,7 @@ class Sections:
             heading="Time relative to the baseline",
             caption=f"Left of 1 is faster. Bars are {self._benchmark.method.confidence:.0%} "
             "intervals; a hollow mark says that one contains 1: no difference.",
+            alone=alone,
         )
 
     def _captured(self) -> list[str]:
@@ -121,6 +118,7 @@ class Sections:
         heading: str,
         caption: str,
         title: str = "",
+        alone: bool = False,
     ) -> list[str]:
         """The intervals in as many plots as it takes; the first has the caption."""
         return [
@@ -131,7 +129,7 @@ class Sections:
                 heading=heading,
                 caption="" if number else caption,
             )
-            for number, part in enumerate(plotfuls(intervals))
+            for number, part in enumerate(plotfuls(intervals, alone=alone))
         ]
 
     def latencies(self) -> str:

@@ -9,6 +9,7 @@ __all__ = [
     "nodes_text",
     "outcomes",
     "point_labels",
+    "uncaptured",
     "warning",
 ]
 
@@ -25,7 +26,7 @@ from graphopt.benchmarking.figures import (
     threads_text,
 )
 from graphopt.benchmarking.result import Benchmark, Point, Row
-from graphopt.measuring.comparison import VERDICTS
+from graphopt.measuring.comparison import VERDICTS, no_cost
 from graphopt.passes.targets import provider_named
 
 
@@ -113,6 +114,28 @@ def _several(model: str, rows: Sequence[tuple[Point, Row]]) -> Outcome:
     sentence = f"of the time of {baselines}: {said} of {len(rows)} points"
     low, high = f"{min(values):.3f}", f"{max(values):.3f}"
     return Outcome(model, low if low == high else f"{low} to {high}", sentence)
+
+
+def uncaptured(points: Sequence[tuple[str, Point]], floors: frozenset[str]) -> tuple[str, ...]:
+    """Why there are points without a captured share, each reason once.
+
+    Args:
+        points: The points with their labels.
+        floors: Names of the norm-free floors.
+    """
+    places: dict[str, list[str]] = {}
+    for label, point in points:
+        for row in point.rows:
+            reason = row.captured_reason
+            if not reason or row.model in (point.baseline, *floors):
+                continue
+            if row.verdict == "faster" and reason in {no_cost(f, point.baseline) for f in floors}:
+                reason += f", though {row.model} is: measure longer"
+            places.setdefault(reason, []).append(label)
+    return tuple(
+        f"No captured share at {', '.join(dict.fromkeys(labels))}: {reason}."
+        for reason, labels in places.items()
+    )
 
 
 def method_sentences(benchmark: Benchmark) -> tuple[str, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["environment_line", "method_line", "point_title", "provider_text"]
+__all__ = ["environment_line", "method_line", "no_share_line", "point_title", "provider_text"]
 
 from collections.abc import Mapping
 
 from graphopt.benchmarking.figures import clock_text, provider_nodes, span, threads_text
 from graphopt.benchmarking.result import Benchmark, Method, Point
+from graphopt.measuring.comparison import no_cost
 from graphopt.passes.targets import provider_named
 
 
@@ -24,6 +25,23 @@ def provider_text(nodes: Mapping[str, int], provider: str) -> str:
     if nodes.keys() <= {provider_named(provider).runtime}:
         return ""
     return ", ".join(f"{count} nodes on {name}" for name, count in provider_nodes(nodes).items())
+
+
+def no_share_line(point: Point, floor: str) -> str:
+    """Why no share of a cost is told at ``point`` that ``floor`` does not show, or "".
+
+    Nothing to capture is said only where no model is faster either: else the floor was not timed
+    well enough.
+    """
+    rows = [row for row in point.rows if row.captured_reason == no_cost(floor, point.baseline)]
+    if not rows:
+        return ""
+    reason = no_cost(floor, "the baseline")
+    models = [row.model for row in rows if row.verdict == "faster" and row.model != floor]
+    if not models:
+        return f"nothing to capture: {reason}"
+    are = "is" if len(models) == 1 else "are"
+    return f"captured share unknown: {reason}, though {', '.join(models)} {are}: measure longer"
 
 
 def method_line(benchmark: Benchmark) -> str:

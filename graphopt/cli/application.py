@@ -135,12 +135,18 @@ def optimize(
 @click.argument("model", type=_FILE)
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.option(
+    "--html", type=_FILE, metavar="FILE", help="Write a page with a picture of the plan, too."
+)
+@click.option("--force", is_flag=True, help="Replace an existing page.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a row for each norm.")
-def inspect(model: Path, options: Options, as_json: bool, verbose: bool) -> None:
+def inspect(
+    model: Path, options: Options, as_json: bool, html: Path | None, force: bool, verbose: bool
+) -> None:
     """Print what optimize would do to MODEL, and why, without doing it."""
     from graphopt.cli import commands
 
-    commands.inspect(model, options, as_json=as_json, verbose=verbose)
+    commands.inspect(model, options, as_json=as_json, html=html, force=force, verbose=verbose)
 
 
 @cli.command()

@@ -160,20 +160,36 @@ def _measured(
     return dataclasses.replace(report, speedup=speedup)
 
 
-def inspect(model: Path, options: Options, *, as_json: bool, verbose: bool) -> None:
-    """Print the plan for ``model``."""
+def inspect(
+    model: Path,
+    options: Options,
+    *,
+    as_json: bool,
+    html: Path | None,
+    force: bool,
+    verbose: bool,
+) -> None:
+    """Print the plan for ``model``, and draw it where a page is asked for."""
     from graphopt import optimization, reporting
     from graphopt.files import loading
     from graphopt.json_values import to_json
     from graphopt.printing import reports
 
+    if html is not None:
+        from graphopt.files.external_data import files_of
+
+        check_targets({"--html": html}, files_of(model), force)
+        # A missing plotting library is said before the work, not after it.
+        from graphopt.plan_page import write_html
     loaded = loading.load(model)
     plan = optimization.inspect_for(loaded, options)
     made = {
         key: value for key, value in loaded.metadata_props.items() if key.startswith("graphopt.")
     }
+    found = {"schema": reporting.PLAN_SCHEMA, "plan": plan, "metadata": made}
+    if html is not None:
+        write_html(plan, model.name, html, as_json=to_json(found))
     if as_json:
-        found = {"schema": reporting.PLAN_SCHEMA, "plan": plan, "metadata": made}
         print(to_json(found), end="")
     else:
         reports.print_metadata(reports.console(), made)

@@ -12,6 +12,7 @@ from graphopt.benchmarking.candidates import FLOOR, FLOOR_NO_FUSE
 from graphopt.benchmarking.captions import (
     environment_line,
     method_line,
+    no_share_line,
     point_title,
     provider_text,
 )
@@ -24,7 +25,7 @@ from graphopt.benchmarking.figures import (
 )
 from graphopt.benchmarking.result import Benchmark, Point, Row
 from graphopt.errors import shortened
-from graphopt.measuring.comparison import Verdict, no_cost
+from graphopt.measuring.comparison import Verdict
 from graphopt.printing.console import table
 from graphopt.profiling.result import longest_first
 
@@ -52,8 +53,8 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
                 reason = shortened(row.profile_reason)
                 out.print(Text(f"{row.model}: not profiled: {reason}", "yellow"))
         for floor in (FLOOR, FLOOR_NO_FUSE):
-            if any(row.captured_reason == no_cost(floor, point.baseline) for row in point.rows):
-                out.print(f"nothing to capture: {no_cost(floor, 'the baseline')}")
+            if said := no_share_line(point, floor):
+                out.print(said)
         for failure in point.failures:
             out.print(Text(f"{failure.model}: not timed: {shortened(failure.reason)}", "yellow"))
         if any(row.profile for row in point.rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["pattern", "places"]
+__all__ = ["block_in", "pattern", "places"]
 
 import re
 from collections import Counter
@@ -46,10 +46,14 @@ def places(norms: Sequence[NormDecision]) -> str:
     return ", ".join(parts)
 
 
-def _block(norm: NormDecision) -> int | None:
-    """The first number that is a whole part of the name of the norm, or of its gamma."""
-    found = next(filter(None, map(_BLOCK.search, (norm.name, norm.gamma))), None)
+def block_in(*names: str) -> int | None:
+    """The first number that is a whole part of one of the names."""
+    found = next(filter(None, map(_BLOCK.search, names)), None)
     return None if found is None else int(found[1])
+
+
+def _block(norm: NormDecision) -> int | None:
+    return block_in(norm.name, norm.gamma)
 
 
 def _place(norm: NormDecision) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["print_plan"]
+__all__ = ["headline", "print_plan"]
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -36,11 +36,7 @@ def print_plan(out: Console, plan: PlanSummary, *, verbose: bool = False) -> Non
         plan: The plan.
         verbose: Print a row for each norm, in the place of a line for those that are alike.
     """
-    if not plan.norms:
-        out.print("no LayerNorm found: there is nothing to convert", style="bold")
-    else:
-        headline = f"{plan.converted} of {len(plan.norms)} LayerNorms {_outcome(plan)}"
-        out.print(headline, style="bold")
+    out.print(headline(plan), style="bold")
     if line := forecast_line(plan):
         wrapped(out, line)
     if plan.norms and verbose:
@@ -48,6 +44,13 @@ def print_plan(out: Console, plan: PlanSummary, *, verbose: bool = False) -> Non
     elif plan.norms:
         _print_groups(out, plan)
     _print_additions(out, plan, verbose=verbose)
+
+
+def headline(plan: PlanSummary) -> str:
+    """What comes of the LayerNorms, in a line."""
+    if not plan.norms:
+        return "no LayerNorm found: there is nothing to convert"
+    return f"{plan.converted} of {len(plan.norms)} LayerNorms {_outcome(plan)}"
 
 
 def _print_groups(out: Console, plan: PlanSummary) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "OriginalNorm",
     "OriginalSkipNorm",
     "record",
+    "reported_name",
     "spelling_of",
 ]
 
@@ -110,3 +111,8 @@ def record(
         for slot, (value, original) in enumerate(zip(inputs, originals, strict=True))
     )
     return OriginalNorm(tuple(nodes), operands, made)
+
+
+def reported_name(node: ir.Node) -> str:
+    """The name that a norm is reported under."""
+    return str(node.meta.get(NAME) or node.name or node.outputs[0].name)

@@ -9,9 +9,10 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream, rank
 from graphopt.passes.graph.naming import node_words
-from graphopt.passes.norms.original_spelling import NAME, SPELLING
+from graphopt.passes.norms.original_spelling import SPELLING, reported_name
 from graphopt.passes.planning.compression import weight_copies
 from graphopt.passes.planning.plan import Plan
+from graphopt.passes.planning.residual_streams import residual_streams
 from graphopt.passes.planning.upstream import Upstream
 from graphopt.passes.report import (
     BasisChange,
@@ -67,6 +68,7 @@ def summarize(
         ),
         copies=_copies(plan),
         basis=plan.basis,
+        streams=residual_streams(plan),
         basis_changes=(
             *(_change("encoder", stream, cost) for stream, cost in plan.encoded.items()),
             *(_change("decoder", stream, cost) for stream, cost in plan.decoded.items()),
@@ -77,11 +79,6 @@ def summarize(
 def _change(kind: str, stream: Stream, cost_ns: float) -> BasisChange:
     name, axis = stream.value.name or "", stream.axis
     return BasisChange(kind, name, axis.axis, axis.size, cost_ns / 1000)
-
-
-def reported_name(node: ir.Node) -> str:
-    """The name that a norm is reported under."""
-    return str(node.meta.get(NAME) or node.name or node.outputs[0].name)
 
 
 def _graph_order(plan: Plan) -> list[str]:

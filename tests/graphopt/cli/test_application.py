@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -76,6 +77,24 @@ def test_inspect_json_is_the_plan(capsys: pytest.CaptureFixture[str], model: Pat
     assert (code, found["schema"]) == (0, "graphopt.plan/1")
     assert [norm["value"] for norm in found["plan"]["norms"]] == ["stream", "residual"]
     assert set(found["plan"]["norms"][0]["absorbed_by"]) == {"embedding", "position"}
+
+
+def test_inspect_html_draws_what_json_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], model: Path
+) -> None:
+    page = tmp_path / "plan.html"
+    code, out, _ = run(capsys, "inspect", model, "--json", "--html", page)
+    text = page.read_text()
+    assert (code, html.escape(out) in text) == (0, True)
+    assert "2 of 2 LayerNorms become RMSNorms" in text
+    code, _, error = run(capsys, "inspect", model, "--html", page)
+    assert (code, "exists: choose another file" in error) == (2, True)
+    code, out, _ = run(capsys, "inspect", model, "--html", page, "--force")
+    assert (code, "2 of 2 LayerNorms" in out) == (0, True)
+    before = model.read_bytes()
+    code, _, error = run(capsys, "inspect", model, "--html", model, "--force")
+    assert (code, "is a model of this run" in error) == (2, True)
+    assert model.read_bytes() == before
 
 
 def test_quiet_prints_the_path_alone(

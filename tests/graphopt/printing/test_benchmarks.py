@@ -108,14 +108,30 @@ def test_quantized_models_stand_in_the_same_table(width: int) -> None:
     ]
 
 
-def test_no_share_is_printed_of_a_cost_that_is_not_there() -> None:
+@pytest.mark.parametrize(
+    ("rms", "said"),
+    [
+        (
+            Estimate(0.99, 0.98, 1.01),
+            "nothing to capture: floor is not significantly faster than the baseline",
+        ),
+        (
+            Estimate(0.95, 0.94, 0.96),
+            "captured share unknown: floor is not significantly faster than the baseline, though "
+            "rms is: measure longer",
+        ),
+    ],
+)
+def test_nothing_to_capture_is_not_said_of_what_is_faster(rms: Estimate, said: str) -> None:
     reason = "floor is not significantly faster than original"
     rows = tuple(
         dataclasses.replace(row, captured=None, captured_reason=reason) for row in point(1).rows
     )
+    rows = tuple(dataclasses.replace(row, ratio=rms) if row.model == "rms" else row for row in rows)
     lines = printed(benchmark(point(1, rows=rows, profiled=False)))
     assert "captured" not in lines[1]
-    assert lines[7] == ("nothing to capture: floor is not significantly faster than the baseline")
+    assert said in " ".join(lines[7:])
+    assert sum("to capture" in line or "share unknown" in line for line in lines) == 1
 
 
 def test_mixed_providers_failures_and_cuda_are_said() -> None:

@@ -1,10 +1,10 @@
-"""The style of a report: one column on a phone, plots side by side on a wide screen."""
+"""The style of every page, on a phone and on a wide screen, light and dark, and on paper."""
 
 from __future__ import annotations
 
 __all__ = ["stylesheet"]
 
-from graphopt.bench_report.palette import declarations
+from graphopt.html_pages.palette import declarations
 
 _RULES = """
 * { box-sizing: border-box; }
@@ -17,14 +17,8 @@ h2 { font-size: 1.2rem; margin: 36px 0 4px; }
 h3 { font-size: 1rem; margin: 20px 0 6px; }
 p { margin: 4px 0 12px; max-width: 75ch; }
 .muted, figcaption, dt { color: var(--muted); }
-.plots { display: flex; flex-wrap: wrap; gap: 14px; margin: 12px 0; }
-.outcomes { display: grid; gap: 14px; padding: 0; margin: 12px 0; list-style: none;
-  grid-template-columns: repeat(auto-fill, minmax(min(100%, 260px), 1fr)); }
-.outcomes li, figure { background: var(--panel); border: 1px solid var(--line);
-  border-radius: 8px; padding: 12px; margin: 0; }
-.outcomes li { border-left: 4px solid var(--shade); }
-.outcomes strong { display: block; font-size: 1.5rem; line-height: 1.25; }
-figure { flex: 1 1 min(100%, 350px); min-width: 0; max-width: 500px; }
+figure { background: var(--panel); border: 1px solid var(--line); border-radius: 8px;
+  padding: 12px; margin: 0; }
 figcaption { font-size: .875rem; margin-top: 6px; }
 figure h3 { margin: 0 0 6px; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
@@ -61,15 +55,19 @@ dt { font-size: .875rem; }
 }
 @media print {
   body { max-width: none; padding: 0; }
-  figure, .outcomes li, tr { break-inside: avoid; }
+  figure, tr { break-inside: avoid; }
 }
 """
 
 
-def stylesheet() -> str:
-    """The style sheet of the page, for light and dark screens."""
+def stylesheet(rules: str = "") -> str:
+    """The style sheet of a page, for light and dark screens.
+
+    Args:
+        rules: Those of this page alone.
+    """
     return (
         f":root {{ {declarations(dark=False)} }}\n"
         f"@media (prefers-color-scheme: dark) {{ :root {{ {declarations(dark=True)} }} }}\n"
-        f"{_RULES.strip()}"
+        f"{_RULES.strip()}\n{rules.strip()}"
     )

@@ -1,4 +1,4 @@
-"""The colours of a report, each for light and for dark screens."""
+"""The colours of a page, each for light and for dark screens."""
 
 from __future__ import annotations
 

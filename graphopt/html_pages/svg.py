@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import matplotlib
 from matplotlib.figure import Figure
 
-from graphopt.bench_report.palette import COLOURS
+from graphopt.html_pages.palette import COLOURS
 
 TIP = "tip: "
 """An artist whose gid begins with this shows the rest of it to a pointer that rests on it."""
@@ -63,6 +63,8 @@ def _simplify(element: ElementTree.Element) -> None:
         if short in _GEOMETRY:
             value = _SPACES.sub(" ", _LONG_FRACTION.sub(r"\1", value)).strip()
         element.set(short, value)
+    if element.tag == "a":
+        element.attrib.pop("target", None)  # a place in the page itself
     element.tail = None
     if element.text is not None and not element.text.strip():
         element.text = None
