@@ -123,9 +123,7 @@ class BinaryDataPlane(DataPlane):
             raise InvalidInput(f"the request is not as the protocol has it: {error}") from error
 
 
-def _request(
-    head: dict[str, Any], parts: list[memoryview], model_name: str
-) -> kserve.InferRequest:
+def _request(head: dict[str, Any], parts: list[memoryview], model_name: str) -> kserve.InferRequest:
     inputs = [
         kserve.InferInput(
             tensor["name"], tensor["shape"], tensor["datatype"], parameters=tensor["parameters"]

@@ -37,7 +37,13 @@ def test_the_least_release_is_the_first_that_reads_opset_and_format(
 
 @pytest.mark.parametrize(
     ("version", "last"),
-    [("1.20.1", "1.20"), ("1.22.1", "1.21"), ("1.23", "1.23"), ("1.31.1", "1.25"), ("1.40.0", "1.32")],
+    [
+        ("1.20.1", "1.20"),
+        ("1.22.1", "1.21"),
+        ("1.23", "1.23"),
+        ("1.31.1", "1.25"),
+        ("1.40.0", "1.32"),
+    ],
 )
 def test_a_version_reads_what_the_last_release_before_it_reads(version: str, last: str) -> None:
     assert limits_of(version).version == last
