@@ -6,14 +6,8 @@ __all__ = ["least_runtime", "readers"]
 
 import onnx_ir as ir
 
-# The newest opset and IR version that each release of ONNX Runtime opened a file of.
-_RELEASES = (
-    ("1.20", 21, 10),
-    ("1.21", 22, 10),
-    ("1.23", 23, 11),
-    ("1.24", 25, 13),
-    ("1.25", 26, 13),
-)
+from graphopt.runtime.releases import least_release
+
 _SIMPLIFIED = "SimplifiedLayerNormalization"
 """An operator of ONNX Runtime's in the domain of ONNX."""
 
@@ -24,11 +18,8 @@ def least_runtime(model: ir.Model) -> str:
     Returns:
         Its version; "" where none is known to.
     """
-    opset = model.opset_imports.get("", 1)
-    for release, newest_opset, newest_ir in _RELEASES:
-        if opset <= newest_opset and model.ir_version <= newest_ir:
-            return release
-    return ""
+    release = least_release(model.opset_imports.get("", 1), model.ir_version)
+    return release.version if release else ""
 
 
 def readers(model: ir.Model) -> str:

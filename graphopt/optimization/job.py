@@ -18,6 +18,7 @@ from graphopt.cautions import cautions
 from graphopt.errors import EnvironmentFailure, ModelError
 from graphopt.files import loading, saving
 from graphopt.files.check_functions import check_functions
+from graphopt.files.digests import Digests
 from graphopt.optimization import metadata
 from graphopt.optimization.checking import verified
 from graphopt.options import Check
@@ -80,13 +81,14 @@ def optimize_for(
             saving.check_target(loaded, output, force=force)
         given = reporting.describe(loaded, loading.source_of(loaded))
     with clock.stage("optimize"):
-        is_signed, optimized = False, loaded.clone()
+        digests, optimized = None, loaded.clone()
         plan, records = pipeline.run(optimized, options, advance)
         if pipeline.is_left_as_it_was(plan, records):
             optimized, records = loaded.clone(), undone(records)
         else:
-            is_signed = True
-            _sign(optimized, options, loading.source_of(loaded))
+            _sign(optimized, options)
+            # The files are read once more while the result is written and verified.
+            digests = Digests(_files(loading.source_of(loaded)))
     report = Report(
         input=given,
         output=reporting.describe(optimized, None),
@@ -121,8 +123,9 @@ def optimize_for(
         if accept is not None and output is not None:
             with clock.stage("measure"):
                 report = accept(report, candidate)
-        if is_signed:
-            signature = metadata.verified_by(_for_its_target(report))
+        if digests is not None:
+            signature = metadata.made_from(_waited(digests))
+            signature |= metadata.verified_by(_for_its_target(report))
             if check is not None or output is not None:
                 saving.append_metadata(candidate, signature)
             optimized.metadata_props.update(signature)
@@ -140,16 +143,25 @@ def inspect_for(model: ModelOrPath, options: Options) -> PlanSummary:
     return pipeline.analyse(planned, options)
 
 
-def _sign(model: ir.Model, options: Options, source: loading.Source | None) -> None:
+def _sign(model: ir.Model, options: Options) -> None:
     """Say in a model what it was made with, and no longer what it was made with before."""
     kept = metadata.without_signature(model.metadata_props)
-    try:
-        made = metadata.made_with(model, options, source)
-    except OSError as error:
-        name = error.filename or (source and source.path)
-        raise EnvironmentFailure(f"{name}: cannot be read: {error.strerror or error}") from error
+    made = metadata.made_with(model, options)
     model.metadata_props.clear()
     model.metadata_props.update({**kept, **made})
+
+
+def _files(source: loading.Source | None) -> tuple[Path, ...]:
+    return () if source is None else (source.path, *source.data_files)
+
+
+def _waited(digests: Digests) -> tuple[str, ...]:
+    try:
+        return digests.wait()
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{error.filename or 'the input'}: cannot be read: {error.strerror or error}"
+        ) from error
 
 
 def _for_its_target(report: Report) -> Verification | None:

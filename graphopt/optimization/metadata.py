@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["KEYS", "PREFIX", "made_with", "verified_by", "without_signature"]
+__all__ = ["KEYS", "PREFIX", "made_from", "made_with", "verified_by", "without_signature"]
 
-import hashlib
 import importlib.metadata
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from graphopt.files.loading import Source
 from graphopt.passes.options import Options
 from graphopt.readers import least_runtime
 from graphopt.verification import Verification
@@ -35,16 +33,12 @@ KEYS = {
 """What each key means, without the prefix."""
 
 
-def made_with(model: ir.Model, options: Options, source: Source | None) -> dict[str, str]:
+def made_with(model: ir.Model, options: Options) -> dict[str, str]:
     """What is known before the verification; nothing that differs from run to run.
 
     Args:
         model: The optimized model.
         options: What it was made with.
-        source: The files of the input, or None for a model in memory.
-
-    Raises:
-        OSError: A file of the input cannot be read.
     """
     found = {
         "version": importlib.metadata.version("graphopt"),
@@ -56,13 +50,18 @@ def made_with(model: ir.Model, options: Options, source: Source | None) -> dict[
         "least_onnxruntime": least_runtime(model),
         "least_ir": str(model.ir_version),
     }
-    if source is not None:
-        digests = []
-        for file in (source.path, *source.data_files):
-            with file.open("rb") as content:
-                digests.append(hashlib.file_digest(content, "sha256").hexdigest())
-        found["source.sha256"] = digests[0]
-        found["source.data.sha256"] = " ".join(digests[1:])
+    return {PREFIX + key: value for key, value in found.items() if value}
+
+
+def made_from(digests: Sequence[str]) -> dict[str, str]:
+    """What says which files a model was made from; nothing where it was made from none.
+
+    Args:
+        digests: SHA-256 of the model file, then of each file of its external data.
+    """
+    if not digests:
+        return {}
+    found = {"source.sha256": digests[0], "source.data.sha256": " ".join(digests[1:])}
     return {PREFIX + key: value for key, value in found.items() if value}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["OnnxModel", "main"]
+__all__ = ["BinaryDataPlane", "OnnxModel", "main"]
 
 import argparse
 import asyncio
@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import kserve
+from kserve.constants.constants import INFERENCE_CONTENT_LENGTH_HEADER
 from kserve.errors import InvalidInput
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.infer_type import RequestedOutput
 
 from graphopt.errors import GraphoptError
+from graphopt.serving.binary_requests import split_request
 from graphopt.serving.datatypes import datatype_of_array
 from graphopt.serving.served_model import BadRequest, ServedModel
 from graphopt.serving.settings import ServingSettings, read_settings
@@ -92,6 +96,54 @@ class OnnxModel(kserve.Model):
         return self._served
 
 
+class BinaryDataPlane(DataPlane):
+    """Reads the tensors of a request with bytes from where they lie.
+
+    KServe's own makes a number of Python of each element first, which takes the most of the time of
+    a request (``InferRequest.from_bytes`` in 0.21).
+    """
+
+    def decode_inference_request(
+        self, body: Any, headers: dict[str, str], model_name: str
+    ) -> kserve.InferRequest:
+        """The request of a body.
+
+        Raises:
+            InvalidInput: It is not as the protocol has it.
+        """
+        length = headers.get(INFERENCE_CONTENT_LENGTH_HEADER)
+        if not isinstance(body, bytes) or length is None:
+            return super().decode_inference_request(body, headers, model_name)
+        try:
+            head, parts = split_request(body, int(length))
+            if parts is None:
+                return super().decode_inference_request(body, headers, model_name)
+            return _request(head, parts, model_name)
+        except (BadRequest, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InvalidInput(f"the request is not as the protocol has it: {error}") from error
+
+
+def _request(head: dict[str, Any], parts: list[memoryview], model_name: str) -> kserve.InferRequest:
+    inputs = [
+        kserve.InferInput(
+            tensor["name"], tensor["shape"], tensor["datatype"], parameters=tensor["parameters"]
+        )
+        for tensor in head["inputs"]
+    ]
+    outputs = [
+        RequestedOutput(output["name"], output.get("parameters"))
+        for output in head.get("outputs") or []
+    ]
+    return kserve.InferRequest(
+        model_name,
+        inputs,
+        head.get("id"),
+        raw_inputs=parts,
+        parameters=head.get("parameters"),
+        request_outputs=outputs or None,
+    )
+
+
 def _array(tensor: kserve.InferInput) -> Any:
     try:
         return tensor.as_numpy()
@@ -118,7 +170,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     model = OnnxModel(options.model_name, read_settings(options.model_dir))
     model.load()
-    kserve.ModelServer().start([model])
+    server = kserve.ModelServer()
+    server.dataplane = BinaryDataPlane(model_registry=server.registered_models)
+    server.start([model])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import graphopt
 import graphopt.passes.pipeline
 from graphopt.cli import cli
 from graphopt.errors import UsageError
+from graphopt.files.digests import Digests
 from graphopt.optimization import metadata
 from tests.conftest import ZooModel
 
@@ -125,6 +126,18 @@ def test_a_full_disk_leaves_nothing(
     monkeypatch.setattr("graphopt.files.saving.append_metadata", full)
     with pytest.raises(graphopt.EnvironmentFailure):
         graphopt.optimize(model, output=tmp_path / "out.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_input_that_is_gone_leaves_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(self: Digests) -> tuple[str, ...]:
+        raise FileNotFoundError(2, "No such file or directory", "in.onnx")
+
+    monkeypatch.setattr(Digests, "wait", gone)
+    with pytest.raises(graphopt.EnvironmentFailure, match=r"^in\.onnx: cannot be read: No such"):
+        graphopt.optimize(model, output=tmp_path / "out.onnx", verify=False)
     assert list(tmp_path.iterdir()) == []
 
 

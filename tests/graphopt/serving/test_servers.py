@@ -6,9 +6,10 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -82,6 +83,8 @@ def test_a_server_answers_rightly_alone_and_under_load(
                     print(f"\n{kind} {name} {url}", _shown(result), figures)
                 assert figures["right"] == REQUESTS
         _check_refusals(urls[1])
+        if kind == "kserve":
+            _check_bytes(urls[1])
         asked = [part for at in urls for part in ("--endpoint", at.grpc)]
         done = client(
             *("-m", "graphopt", "bench", *asked, "--model", NAME, "--golden", golden),
@@ -102,17 +105,36 @@ def _check_refusals(at: Urls) -> None:
         ({**x, "data": [0.0] * 11}, "is no FP32 of shape [1, 3, 2, 2]"),
     ]
     for tensor, said in cases:
-        request = urllib.request.Request(
-            f"{at.http}/v2/models/{NAME}/infer",
-            json.dumps({"inputs": [tensor]}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(request, timeout=60)
-        assert caught.value.code == 400
-        assert said in json.loads(caught.value.read())["error"]
+        _check_refusal(at, json.dumps({"inputs": [tensor]}).encode(), said)
     with urllib.request.urlopen(f"{at.http}/v2/health/ready", timeout=60) as answer:
         assert answer.status == 200
+
+
+def _check_bytes(at: Urls) -> None:
+    """The bytes of a request are held to what its head says, by graphopt and not by KServe."""
+    for size, shape, said in (
+        (12, [1, 3], "input 'pixel_values' has a binary_data_size of 12, and 8 bytes are left"),
+        (8, [1, 3], "is no FP32 of shape [1, 3]"),
+        (8, [1, 2], "has shape [1, 2]: give"),
+    ):
+        sizes = {"parameters": {"binary_data_size": size}}
+        x = {"name": "pixel_values", "datatype": "FP32", "shape": shape, **sizes}
+        head = json.dumps({"inputs": [x]}).encode()
+        length = {"Inference-Header-Content-Length": str(len(head))}
+        _check_refusal(at, head + bytes(8), said, length)
+
+
+def _check_refusal(
+    at: Urls, body: bytes, said: str, headers: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    kind = "application/octet-stream" if headers else "application/json"
+    request = urllib.request.Request(
+        f"{at.http}/v2/models/{NAME}/infer", body, {"Content-Type": kind, **headers}
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=60)
+    assert caught.value.code == 400
+    assert said in json.loads(caught.value.read())["error"]
 
 
 def _shown(result: dict[str, Any]) -> str:
@@ -121,3 +143,30 @@ def _shown(result: dict[str, Any]) -> str:
         f"{result['tensors']}, error {error:.2g}, p50 {1e3 * result['p50']:.1f} ms, "
         f"p99 {1e3 * result['p99']:.1f} ms;"
     )
+
+
+def test_kserve_reads_bytes_where_they_lie() -> None:
+    """Its own way makes a number of Python of each element."""
+    code = """
+import json
+import numpy
+from graphopt.serving.kserve_model import BinaryDataPlane
+
+x = numpy.arange(6, dtype="f4").reshape(2, 3)
+tensor = {"name": "x", "datatype": "FP32", "shape": [2, 3]}
+tensor["parameters"] = {"binary_data_size": x.nbytes}
+outputs = [{"name": "y", "parameters": {"binary_data": True}}]
+head = json.dumps({"id": "7", "inputs": [tensor], "outputs": outputs}).encode()
+body = head + x.tobytes()
+headers = {"inference-header-content-length": str(len(head))}
+request = BinaryDataPlane(None).decode_inference_request(body, headers, "m")
+found = request.inputs[0].as_numpy()
+assert (found == x).all() and request.inputs[0].data is None
+assert numpy.shares_memory(found, numpy.frombuffer(body, "u1"))
+assert (request.id, request.model_name) == ("7", "m")
+assert [(each.name, each.binary_data) for each in request.request_outputs] == [("y", True)]
+"""
+    done = subprocess.run(
+        [environments.kserve(), "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
