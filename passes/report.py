@@ -152,7 +152,8 @@ class PlanSummary:
     """The plan, in names: enough to print, to save and to test, with no graph behind it.
 
     ``basis`` is that of the compressed streams, or None where the variant compresses none;
-    ``forecast`` is None where no norm converts.
+    ``forecast`` is None where no norm converts; ``titles`` says what those values are whose names
+    an exporter counted (``val_12``), for people to read.
     """
 
     variant: str
@@ -164,6 +165,7 @@ class PlanSummary:
     basis: str | None = None
     basis_changes: tuple[BasisChange, ...] = ()
     forecast: Forecast | None = None
+    titles: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def converted(self) -> int:
@@ -174,6 +176,10 @@ class PlanSummary:
     def compressed(self) -> int:
         """Number of norms that the plan compresses."""
         return sum(norm.compressed for norm in self.norms)
+
+    def title(self, name: str) -> str:
+        """What a value is called where people read it: its name, or what it is."""
+        return self.titles.get(name, name)
 
 
 @dataclasses.dataclass(frozen=True)
