@@ -227,7 +227,9 @@ def verify(
     else:
         reports.print_verification(reports.console(), checked)
     if checked.status == "failed":
-        raise VerificationFailed(f"{candidate} is not the same function as {base}")
+        raise VerificationFailed(
+            f"{candidate} is not the same function as {base}: keep the original"
+        )
 
 
 def export(

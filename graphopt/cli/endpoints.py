@@ -45,7 +45,9 @@ def verify_endpoint(asked: EndpointOptions, repeat: int, *, as_json: bool) -> No
     else:
         print_endpoint_check(console(), checked)
     if checked.status == "failed":
-        raise VerificationFailed(f"{url}: model {model!r} does not give the outputs of the pair")
+        raise VerificationFailed(
+            f"{url}: model {model!r} does not give the outputs of the pair: serve the one it is of"
+        )
 
 
 def bench_endpoints(

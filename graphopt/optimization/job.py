@@ -151,7 +151,9 @@ def _sign(model: ir.Model, options: Options, source: loading.Source | None) -> N
         made = metadata.made_with(model, options, source)
     except OSError as error:
         name = error.filename or (source and source.path)
-        raise EnvironmentFailure(f"{name}: cannot be read: {error.strerror or error}") from error
+        raise EnvironmentFailure(
+            f"{name}: cannot be read ({error.strerror or error}): check the file and the disk"
+        ) from error
     model.metadata_props.clear()
     model.metadata_props.update({**kept, **made})
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from graphopt.errors import shortened
-from graphopt.printing.console import shortened_name, table
+from graphopt.errors import shortened, shortened_name
+from graphopt.printing.console import table
 
 if TYPE_CHECKING:
     from graphopt.passes.report import NormDecision, PlanSummary

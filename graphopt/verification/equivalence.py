@@ -99,7 +99,7 @@ def verify(
         raise UsageError(f"unknown reference {reference!r}; choose {' or '.join(REFERENCES)}")
     input_shapes = input_shapes if shapes is None else shapes
     if not isinstance(candidate, ir.Model) and not Path(candidate).is_file():
-        raise ModelError(f"{candidate}: there is no such file")
+        raise ModelError(f"{candidate}: there is no such file: check the path")
     with contextlib.ExitStack() as stack:
         if not isinstance(base, Original):
             sample = Sample(inputs or {}, input_shapes, dims, seed, tuple(custom_op_libraries))

@@ -8,6 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
+from graphopt.errors import shortened_name
 from graphopt.passes.report import (
     Copy,
     Forecast,
@@ -16,7 +17,6 @@ from graphopt.passes.report import (
     PlanSummary,
     Recentring,
 )
-from graphopt.printing.console import shortened_name
 from graphopt.printing.places import pattern
 from graphopt.printing.plans import print_plan
 
