@@ -20,7 +20,7 @@ _LONGEST = 300
 """Characters of a message on the screen."""
 _LONGEST_NAME = 60
 """Characters of a name or path in a message that would be longer than that."""
-_LISTED = 5
+_LISTED = 4
 _CUT = "..."
 
 
@@ -58,7 +58,7 @@ class EnvironmentFailure(GraphoptError):
 
 
 def shortened(message: str) -> str:
-    """A message as the screen has it: what is too long loses the middles of its names, then its own."""
+    """A message as the screen has it: one too long loses the middles of its names, then its own."""
     if len(message) <= _LONGEST:
         return message
     names_cut = " ".join(shortened_name(word, _LONGEST_NAME) for word in message.split(" "))

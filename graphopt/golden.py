@@ -86,8 +86,8 @@ def save_golden(golden: Golden, path: Path) -> None:
             for place, (name, array) in enumerate(values.items()):
                 if array.dtype.kind not in "biuf":
                     raise UsageError(
-                        f"{name!r} is of type {array.dtype}, and a golden pair holds numbers alone: "
-                        "export the model without that tensor"
+                        f"{name!r} is of type {array.dtype}, and a golden pair holds numbers "
+                        "alone: export the model without that tensor"
                     )
                 arrays[f"{number}.{kind}.{place}"] = array
     with path.open("wb") as file:

@@ -60,7 +60,8 @@ def write(model: Exportable, path: Path, exporter: str, opset: int | None, dtype
             _move(draft, path)
     except OSError as error:
         raise EnvironmentFailure(
-            f"{path}: cannot be written: {error.strerror or error}: check the disk and its permissions"
+            f"{path}: cannot be written: {error.strerror or error}: check the disk and its "
+            "permissions"
         ) from error
 
 

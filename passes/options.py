@@ -98,8 +98,8 @@ class Options:
                 raise UsageError(f"no pass is called {name!r} here: choose one of graphopt passes")
             if name not in optional:
                 raise UsageError(
-                    f"pass {name!r} cannot be skipped, because the result would be wrong: choose one "
-                    "that graphopt passes marks"
+                    f"pass {name!r} cannot be skipped, because the result would be wrong: choose "
+                    "one that graphopt passes marks"
                 )
 
 

@@ -30,7 +30,8 @@ def check_named(settings: Settings, paths: Sequence[Path]) -> None:
     names += [quantized_name(name, way) for way in settings.quantize for name in quantized]
     if settings.baseline is not None and settings.baseline not in names:
         raise UsageError(
-            f"--baseline {settings.baseline!r}: there is no such model: choose one of {listed(names)}"
+            f"--baseline {settings.baseline!r}: there is no such model: choose one of "
+            f"{listed(names)}"
         )
 
 
@@ -46,6 +47,6 @@ def check_made(
             )
     if baseline is not None and all(each.info.name != baseline for each in made):
         raise UsageError(
-            f"--baseline {baseline!r}: it was not made, because there is nothing to fuse beside the "
-            "norms: choose another"
+            f"--baseline {baseline!r}: it was not made, because there is nothing to fuse beside "
+            "the norms: choose another"
         )

@@ -64,7 +64,7 @@ def optimize(
         with contextlib.ExitStack() as files, progress_bar(quiet=quiet) as progress:
 
             def announce(plan: PlanSummary) -> None:
-                # Who reads no further (head) still gets the file: the end finds the pipe broken, too.
+                # Who reads no further still gets the file: at the end the pipe is broken, too.
                 with contextlib.suppress(BrokenPipeError), _nothing_drawn(progress):
                     reports.print_plan(console, plan, verbose=verbose)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["bench_endpoints", "verify_endpoint"]
 
+import functools
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,7 +70,6 @@ def bench_endpoints(
     check_targets({"--json": json}, [asked.golden], force)
     golden = load_golden(asked.golden)
     with progress_bar(still=True) as progress:
-        told = None if progress is None else progress
         result = benchmark_endpoints(
             [Target(url, model) for url, model in asked.targets],
             golden,
@@ -80,7 +80,7 @@ def bench_endpoints(
             openings=settings.openings,
             warmup=settings.warmup,
             seed=settings.seed,
-            progress=told and (lambda share: told("endpoints", share)),
+            progress=None if progress is None else functools.partial(progress, "endpoints"),
         )
     try:
         # The file first: what was measured must not be lost with a closed pipe.

@@ -30,6 +30,7 @@ class Bar:
         self._task, self._drawn = bar.add_task("load", total=1.0), -math.inf
 
     def __call__(self, what: str, share: float) -> None:
+        """Show it, at most five times a second."""
         # A bar that pulses says: nobody knows how much of it is done.
         total = 1.0 if self._still or share else None
         self._bar.update(self._task, description=what, completed=share, total=total)

@@ -82,9 +82,10 @@ def _check_widths(where: Path, entry: Any, models: Mapping[Path, ir.Model]) -> N
     if not stated or not sizes or sizes & {size for key in _WIDTHS for size in _sizes(entry, key)}:
         return
     key, value = next(iter(stated.items()))
+    names = [path.name for path in models]
     raise ModelError(
-        f"{where}: says {key} {value}, but no weight of {_listed(models)} has that size: put the "
-        "configuration of this model there"
+        f"{where}: says {key} {value}, but no weight of {listed(names)} has that size: put "
+        "the configuration of this model there"
     )
 
 
@@ -136,7 +137,3 @@ def _values(entry: Any, key: str) -> Iterator[Any]:
     elif isinstance(entry, list):
         for item in entry:
             yield from _values(item, key)
-
-
-def _listed(models: Mapping[Path, ir.Model]) -> str:
-    return listed(map(str, models))

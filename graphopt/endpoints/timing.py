@@ -158,7 +158,7 @@ def _check_answer(endpoint: Endpoint, golden: Golden, tensors: Tensors) -> None:
         raise VerificationFailed(
             f"{endpoint.url}: model {endpoint.model!r} does not answer the golden pair: output "
             f"{wrong[0].name!r}: {wrong[0].problem or f'largest error {wrong[0].max_abs:.2g}'}: "
-            "serve the model of the pair, what answers wrongly is not timed"
+            "serve the model of the pair"
         )
 
 

@@ -48,8 +48,8 @@ def read(path: Path) -> onnx.ModelProto:
             raise ModelError(f"{path}: not an ONNX file: give an exported .onnx model") from error
     if not model.HasField("graph"):
         raise ModelError(
-            f"{path}: holds no graph, so it is not an ONNX model, or is truncated: copy or export it "
-            "again"
+            f"{path}: holds no graph, so it is not an ONNX model, or is truncated: copy or export "
+            "it again"
         )
     try:
         check_messages(model)

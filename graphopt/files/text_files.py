@@ -67,5 +67,6 @@ def write_text(path: Path, text: str) -> None:
             draft.replace(path)
     except OSError as error:
         raise EnvironmentFailure(
-            f"{path}: cannot be written: {error.strerror or error}: check the disk and its permissions"
+            f"{path}: cannot be written: {error.strerror or error}: check the disk and its "
+            "permissions"
         ) from error

@@ -156,8 +156,8 @@ def _check(
     if wrong is not None:
         raise VerificationFailed(
             f"{path} does not answer its golden pair: output {wrong.name!r}: "
-            f"{wrong.problem or f'largest error {wrong.max_abs:.2g}'}: no package was written, keep "
-            "the original"
+            f"{wrong.problem or f'largest error {wrong.max_abs:.2g}'}: no package was written, "
+            "keep the original"
         )
 
 

@@ -110,7 +110,8 @@ def _print_additions(out: Console, plan: PlanSummary, *, verbose: bool) -> None:
     for recentring in plan.recentrings:
         wrapped(
             out,
-            f"mean subtracted explicitly: at {plan.title(recentring.value)} (axis {recentring.axis}, size "
+            f"mean subtracted explicitly: at {plan.title(recentring.value)} (axis "
+            f"{recentring.axis}, size "
             f"{recentring.size}), for {_unlocked(recentring.unlocks, plan)}",
         )
     for change in plan.basis_changes:

@@ -33,8 +33,8 @@ def check_answers(golden: Golden, requests: Sequence[Request], answers: Sequence
             found, rtol = answer.get(name), golden.rtol[name]
             if found is None or (found.dtype, found.shape) != (expected.dtype, expected.shape):
                 raise VerificationFailed(
-                    f"output {name!r} is missing, or of another type or shape: serve the model of the "
-                    "pair"
+                    f"output {name!r} is missing, or of another type or shape: serve the model of "
+                    "the pair"
                 )
             magnitude = np.abs(expected[np.isfinite(expected)])
             atol = rtol * float(magnitude.mean(dtype=np.float64)) if magnitude.size else 0.0

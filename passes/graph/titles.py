@@ -18,7 +18,7 @@ _BIASES = {"Gemm": 2, "Conv": 2, "ConvTranspose": 2}
 
 
 def module_of(node: ir.Node) -> str:
-    """The module that a node was exported from, such as ``model.h.3.mlp``, or "" where none is told.
+    """The module that a node was exported from, such as ``model.h.3.mlp``; "" where none is told.
 
     Exporters that number their nodes write the modules that one lies in beside it, the outermost
     first and the node itself last.
@@ -59,7 +59,7 @@ def _part(node: ir.Node, operand: int) -> str:
 
 
 def _place(node: ir.Node) -> str:
-    """Where a node stands: its module, else its own name where that is a path, else what it makes."""
+    """Where a node stands: its module, or its own name where that is a path, or what it makes."""
     if module := module_of(node):
         return module
     if node.name and ("/" in node.name or "." in node.name):
