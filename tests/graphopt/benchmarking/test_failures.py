@@ -162,8 +162,8 @@ def test_a_type_that_cannot_be_made_is_said_before_anything_is_timed(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"duration": float("inf")}, "duration, iterations and warmup are positive numbers"),
-        ({"duration": float("nan")}, "duration, iterations and warmup are positive numbers"),
+        ({"duration": float("inf")}, "duration, iterations or warmup is not positive"),
+        ({"duration": float("nan")}, "duration, iterations or warmup is not positive"),
         ({"seed": -1}, "seed -1: give 0 or more"),
     ],
 )
