@@ -85,7 +85,8 @@ def time_point(
         except ProcessFailed as error:
             if name == point.baseline:
                 raise ModelError(
-                    f"{candidate.path.name}: it does not run ({error}): choose another baseline"
+                    f"{candidate.path.name}: it does not run ({error}): give smaller "
+                    "sizes, or another baseline"
                 ) from error
             failures.append(Failure(name, str(error)))
     timed = {each.info.name: each for each in candidates if each.info.name in trials}
