@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 __all__ = [
     "EnvironmentFailure",
     "GraphoptError",
@@ -9,11 +11,17 @@ __all__ = [
     "QuantizedModel",
     "UsageError",
     "VerificationFailed",
+    "listed",
     "shortened",
+    "shortened_name",
 ]
 
-_LONGEST = 480
-"""Characters of a message on the screen; with its heading it stays below 500."""
+_LONGEST = 300
+"""Characters of a message on the screen."""
+_LONGEST_NAME = 60
+"""Characters of a name or path in a message that would be longer than that."""
+_LISTED = 4
+_CUT = "..."
 
 
 class GraphoptError(Exception):
@@ -50,9 +58,27 @@ class EnvironmentFailure(GraphoptError):
 
 
 def shortened(message: str) -> str:
-    """A message as the screen has it: what is too long loses its middle, and says so."""
+    """A message as the screen has it: one too long loses the middles of its names, then its own."""
     if len(message) <= _LONGEST:
         return message
+    names_cut = " ".join(shortened_name(word, _LONGEST_NAME) for word in message.split(" "))
+    if len(names_cut) <= _LONGEST:
+        return names_cut
     mark = f" ... ({len(message)} characters) ... "
     head = (_LONGEST - len(mark)) * 2 // 3
-    return message[:head] + mark + message[len(mark) + head - _LONGEST :]
+    return names_cut[:head] + mark + names_cut[len(mark) + head - _LONGEST :]
+
+
+def shortened_name(name: str, width: int) -> str:
+    """A name of at most ``width`` characters: a longer one loses its middle."""
+    width = max(width, len(_CUT) + 2)
+    if len(name) <= width:
+        return name
+    tail = (width - len(_CUT)) * 2 // 3  # names differ at their ends
+    return name[: width - len(_CUT) - tail] + _CUT + name[-tail:]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a message: all where they are few, else the first and how many more there are."""
+    first, rest = (known := list(names))[:_LISTED], len(known) - _LISTED
+    return (", ".join(first) or "none") + (f" and {rest} more" if rest > 0 else "")

@@ -86,7 +86,8 @@ def save_golden(golden: Golden, path: Path) -> None:
             for place, (name, array) in enumerate(values.items()):
                 if array.dtype.kind not in "biuf":
                     raise UsageError(
-                        f"{name!r} is of type {array.dtype}: a golden pair holds numbers alone"
+                        f"{name!r} is of type {array.dtype}, and a golden pair holds numbers "
+                        "alone: export the model without that tensor"
                     )
                 arrays[f"{number}.{kind}.{place}"] = array
     with path.open("wb") as file:
@@ -104,13 +105,15 @@ def load_golden(path: Path) -> Golden:
         with np.load(path, allow_pickle=False) as file:
             return _read(dict(file))
     except FileNotFoundError as error:
-        raise UsageError(f"{path}: there is no such file") from error
+        raise UsageError(f"{path}: there is no such file: check the path") from error
     except (ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
         raise UsageError(
-            f'{path}: is no golden pair ({error}): "graphopt package" writes one'
+            f'{path}: is no golden pair ({error}): make one with "graphopt package"'
         ) from error
     except OSError as error:
-        raise EnvironmentFailure(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise EnvironmentFailure(
+            f"{path}: cannot be read ({error.strerror or error}): check its permissions"
+        ) from error
 
 
 def _read(arrays: Mapping[str, Array]) -> Golden:

@@ -114,7 +114,7 @@ def _pretrained(recipe: Recipe, config_class: Any, model_class: Any, weights: Pa
     try:
         stored = json.loads(description.read_text())
     except ValueError as error:
-        raise ModelError(f"{description} is not JSON: {error}") from error
+        raise ModelError(f"{description} is not JSON ({error}): fetch it again") from error
     # CLIP's towers are stored under the configuration of the pair.
     is_part = getattr(config_class, "base_config_key", "") in stored
     if stored.get("model_type") != config_class.model_type and not is_part:
@@ -127,12 +127,14 @@ def _pretrained(recipe: Recipe, config_class: Any, model_class: Any, weights: Pa
             weights, local_files_only=True, dtype=torch.float32, output_loading_info=True
         )
     except Exception as error:  # each weight format raises its own kind
-        raise ModelError(f"{weights} cannot be loaded: {first_line(error)}") from error
+        raise ModelError(
+            f"{weights} cannot be loaded ({first_line(error)}): fetch the model again"
+        ) from error
     missing = sorted(info["missing_keys"])
     if missing:
         raise ModelError(
             f"{weights} lacks {len(missing)} weights of {model_class.__name__}, first {missing[0]}:"
-            " it was saved from another class"
+            " give weights that were saved from that class"
         )
     assert isinstance(model, nn.Module)
     return model

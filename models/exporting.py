@@ -59,7 +59,10 @@ def write(model: Exportable, path: Path, exporter: str, opset: int | None, dtype
             _check(draft, model.inputs, opset)
             _move(draft, path)
     except OSError as error:
-        raise EnvironmentFailure(f"cannot write {path}: {error.strerror or error}") from error
+        raise EnvironmentFailure(
+            f"{path}: cannot be written: {error.strerror or error}: check the disk and its "
+            "permissions"
+        ) from error
 
 
 def _dynamo(

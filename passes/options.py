@@ -95,11 +95,11 @@ class Options:
         optional = [step.name for step in here if step.optional]
         for name in sorted(self.skip):
             if all(step.name != name for step in here):
-                raise UsageError(f"no pass is called {name!r} here: graphopt passes lists them")
+                raise UsageError(f"no pass is called {name!r} here: choose one of graphopt passes")
             if name not in optional:
                 raise UsageError(
-                    f"pass {name!r} cannot be skipped, because the result would be wrong; "
-                    f"optional are {', '.join(optional)}"
+                    f"pass {name!r} cannot be skipped, because the result would be wrong: choose "
+                    "one that graphopt passes marks"
                 )
 
 

@@ -209,7 +209,8 @@ class PlanSummary:
 
     ``basis`` is that of the compressed streams, or None where the variant compresses none;
     ``forecast`` is None where no norm converts; ``streams`` has every norm that a plan could
-    convert, in the order of the graph.
+    convert, in the order of the graph; ``titles`` says what those values are whose names an
+    exporter counted (``val_12``), for people to read.
     """
 
     variant: str
@@ -222,6 +223,7 @@ class PlanSummary:
     basis_changes: tuple[BasisChange, ...] = ()
     forecast: Forecast | None = None
     streams: tuple[ResidualStream, ...] = ()
+    titles: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def converted(self) -> int:
@@ -232,6 +234,10 @@ class PlanSummary:
     def compressed(self) -> int:
         """Number of norms that the plan compresses."""
         return sum(norm.compressed for norm in self.norms)
+
+    def title(self, name: str) -> str:
+        """What a value is called where people read it: its name, or what it is."""
+        return self.titles.get(name, name)
 
 
 @dataclasses.dataclass(frozen=True)

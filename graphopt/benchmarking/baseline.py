@@ -15,7 +15,7 @@ from graphopt.benchmarking.candidates import (
 )
 from graphopt.benchmarking.result import Failure
 from graphopt.benchmarking.settings import Settings
-from graphopt.errors import UsageError
+from graphopt.errors import UsageError, listed
 from graphopt.passes.choices import VARIANT
 
 
@@ -30,7 +30,8 @@ def check_named(settings: Settings, paths: Sequence[Path]) -> None:
     names += [quantized_name(name, way) for way in settings.quantize for name in quantized]
     if settings.baseline is not None and settings.baseline not in names:
         raise UsageError(
-            f"there is no model {settings.baseline!r} to compare with; there are {', '.join(names)}"
+            f"--baseline {settings.baseline!r}: there is no such model: choose one of "
+            f"{listed(names)}"
         )
 
 
@@ -40,8 +41,12 @@ def check_made(
     """Raise UsageError where the model of the name was not made."""
     for failure in failures:
         if failure.model == baseline:
-            raise UsageError(f"baseline {failure.model!r} could not be made: {failure.reason}")
+            raise UsageError(
+                f"--baseline {failure.model!r}: it could not be made ({failure.reason}): choose "
+                "another"
+            )
     if baseline is not None and all(each.info.name != baseline for each in made):
         raise UsageError(
-            f"baseline {baseline!r} was not made: there is nothing to fuse beside the norms"
+            f"--baseline {baseline!r}: it was not made, because there is nothing to fuse beside "
+            "the norms: choose another"
         )

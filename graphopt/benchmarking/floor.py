@@ -96,7 +96,8 @@ def _check_activations(
         if not float(limits.tiny) * _MARGIN <= magnitude <= float(limits.max) / _MARGIN:
             raise ModelError(
                 f"{name}: its root mean square is {magnitude:.3g} once the norms are removed, "
-                f"beyond what {limits.dtype} takes: this model has no norm-free floor to time"
+                f"beyond what {limits.dtype} takes: this model has no norm-free floor, leave it "
+                "out (--no-floor)"
             )
 
 

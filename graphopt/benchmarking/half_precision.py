@@ -53,7 +53,9 @@ def convert_to_float16(source: Path, target: Path) -> str:
         # Shape inference would write models above 2 GB, and no decision of the converter needs it.
         converted = convert_float_to_float16(model, disable_shape_infer=True)
     except Exception as error:  # the converter's errors have no base class
-        raise ModelError(f"{source.name}: cannot be converted to float16: {error}") from error
+        raise ModelError(
+            f"{source.name}: cannot be converted to float16 ({error}): leave float16 out of --dtype"
+        ) from error
     onnx.save(converted, target, save_as_external_data=True, location=f"{target.name}.data")
     return f"float16 by onnxruntime.transformers {ort_version()}"
 

@@ -136,7 +136,7 @@ def _optimize(workshop: Workshop, options: Options, name: str, target: Path) -> 
     ).report
     fused = pipeline.is_fused(report.passes)
     if not report.plan.converted and not fused:
-        raise ModelError("no LayerNorm was converted: graphopt inspect says why")
+        raise ModelError("no LayerNorm was converted: ask graphopt inspect why")
     if doubt := report.doubt:
         raise ModelError(doubt)
     converted = f"{report.plan.converted} of {len(report.plan.norms)} LayerNorms converted"
@@ -147,11 +147,11 @@ def _optimize(workshop: Workshop, options: Options, name: str, target: Path) -> 
 def _remove_norms(workshop: Workshop, options: Options, name: str, target: Path) -> Candidate:
     expected = workshop.original.expectation(options.provider)
     if not expected.draws:
-        raise ModelError(f"the original was not run: {expected.reason}")
+        raise ModelError(f"the original was not run ({expected.reason}): leave it out (--no-floor)")
     model = workshop.original.model.clone()
     removed = remove_all_norms(model, expected.draws[0], options)
     if not removed.norms:
-        raise ModelError("there is no LayerNorm to remove")
+        raise ModelError("there is no LayerNorm to remove: leave it out (--no-floor)")
     save(model, target)
     how = "" if options.fuse else ", --no-fuse"
     info = ModelInfo(name, "floor", f"{_graphopt()}{how}, {removed.norms} LayerNorms removed")
@@ -168,7 +168,7 @@ def _run_peer(workshop: Workshop, peer: Peer, target: Path) -> Candidate:
     )
     difference = difference_to(workshop.original, target, workshop.options.provider)
     if difference:
-        raise ModelError(f"its model is wrong: {difference}")
+        raise ModelError(f"its model is wrong ({difference}): keep the original")
     detail = f", model type {workshop.model_type}" if peer.name == "ort-transformers" else ""
     return Candidate(ModelInfo(peer.name, "peer", f"{peer.source}{detail}"), target)
 

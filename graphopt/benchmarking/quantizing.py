@@ -112,8 +112,8 @@ def write_quantized(name: str, source: Path, target: Path) -> None:
         importlib.import_module(quantizer.module)
     except ImportError as error:
         raise EnvironmentFailure(
-            f"{quantizer.module} of ONNX Runtime {ort_version()} cannot be imported ({error}): "
-            f'--quantize {name} needs pip install "graphopt[bench]" and ONNX Runtime 1.22 or newer'
+            f"--quantize {name}: {quantizer.module} of ONNX Runtime {ort_version()} cannot be "
+            f'imported ({error}): pip install "graphopt[bench]", with ONNX Runtime 1.22 or newer'
         ) from error
     copy = target.with_name(f"copy.{target.name}")
     save(load(source), copy)

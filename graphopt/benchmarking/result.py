@@ -32,6 +32,7 @@ from graphopt.profiling.result import Profile
 
 # The number is raised with a change that is not a mere addition of fields.
 SCHEMA = "graphopt.benchmark/1"
+_ADVICE = "give a file that graphopt bench --json wrote"
 
 Kind = Literal["original", "optimized", "floor", "peer", "given"]
 
@@ -250,14 +251,14 @@ class Benchmark:
         try:
             data = json.loads(text)
         except json.JSONDecodeError as error:
-            raise UsageError(f"no benchmark: it is no JSON ({error})") from error
+            raise UsageError(f"no benchmark, because no JSON ({error}): {_ADVICE}") from error
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != SCHEMA:
             raise UsageError(
-                f"no benchmark of this version: its schema is {schema!r}, not {SCHEMA!r}"
+                f"no benchmark of this version: its schema is {schema!r}, not {SCHEMA!r}: {_ADVICE}"
             )
         try:
             result: Benchmark = from_plain(cls, data, "benchmark")
         except ValueError as error:
-            raise UsageError(f"no benchmark: {error}") from error
+            raise UsageError(f"no benchmark ({error}): {_ADVICE}") from error
         return result

@@ -99,7 +99,7 @@ def run_benchmark(
         raise UsageError("there is nothing to measure: give at least one model")
     for path in paths:
         if not path.is_file():
-            raise ModelError(f"{path}: there is no such file")
+            raise ModelError(f"{path}: there is no such file: check the path")
     if settings.dtypes and len(paths) > 1:
         raise UsageError(
             "--dtype converts the one model that candidates are made of: give one MODEL"

@@ -100,10 +100,10 @@ class Settings:
         if not self.providers or not self.threads:
             raise UsageError("there is nothing to measure: give a provider and a thread count")
         if min(self.threads) < 0:
-            raise UsageError(f"threads {min(self.threads)}: 0 is one for each core, or give more")
+            raise UsageError(f"threads {min(self.threads)}: give 1 or more, or 0 for one a core")
         for what, sizes in {"batch": self.batches, "seq": self.lengths, **self.dims}.items():
             if min(sizes, default=1) < 1:
-                raise UsageError(f"{what} {min(sizes)}: sizes are at least 1")
+                raise UsageError(f"{what} {min(sizes)}: give sizes of at least 1")
         if self.openings < _MIN_OPENINGS:
             raise UsageError(
                 f"{self.openings} sessions of each model cannot carry a 95% interval: "
@@ -111,7 +111,7 @@ class Settings:
             )
         iterations = 1 if self.iterations is None else self.iterations
         if not 0 < self.duration < math.inf or min(self.warmup, iterations) < 1:
-            raise UsageError("duration, iterations and warmup are positive numbers")
+            raise UsageError("duration, iterations or warmup is not positive: give 1 or more")
         if self.seed < 0:
             raise UsageError(f"seed {self.seed}: give 0 or more")
         devices = [name for name in self.providers if provider_named(name).is_device]
@@ -121,7 +121,7 @@ class Settings:
                 "CUDA, measure wall time"
             )
         if self.cuda_graph and not devices:
-            raise UsageError("CUDA graphs need the provider cuda")
+            raise UsageError("CUDA graphs are for the provider cuda: give it, or leave them out")
         for name, array in self.inputs.items():
             # Zeros can take fast paths that real data does not take.
             if array.size and array.dtype.kind == "f" and not array.any():

@@ -84,7 +84,10 @@ def time_point(
             trials[name] = try_model(candidate.path, inputs, execution)
         except ProcessFailed as error:
             if name == point.baseline:
-                raise ModelError(f"{candidate.path.name}: {error}") from error
+                raise ModelError(
+                    f"{candidate.path.name}: it does not run ({error}): give smaller "
+                    "sizes, or another baseline"
+                ) from error
             failures.append(Failure(name, str(error)))
     timed = {each.info.name: each for each in candidates if each.info.name in trials}
     paths = {name: each.path for name, each in timed.items()}

@@ -65,7 +65,9 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     nodes = nodes_by_provider(path, inputs, execution) if on_device else {}
     runtime = provider_named(execution.provider).runtime
     if on_device and runtime not in nodes:
-        raise EnvironmentFailure(f"no node of it runs on {runtime}")
+        raise EnvironmentFailure(
+            f"no node of {path.name} runs on {runtime}: choose another provider"
+        )
     memory = None if before is None or after is None else max(0, after - before)
     return {"memory": memory, "nodes": nodes}
 

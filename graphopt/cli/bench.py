@@ -84,6 +84,8 @@ def _read(path: Path) -> Benchmark:
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: is no benchmark: it is no text") from error
+        raise UsageError(
+            f"{path}: is no benchmark, because no text: give a file of --json"
+        ) from error
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot be read ({error.strerror}): check the path") from error

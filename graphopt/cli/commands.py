@@ -20,7 +20,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphopt.cli.progress import progress_bar
+from graphopt.cli.progress import Bar, progress_bar
 from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
 from graphopt.files.regular_files import refuse_other_than_files
 from graphopt.files.text_files import check_targets, write_text
@@ -28,7 +28,7 @@ from graphopt.files.text_files import check_targets, write_text
 if TYPE_CHECKING:
     from graphopt.options import Check, Reference, Sample
     from graphopt.passes.pipeline import Options
-    from graphopt.passes.report import Progress
+    from graphopt.passes.report import PlanSummary, Progress
     from graphopt.reporting import Report, Tuning
     from graphopt.verification import Original
 
@@ -62,6 +62,12 @@ def optimize(
     console = reports.console()
     try:
         with contextlib.ExitStack() as files, progress_bar(quiet=quiet) as progress:
+
+            def announce(plan: PlanSummary) -> None:
+                # Who reads no further still gets the file: at the end the pipe is broken, too.
+                with contextlib.suppress(BrokenPipeError), _nothing_drawn(progress):
+                    reports.print_plan(console, plan, verbose=verbose)
+
             original, tuning = None, None
             if tune:
                 from graphopt.verification import Original
@@ -87,6 +93,7 @@ def optimize(
                 force=force,
                 progress=progress,
                 original=original,
+                announce=None if quiet else announce,
                 accept=accept if only_if_faster else None,
             )
             report = dataclasses.replace(result.report, tuning=tuning)
@@ -105,6 +112,11 @@ def optimize(
         _warn_if_slower(report)
     else:
         reports.print_report(console, report, verbose=verbose)
+
+
+def _nothing_drawn(bar: Bar | None) -> contextlib.AbstractContextManager[None]:
+    """The time in which a bar, where there is one, leaves the screen to what is printed."""
+    return contextlib.nullcontext() if bar is None else bar.hidden()
 
 
 def _warn_if_slower(report: Report) -> None:
@@ -231,7 +243,9 @@ def verify(
     else:
         reports.print_verification(reports.console(), checked)
     if checked.status == "failed":
-        raise VerificationFailed(f"{candidate} is not the same function as {base}")
+        raise VerificationFailed(
+            f"{candidate} is not the same function as {base}: keep the original"
+        )
 
 
 def export(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["bench_endpoints", "verify_endpoint"]
 
+import functools
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,9 @@ def verify_endpoint(asked: EndpointOptions, repeat: int, *, as_json: bool) -> No
     else:
         print_endpoint_check(console(), checked)
     if checked.status == "failed":
-        raise VerificationFailed(f"{url}: model {model!r} does not give the outputs of the pair")
+        raise VerificationFailed(
+            f"{url}: model {model!r} does not give the outputs of the pair: serve the one it is of"
+        )
 
 
 def bench_endpoints(
@@ -67,7 +70,6 @@ def bench_endpoints(
     check_targets({"--json": json}, [asked.golden], force)
     golden = load_golden(asked.golden)
     with progress_bar(still=True) as progress:
-        told = None if progress is None else progress
         result = benchmark_endpoints(
             [Target(url, model) for url, model in asked.targets],
             golden,
@@ -78,7 +80,7 @@ def bench_endpoints(
             openings=settings.openings,
             warmup=settings.warmup,
             seed=settings.seed,
-            progress=told and (lambda share: told("endpoints", share)),
+            progress=None if progress is None else functools.partial(progress, "endpoints"),
         )
     try:
         # The file first: what was measured must not be lost with a closed pipe.

@@ -31,7 +31,7 @@ def existing_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     """
     for path in paths:
         if not path.is_file():
-            raise UsageError(f"{path}: there is no such file")
+            raise UsageError(f"{path}: there is no such file: check the path")
     return tuple(paths)
 
 
@@ -103,13 +103,17 @@ def read_arrays(texts: Sequence[str]) -> dict[str, np.ndarray]:
             raise UsageError(f"--input {text!r}: write it as NAME:FILE.npy")
         path = Path(file)
         if not path.is_file():
-            raise UsageError(f"--input {name}: no such file: {path}")
+            raise UsageError(f"--input {name}: no such file, {path}: check the path")
         try:
             array = np.load(path, allow_pickle=False)
         except (ValueError, EOFError) as error:
-            raise UsageError(f"--input {name}: {path} holds no plain NumPy array") from error
+            raise UsageError(
+                f"--input {name}: {path} holds no plain NumPy array: write one with numpy.save"
+            ) from error
         except OSError as error:
-            raise EnvironmentFailure(f"{path}: cannot be read: {error.strerror}") from error
+            raise EnvironmentFailure(
+                f"{path}: cannot be read ({error.strerror}): check its permissions"
+            ) from error
         if not isinstance(array, np.ndarray):
             raise UsageError(f"--input {name}: {path} holds several arrays: give one .npy file")
         arrays[name] = array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["progress_bar"]
+__all__ = ["Bar", "progress_bar"]
 
 import contextlib
 import math
@@ -12,13 +12,44 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from graphopt.passes.report import Progress
+    from rich.progress import Progress
 
 _SECONDS_BETWEEN_DRAWINGS = 0.2
 
 
+class Bar:
+    """A bar on a terminal: called with what is going on and the share of it that is done.
+
+    Args:
+        bar: What draws it.
+        still: As :func:`progress_bar` has it.
+    """
+
+    def __init__(self, bar: Progress, *, still: bool) -> None:
+        self._bar, self._still = bar, still
+        self._task, self._drawn = bar.add_task("load", total=1.0), -math.inf
+
+    def __call__(self, what: str, share: float) -> None:
+        """Show it, at most five times a second."""
+        # A bar that pulses says: nobody knows how much of it is done.
+        total = 1.0 if self._still or share else None
+        self._bar.update(self._task, description=what, completed=share, total=total)
+        if time.monotonic() - self._drawn > _SECONDS_BETWEEN_DRAWINGS:
+            self._bar.refresh()
+            self._drawn = time.monotonic()
+
+    @contextlib.contextmanager
+    def hidden(self) -> Iterator[None]:
+        """No bar on the screen, so that something else can be printed there."""
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
+
+
 @contextlib.contextmanager
-def progress_bar(*, quiet: bool = False, still: bool = False) -> Iterator[Progress | None]:
+def progress_bar(*, quiet: bool = False, still: bool = False) -> Iterator[Bar | None]:
     """A bar on the terminal, which vanishes at the end; nothing where nobody watches.
 
     Args:
@@ -32,13 +63,13 @@ def progress_bar(*, quiet: bool = False, still: bool = False) -> Iterator[Progre
     from rich.console import Console
     from rich.progress import (
         BarColumn,
+        Progress,
         ProgressColumn,
         TaskProgressColumn,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
-    from rich.progress import Progress as Bar
 
     columns: list[ProgressColumn] = [TextColumn("{task.description:<24}"), BarColumn()]
     if still:
@@ -46,17 +77,5 @@ def progress_bar(*, quiet: bool = False, still: bool = False) -> Iterator[Progre
     else:
         columns += [TimeElapsedColumn()]
     console = Console(stderr=True)
-    with Bar(*columns, console=console, transient=True, auto_refresh=not still) as bar:
-        task, drawn = bar.add_task("load", total=1.0), -math.inf
-
-        def advance(what: str, share: float) -> None:
-            nonlocal drawn
-            # A bar that pulses says: nobody knows how much of it is done.
-            bar.update(
-                task, description=what, completed=share, total=1.0 if still or share else None
-            )
-            if time.monotonic() - drawn > _SECONDS_BETWEEN_DRAWINGS:
-                bar.refresh()
-                drawn = time.monotonic()
-
-        yield advance
+    with Progress(*columns, console=console, transient=True, auto_refresh=not still) as bar:
+        yield Bar(bar, still=still)

@@ -137,4 +137,4 @@ def _refuse_failed(checked: Verification, report: DirectoryReport) -> None:
         wrong = next(output for output in checked.outputs if not output.passed)
         what = f"{wrong.name} differs by {wrong.max_abs:.2g} (rtol {wrong.rtol:.2g})"
     problem = "the models run one after the other differ from the originals, no output was written"
-    raise DirectoryRejected(f"{problem}: {what}", report)
+    raise DirectoryRejected(f"{problem}: {what}: keep the originals", report)

@@ -12,7 +12,7 @@ from typing import Any
 import onnx_ir as ir
 
 from graphopt.directories.layout import Layout
-from graphopt.errors import ModelError
+from graphopt.errors import ModelError, listed
 from graphopt.inputs.meaning import trace_meaning
 
 _READ = ("config.json", "preprocessor_config.json", "genai_config.json", "modules.json")
@@ -82,9 +82,10 @@ def _check_widths(where: Path, entry: Any, models: Mapping[Path, ir.Model]) -> N
     if not stated or not sizes or sizes & {size for key in _WIDTHS for size in _sizes(entry, key)}:
         return
     key, value = next(iter(stated.items()))
+    names = [path.name for path in models]
     raise ModelError(
-        f"{where}: says {key} {value}, but no weight of {_listed(models)} has that size: it is the "
-        "configuration of another model"
+        f"{where}: says {key} {value}, but no weight of {listed(names)} has that size: put "
+        "the configuration of this model there"
     )
 
 
@@ -100,7 +101,7 @@ def _check_vocabulary(where: Path, entry: Any, models: Mapping[Path, ir.Model]) 
         path, rows = max(tables.items(), key=lambda item: item[1])
         raise ModelError(
             f"{where}: says {_VOCABULARY} {min(stated)}, but {path} has a table of {rows} tokens: "
-            "it is the configuration of another model"
+            "put the configuration of this model there"
         )
 
 
@@ -136,7 +137,3 @@ def _values(entry: Any, key: str) -> Iterator[Any]:
     elif isinstance(entry, list):
         for item in entry:
             yield from _values(item, key)
-
-
-def _listed(models: Mapping[Path, ir.Model]) -> str:
-    return ", ".join(map(str, models))

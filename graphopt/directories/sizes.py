@@ -10,7 +10,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from graphopt.errors import UsageError
+from graphopt.errors import UsageError, listed
 from graphopt.inputs.dimensions import declared_dims, free_symbols
 from graphopt.options import Sample
 
@@ -29,8 +29,9 @@ def samples_of(models: Mapping[Path, ir.Model], given: Sample) -> dict[Path, Sam
     known = sorted(set().union(*symbols.values()))
     for name in given.dims:
         if name not in known:
-            listed = ", ".join(known) or "none"
-            raise UsageError(f"no model has a symbolic dimension {name!r}; they have: {listed}")
+            raise UsageError(
+                f"no model has a symbolic dimension {name!r}: choose one of {listed(known)}"
+            )
     return {
         path: dataclasses.replace(
             given, dims={name: size for name, size in given.dims.items() if name in symbols[path]}

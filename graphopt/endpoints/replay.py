@@ -64,7 +64,7 @@ def replay(
         EnvironmentFailure: It does not answer, or not in time.
     """
     if repeat < 1:
-        raise UsageError("--repeat is at least 1")
+        raise UsageError(f"--repeat {repeat}: give 1 or more")
     check_description(endpoint, golden)
     chosen, notes = choose_tensors(endpoint, golden, tensors)
     names = list(golden.rtol)

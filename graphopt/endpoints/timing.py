@@ -108,7 +108,9 @@ def benchmark_endpoints(
         EnvironmentFailure: One does not answer, or not in time.
     """
     if len(targets) < 2 or len(set(targets)) < len(targets):
-        raise UsageError("give two or more endpoints, each once: --endpoint URL_A --endpoint URL_B")
+        raise UsageError(
+            "--endpoint: give two or more, each once: --endpoint URL_A --endpoint URL_B"
+        )
     used, notes = _checked(targets, golden, tensors, timeout)
     request, names = golden.requests[0], list(golden.rtol)
 
@@ -156,7 +158,7 @@ def _check_answer(endpoint: Endpoint, golden: Golden, tensors: Tensors) -> None:
         raise VerificationFailed(
             f"{endpoint.url}: model {endpoint.model!r} does not answer the golden pair: output "
             f"{wrong[0].name!r}: {wrong[0].problem or f'largest error {wrong[0].max_abs:.2g}'}: "
-            "what answers wrongly is not timed"
+            "serve the model of the pair"
         )
 
 

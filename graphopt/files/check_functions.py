@@ -92,7 +92,7 @@ def check_functions(model: ir.Model) -> None:
             if of_model != version and identifier in called:
                 raise ModelError(
                     f"function {_name(identifier)} imports opset {version} of "
-                    f"{domain or 'ai.onnx'!r} and the model {of_model}: convert one of the two "
+                    f"{domain or 'ai.onnx'!r} and the model {of_model}: convert one "
                     "(onnx.version_converter), or export with one opset"
                 )
     for body in bodies:

@@ -53,10 +53,12 @@ def _check(where: str, tensor: TensorProto) -> None:
             f"{where} has a negative size, {list(tensor.dims)}: export the model again"
         )
     if tensor.HasField("segment"):
-        raise ModelError(f"{where} is a segment of a tensor, which is not supported")
+        raise ModelError(f"{where} is a segment of a tensor, which is not supported: save it whole")
     if is_external(tensor):
         if kind == ir.DataType.STRING:
-            raise ModelError(f"{where} has external strings, which ONNX does not allow")
+            raise ModelError(
+                f"{where} has external strings, which ONNX does not allow: export the model again"
+            )
         return
     if tensor.HasField("raw_data") and kind != ir.DataType.STRING:
         found, needed, unit = len(tensor.raw_data), byte_count(tensor), "bytes of data"

@@ -31,7 +31,9 @@ def check_types(model: ir.Model) -> None:
     try:
         proto = _without_weights(model)
     except (ir.serde.SerdeError, NotImplementedError, ValueError, TypeError) as error:
-        raise ModelError(f"the model cannot be represented: {root_cause(error)}") from error
+        raise ModelError(
+            f"the model cannot be represented ({root_cause(error)}): export the model again"
+        ) from error
     shapeless = [
         info.type.tensor_type
         for info in (*proto.graph.input, *proto.graph.output)
@@ -51,7 +53,9 @@ def check_types(model: ir.Model) -> None:
         onnx.shape_inference.InferenceError,
         ValueError,  # of a type that does not exist
     ) as error:
-        raise ModelError(f"the graph is invalid: {_one_line(error)}") from error
+        raise ModelError(
+            f"the graph is invalid: {_one_line(error)}: export the model again"
+        ) from error
 
 
 def _without_weights(model: ir.Model) -> onnx.ModelProto:

@@ -73,7 +73,8 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
         data_files = _place_weights(proto, path)
     except OSError as error:
         raise EnvironmentFailure(
-            f"{error.filename or path}: cannot be read: {error.strerror or error}"
+            f"{error.filename or path}: cannot be read ({error.strerror or error}): check its "
+            "permissions and the disk"
         ) from error
     try:
         model = _checked(proto)
@@ -142,7 +143,9 @@ def _checked(proto: onnx.ModelProto) -> ir.Model:
     try:
         model = ir.from_proto(proto)
     except (ir.serde.SerdeError, NotImplementedError, ValueError, TypeError) as error:
-        raise ModelError(f"the model cannot be represented: {root_cause(error)}") from error
+        raise ModelError(
+            f"the model cannot be represented ({root_cause(error)}): export the model again"
+        ) from error
     map_types.keep(model, types)
     for graph in model.graphs():
         graph.sort()

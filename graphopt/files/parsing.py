@@ -47,7 +47,10 @@ def read(path: Path) -> onnx.ModelProto:
         except (wire_format.MalformedError, DecodeError) as error:
             raise ModelError(f"{path}: not an ONNX file: give an exported .onnx model") from error
     if not model.HasField("graph"):
-        raise ModelError(f"{path}: holds no graph, so it is not an ONNX model, or is truncated")
+        raise ModelError(
+            f"{path}: holds no graph, so it is not an ONNX model, or is truncated: copy or export "
+            "it again"
+        )
     try:
         check_messages(model)
     except ModelError as error:

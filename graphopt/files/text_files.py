@@ -44,7 +44,9 @@ def check_targets(
                 f"{option} {path}: exists: choose another file, or replace it (--force)"
             )
         if not os.access(path.parent, os.W_OK):
-            raise EnvironmentFailure(f"{option} {path}: its folder cannot be written to")
+            raise EnvironmentFailure(
+                f"{option} {path}: its folder cannot be written to: choose another"
+            )
         taken[option] = path
 
 
@@ -56,10 +58,15 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         if is_other_than_file(path):
-            raise EnvironmentFailure(f"{path}: cannot be written: it is no regular file")
+            raise EnvironmentFailure(
+                f"{path}: cannot be written, because it is no regular file: choose another"
+            )
         with scratch_directory(path) as directory:
             draft = directory / path.name
             draft.write_text(text, encoding="utf-8", newline="\n")
             draft.replace(path)
     except OSError as error:
-        raise EnvironmentFailure(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise EnvironmentFailure(
+            f"{path}: cannot be written: {error.strerror or error}: check the disk and its "
+            "permissions"
+        ) from error

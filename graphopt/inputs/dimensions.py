@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import onnx_ir as ir
 
-from graphopt.errors import UsageError
+from graphopt.errors import UsageError, listed
 from graphopt.inputs.configuration import Configuration
 from graphopt.inputs.quantities import Quantity, quantities_of
 from graphopt.inputs.size_expressions import evaluate, symbols
@@ -162,8 +162,7 @@ def declared_dims(value: ir.Value) -> tuple[int | ir.SymbolicDim, ...] | None:
 def _refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
     for name in given:
         if name not in known:
-            listed = ", ".join(known) or "none"
-            raise UsageError(f"the model has no {kind} {name!r}; it has: {listed}")
+            raise UsageError(f"the model has no {kind} {name!r}: choose one of {listed(known)}")
 
 
 def _refuse_huge(shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -190,7 +189,8 @@ class _Symbols:
             raise UsageError(f"{source}: dimension {name!r} is {size}; give a size of at least 1")
         if self.sizes.setdefault(name, size) != size:
             raise UsageError(
-                f"{source}: dimension {name!r} is {size}, but {self.sizes[name]} was given before"
+                f"{source}: dimension {name!r} is {size}, but {self.sizes[name]} was given before: "
+                "give one size"
             )
 
     def bind_shape(self, name: str, shape: tuple[int, ...]) -> None:
@@ -199,13 +199,14 @@ class _Symbols:
             return
         if len(declared) != len(shape):
             raise UsageError(
-                f"input {name!r} is declared {_text(declared)}; the shape given is {list(shape)}"
+                f"input {name!r} is declared {_text(declared)}; the shape given is {list(shape)}: "
+                "give one that fits"
             )
         for dim, size in zip(declared, shape, strict=True):
             if isinstance(dim, int) and dim != size:
                 raise UsageError(
                     f"input {name!r} is declared {_text(declared)}; the shape given is "
-                    f"{list(shape)}"
+                    f"{list(shape)}: give one that fits"
                 )
             if isinstance(dim, ir.SymbolicDim) and free_symbols(dim) == [str(dim)]:
                 self.bind(str(dim), size, f"input {name!r}")

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import InlinePass
 
-from graphopt.errors import UsageError
+from graphopt.errors import UsageError, listed
 from graphopt.evaluation.calls import Array
 from graphopt.files import loading
 from graphopt.inputs.configuration import Configuration, read_configuration
@@ -170,8 +170,8 @@ def _fixed_shapes(
     names = {value.name for value in model.graph.inputs}
     for name, array in given.items():
         if name not in names:
-            listed = ", ".join(value.name or "" for value in inputs)
-            raise UsageError(f"the model has no input {name!r}; it has: {listed}")
+            known = listed(value.name or "" for value in inputs)
+            raise UsageError(f"the model has no input {name!r}: choose one of {known}")
         if name in shapes and tuple(shapes[name]) != array.shape:
             raise UsageError(
                 f"input {name!r} is given with shape {list(array.shape)} and --input-"
@@ -211,7 +211,7 @@ def _check_type(value: ir.Value, array: Array) -> Array:
     if value.dtype is not None and value.dtype.numpy() != array.dtype:
         raise UsageError(
             f"input {value.name!r} is declared {value.dtype.numpy()}; the array given is "
-            f"{array.dtype}"
+            f"{array.dtype}: give it in that type"
         )
     return array
 

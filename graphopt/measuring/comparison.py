@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from graphopt.errors import UsageError
+from graphopt.errors import UsageError, listed
 from graphopt.measuring.intervals import Array, Estimate, bootstrap_medians, estimate
 from graphopt.measuring.rounds import Samples
 
@@ -165,8 +165,8 @@ def _ratios(samples: Samples, names: list[str], baseline: str, confidence: float
     """For each opening the median over its rounds of the ratio in a round: [names, openings]."""
     for name in (*names, baseline):
         if name not in samples.seconds:
-            known = ", ".join(samples.seconds)
-            raise UsageError(f"nothing was measured under the name {name!r}; there are: {known}")
+            known = listed(samples.seconds)
+            raise UsageError(f"nothing was measured under the name {name!r}: choose one of {known}")
     base = samples.seconds[baseline]
     # All m openings lie on one side of the median in 2^(1 - m) of the cases: no interval within
     # their range can cover it more often than in the others.

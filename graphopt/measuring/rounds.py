@@ -100,7 +100,9 @@ def measure(
     if not candidates:
         raise UsageError("there is nothing to measure: give at least one candidate")
     if min(openings, warmup, rounds if rounds is not None else 1) < 1 or settle < 0:
-        raise UsageError("openings, rounds and warmup are at least 1, settle at least 0")
+        raise UsageError(
+            "a count is too small: give openings, rounds and warmup of at least 1, settle of 0"
+        )
     order = random.Random(seed)
     seconds: list[list[list[float]]] = []
     stable = True

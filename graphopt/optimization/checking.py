@@ -105,4 +105,4 @@ def _failure(checked: Verification) -> str:
         f"by {worst.max_abs:.2g} (rtol {worst.rtol:.2g}, atol {worst.atol:.2g})"
     )
     where = f" in ONNX Runtime {checked.runtime}" if checked.runtime else ""
-    return f"verification failed{where}, no output was written: {what}"
+    return f"verification failed{where}, no output was written: {what}: keep the original"

@@ -55,6 +55,7 @@ def optimize_for(
     force: bool = False,
     progress: Progress | None = None,
     original: Original | None = None,
+    announce: Callable[[PlanSummary], None] | None = None,
     accept: Callable[[Report, Path], Report] | None = None,
 ) -> Result:
     """What :func:`graphopt.optimize` does, for choices that are one value.
@@ -68,6 +69,7 @@ def optimize_for(
         progress: Called as the work advances.
         original: ``model``, loaded and perhaps run already, for several results of one model: the
             result is held against it, on its own sample.
+        announce: Called with the plan, when all is decided and nothing is written or run yet.
         accept: Called with the report and the file before it gets its name, where one is written;
             returns the report to go on with, or raises, and nothing is written.
     """
@@ -109,6 +111,8 @@ def optimize_for(
         environment=reporting.environment(),
         seconds=clock.seconds,
     )
+    if announce is not None:
+        announce(plan)
     # Closing the stack moves the output into place; an error on the way leaves nothing of it.
     with contextlib.ExitStack() as files:
         if check is not None or output is not None:

@@ -6,7 +6,7 @@ __all__ = ["check_batching"]
 
 import numpy as np
 
-from graphopt.errors import UsageError
+from graphopt.errors import UsageError, listed
 from graphopt.golden import Golden, Request
 from graphopt.runtime.session_process import SessionProcess
 from graphopt.runtime.sessions import RuntimeRefused
@@ -35,8 +35,10 @@ def check_batching(process: SessionProcess, golden: Golden, most: int) -> None:
             for name, array in arrays.items()
         }
         if len(set(rows.values())) > 1:
-            said = ", ".join(f"{count} of {name}" for name, count in rows.items())
-            raise UsageError(f"the golden request has no one batch ({said}): no --max-batch-size")
+            said = listed(f"{count} of {name}" for name, count in rows.items())
+            raise UsageError(
+                f"the golden request has no one batch ({said}): leave out --max-batch-size"
+            )
         if max(rows.values()) > most:
             raise UsageError(
                 f"the golden requests have {max(rows.values())} rows and --max-batch-size is "
@@ -46,16 +48,16 @@ def check_batching(process: SessionProcess, golden: Golden, most: int) -> None:
     try:
         found = process.run(joined.inputs)
     except RuntimeRefused as error:
-        raise UsageError(f"{_NOT_ONE_BATCH}: {error}") from error
+        raise UsageError(f"{_NOT_ONE_BATCH} ({error})") from error
     answer = {name: array for name, array in found.items() if isinstance(array, np.ndarray)}
     wrong = [each for each in errors_of_answer(golden, joined, answer) if not each.passed]
     if wrong:
         problem = wrong[0].problem or f"largest error {wrong[0].max_abs:.2g}"
-        raise UsageError(f"{_NOT_ONE_BATCH}: output {wrong[0].name!r}: {problem}")
+        raise UsageError(f"{_NOT_ONE_BATCH} (output {wrong[0].name!r}: {problem})")
 
 
 _NOT_ONE_BATCH = (
-    "requests cannot be joined, leave out --max-batch-size: two golden requests in one call get "
+    "requests cannot be joined: leave out --max-batch-size, as two golden requests in one call get "
     "other answers than each alone"
 )
 

@@ -63,5 +63,7 @@ def library_names(libraries: Sequence[Path]) -> tuple[str, ...]:
     names = tuple(library.name for library in libraries)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UsageError(f"two libraries are called {twice!r}: a package has one folder for them")
+        raise UsageError(
+            f"two libraries are called {twice!r}: a package has one folder for them, rename one"
+        )
     return names

@@ -13,6 +13,8 @@ from graphopt.runtime.results import tensors
 from graphopt.verification.differences import default_rtol
 from graphopt.verification.original import Original
 
+_ADVICE = "give other inputs (--input, --input-shape, --dim)"
+
 
 def make_golden(model: Path, sample: Sample) -> Golden:
     """Requests for a model with the outputs that it gives in ONNX Runtime on the CPU.
@@ -25,12 +27,12 @@ def make_golden(model: Path, sample: Sample) -> Golden:
     with Original(model, sample) as original:
         expected = original.expectation()
         if expected.reason:
-            raise ModelError(f"{model}: no golden pair can be made: {expected.reason}")
+            raise ModelError(f"{model}: no golden pair can be made ({expected.reason}): {_ADVICE}")
         types = original.computing_types
     try:
         results = [tensors(outputs) for outputs in expected.results]
     except TypeError as error:
-        raise ModelError(f"{model}: no golden pair can be made: {error}") from error
+        raise ModelError(f"{model}: no golden pair can be made ({error}): {_ADVICE}") from error
     rtol = {
         name: default_rtol(str(array.dtype), types.get(name)) for name, array in results[0].items()
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
+from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed, listed
 from graphopt.files import loading
 from graphopt.files.scratch import scratch_directory
 from graphopt.golden import GOLDEN_FILE, Golden, save_golden
@@ -146,8 +146,8 @@ def _check(
         first = golden.requests[0]
         if sorted(opened.inputs) != sorted(first.inputs):
             raise UsageError(
-                f"{path} has the inputs {', '.join(opened.inputs)} and the original "
-                f"{', '.join(first.inputs)}: give the original that it was made from"
+                f"{path} has the inputs {listed(opened.inputs)} and the original "
+                f"{listed(first.inputs)}: give the original that it was made from"
             )
         for request in golden.requests:
             answer = tensors(process.run(request.inputs))
@@ -156,7 +156,8 @@ def _check(
     if wrong is not None:
         raise VerificationFailed(
             f"{path} does not answer its golden pair: output {wrong.name!r}: "
-            f"{wrong.problem or f'largest error {wrong.max_abs:.2g}'}: no package was written"
+            f"{wrong.problem or f'largest error {wrong.max_abs:.2g}'}: no package was written, "
+            "keep the original"
         )
 
 

@@ -73,9 +73,9 @@ def needs(package: Package) -> str:
 def _check(name: str, options: TritonOptions) -> None:
     """Raise where options contradict each other or cannot be written."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
-        raise UsageError(f"--name {name!r}: Triton's names here are of letters, digits and _.-")
+        raise UsageError(f"--name {name!r}: give one of letters, digits and _.- for Triton")
     if options.dynamic_batching and not options.max_batch_size:
-        raise UsageError("--dynamic-batching needs --max-batch-size: what Triton joins is a batch")
+        raise UsageError("--dynamic-batching joins requests to a batch: give --max-batch-size")
     path = PurePosixPath(options.repository)
     if not path.is_absolute() or ".." in path.parts:
         raise UsageError(

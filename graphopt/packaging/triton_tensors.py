@@ -12,6 +12,7 @@ from graphopt.runtime.session_process import TensorType
 from graphopt.serving.datatypes import datatype_of_runtime
 
 _ANY = -1
+_ADVICE = "export the model with another tensor, or choose another format"
 
 
 def tensor_message(tensor: TensorType, *, batched: bool) -> Message:
@@ -31,13 +32,16 @@ def tensor_message(tensor: TensorType, *, batched: bool) -> Message:
     name = tensor.name
     datatype = datatype_of_runtime(tensor.type)
     if datatype is None:
-        raise UsageError(f"{name!r} is of type {tensor.type}, which the package cannot hold")
+        raise UsageError(
+            f"{name!r} is of type {tensor.type}, which the package cannot hold: {_ADVICE}"
+        )
     if not tensor.shape:
         raise UsageError(
-            f"{name!r} is a scalar, or its dimensions are not known: Triton serves neither"
+            f"{name!r} is a scalar, or its dimensions are not known, and Triton serves neither: "
+            f"{_ADVICE}"
         )
     if 0 in tensor.shape:
-        raise UsageError(f"{name!r} has the size 0, which Triton does not take")
+        raise UsageError(f"{name!r} has the size 0, which Triton does not take: {_ADVICE}")
     if batched and tensor.shape[0] is not None:
         raise UsageError(
             f"{name!r} has the fixed size {tensor.shape[0]} where its batch would be: leave out "

@@ -13,6 +13,8 @@ from graphopt.benchmarking.result import Benchmark
 from graphopt.errors import UsageError
 from graphopt.printing.console import table
 
+_ADVICE = "measure both alike"
+
 
 def print_comparison(
     out: Console, one: Benchmark, other: Benchmark, files: tuple[str, str]
@@ -27,14 +29,14 @@ def print_comparison(
         UsageError: They are of different machines, ONNX Runtimes or clocks, or share no row.
     """
     if reason := refusal(one, other):
-        raise UsageError(f"{files[0]} and {files[1]} cannot be compared: {reason}")
+        raise UsageError(f"{files[0]} and {files[1]} cannot be compared: {reason}: {_ADVICE}")
     points = {place(point): point for point in other.points}
     shared = [(point, points[place(point)]) for point in one.points if place(point) in points]
     pairs = [(a, b, shared_models(a, b)) for a, b in shared]
     if not any(rows for _, _, rows in pairs):
         raise UsageError(
             f"{files[0]} and {files[1]} cannot be compared: no model was measured in both with the "
-            "same provider, threads, type, sizes and baseline"
+            f"same provider, threads, type, sizes and baseline: {_ADVICE}"
         )
     for a, b, rows in pairs:
         out.print(point_title(a), style="bold")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["console", "shortened_name", "size_text", "table", "wrapped"]
+__all__ = ["console", "size_text", "table", "wrapped"]
 
 import os
 import sys
@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from graphopt.errors import shortened_name
+
 _UNLIMITED = 10_000
-_CUT = "..."
 
 
 def console() -> Console:
@@ -59,15 +60,6 @@ def wrapped(out: Console, line: str, style: str = "") -> None:
         break_on_hyphens=False,
     )
     out.print(Text("\n".join(lines), style), soft_wrap=True)
-
-
-def shortened_name(name: str, width: int) -> str:
-    """A name of at most ``width`` characters: a longer one loses its middle."""
-    width = max(width, len(_CUT) + 2)
-    if len(name) <= width:
-        return name
-    tail = (width - len(_CUT)) * 2 // 3  # names differ at their ends
-    return name[: width - len(_CUT) - tail] + _CUT + name[-tail:]
 
 
 def size_text(count: int) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from graphopt.errors import shortened
-from graphopt.printing.console import shortened_name, table
+from graphopt.errors import shortened, shortened_name
+from graphopt.printing.console import table
 
 if TYPE_CHECKING:
     from graphopt.passes.report import NormDecision, PlanSummary
@@ -27,7 +27,7 @@ def norm_table(plan: PlanSummary, width: int) -> Table:
             str(norm.axis) if norm.axis >= 0 else "?",
             _features(norm),
             Text(becomes(norm, plan), "green") if norm.converted else Text("kept", "yellow"),
-            _details(norm, width // 2),
+            _details(norm, plan, width // 2),
         )
     return made
 
@@ -49,9 +49,9 @@ def joined_names(names: Iterable[str]) -> str:
     )
 
 
-def _details(norm: NormDecision, width: int) -> str:
+def _details(norm: NormDecision, plan: PlanSummary, width: int) -> str:
     uncompressed = f"not compressed: {norm.uncompressed}" if norm.uncompressed else ""
-    words = "; ".join(filter(None, (_mean(norm), norm.affine, uncompressed)))
+    words = "; ".join(filter(None, (_mean(norm, plan), norm.affine, uncompressed)))
     return " ".join(shortened_name(word, width) for word in words.split(" "))
 
 
@@ -61,14 +61,14 @@ def _features(norm: NormDecision) -> str:
     return f"{norm.size} to {norm.size - 1}" if norm.compressed else str(norm.size)
 
 
-def _mean(norm: NormDecision) -> str:
+def _mean(norm: NormDecision, plan: PlanSummary) -> str:
     """Where the norm's mean goes."""
     if not norm.converted:
         return shortened(norm.reason)
-    weights = [joined_names(norm.absorbed_by)] if norm.absorbed_by else []
+    weights = [joined_names(map(plan.title, norm.absorbed_by))] if norm.absorbed_by else []
     if norm.absorbed_above:
         weights.append(f"{norm.absorbed_above} weights of the rows above")
-    parts = [f"mean subtracted at {name}" for name in norm.recentrings]
+    parts = [f"mean subtracted at {plan.title(name)}" for name in norm.recentrings]
     if weights:
         parts.append(f"mean taken out of {' and '.join(weights)}")
     return ", ".join(parts)

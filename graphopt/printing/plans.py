@@ -73,8 +73,8 @@ def _converted(norms: Sequence[NormDecision], plan: PlanSummary) -> str:
     size = f"{first.size} to {first.size - 1}" if first.compressed and first.size else first.size
     parts = []
     if first.recentrings:
-        parts.append(f"mean subtracted at {', '.join(first.recentrings)}")
-    if weights := [name for norm in norms for name in norm.absorbed_by]:
+        parts.append(f"mean subtracted at {', '.join(map(plan.title, first.recentrings))}")
+    if weights := [plan.title(name) for norm in norms for name in norm.absorbed_by]:
         patterns = dict.fromkeys(map(pattern, weights))
         shown = joined_names(list(patterns)[:_PATTERNS])
         rest = len(patterns) - _PATTERNS
@@ -113,7 +113,8 @@ def _print_additions(out: Console, plan: PlanSummary, *, verbose: bool) -> None:
     for recentring in plan.recentrings:
         wrapped(
             out,
-            f"mean subtracted explicitly: at {recentring.value} (axis {recentring.axis}, size "
+            f"mean subtracted explicitly: at {plan.title(recentring.value)} (axis "
+            f"{recentring.axis}, size "
             f"{recentring.size}), for {_unlocked(recentring.unlocks, plan)}",
         )
     for change in plan.basis_changes:
@@ -125,17 +126,17 @@ def _print_additions(out: Console, plan: PlanSummary, *, verbose: bool) -> None:
             f"size {before} to {after})",
         )
     for copies in _split(plan.copies, lambda copy: pattern(copy.reason), verbose):
-        wrapped(out, _held_twice(copies))
+        wrapped(out, _held_twice(copies, plan))
     for others in _split(plan.other_norms, lambda other: (other.kind, other.reason), verbose):
         first, count = others[0], len(others)
         names = first.name if count == 1 else f"{first.name} to {others[-1].name}, {count} of them"
         wrapped(out, f"left alone: {names} ({first.kind}): {shortened(first.reason)}")
 
 
-def _held_twice(copies: Sequence[Copy]) -> str:
+def _held_twice(copies: Sequence[Copy], plan: PlanSummary) -> str:
     size, first = size_text(sum(copy.bytes for copy in copies)), copies[0]
     more = "" if len(copies) == 1 else f" and {len(copies) - 1} more weights"
-    return f"held twice: {first.tensor}{more} ({size} more): {shortened(first.reason)}"
+    return f"held twice: {plan.title(first.tensor)}{more} ({size} more): {shortened(first.reason)}"
 
 
 def _split(

@@ -41,14 +41,13 @@ _VERDICTS = {"faster": "bold green", "no difference": "bold", "slower": "bold ye
 
 
 def print_report(out: Console, report: Report, *, verbose: bool) -> None:
-    """Print what became of the norms, how that was checked and timed, and what to do next.
+    """Print how the result was checked and timed, and what to do next: what follows on the plan.
 
     Args:
         out: Where to.
         report: The report.
-        verbose: Print a row for each norm, each pass and each output, too.
+        verbose: Print a row for each pass and each output, too.
     """
-    print_plan(out, report.plan, verbose=verbose)
     if verbose:
         _print_passes(out, report.passes)
         _print_pairs(out, "seconds", ((k, f"{v:.2f}") for k, v in report.seconds.items()))

@@ -58,7 +58,7 @@ def profile_model(
             not start or cannot be profiled.
     """
     if warmup < 0 or runs < 1:
-        raise UsageError("runs is at least 1, warmup at least 0")
+        raise UsageError(f"{runs} runs after {warmup}: give at least 1, and a warmup of at least 0")
     recording = record(
         Path(path),
         inputs,

@@ -60,7 +60,10 @@ def instruction_set(path: Path) -> str:
     try:
         function = ctypes.CDLL(str(path)).GraphoptInstructionSet
     except (OSError, AttributeError) as error:
-        raise EnvironmentFailure(f"{path}: is no library of kernels: {error}") from error
+        raise EnvironmentFailure(
+            f'{path}: is no library of kernels ({error}): build it, "python -m '
+            'graphopt.native.build"'
+        ) from error
     function.restype = ctypes.c_char_p
     name = function()
     if name is None:

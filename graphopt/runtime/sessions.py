@@ -210,7 +210,7 @@ def _register(runtime: Any, options: Any, library: str | os.PathLike[str]) -> No
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise EnvironmentFailure(
             f"ONNX Runtime {runtime.__version__} refuses the kernels of {os.fspath(library)}: "
-            f"{error_line(error)}"
+            f'{error_line(error)}: build them again, "python -m graphopt.native.build"'
         ) from error
 
 

@@ -32,13 +32,16 @@ def check_answers(golden: Golden, requests: Sequence[Request], answers: Sequence
         for name, expected in request.outputs.items():
             found, rtol = answer.get(name), golden.rtol[name]
             if found is None or (found.dtype, found.shape) != (expected.dtype, expected.shape):
-                raise VerificationFailed(f"output {name!r} is missing, or of another type or shape")
+                raise VerificationFailed(
+                    f"output {name!r} is missing, or of another type or shape: serve the model of "
+                    "the pair"
+                )
             magnitude = np.abs(expected[np.isfinite(expected)])
             atol = rtol * float(magnitude.mean(dtype=np.float64)) if magnitude.size else 0.0
             if not np.allclose(found, expected, rtol=rtol, atol=atol, equal_nan=True):
                 raise VerificationFailed(
                     f"output {name!r} is not the golden one: the model, its library or the machine "
-                    "computes something else"
+                    "computes something else: serve what the pair was made with"
                 )
 
 

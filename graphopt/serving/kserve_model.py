@@ -149,7 +149,8 @@ def _array(tensor: kserve.InferInput) -> Any:
         return tensor.as_numpy()
     except (InvalidInput, ValueError, TypeError) as error:
         raise BadRequest(
-            f"input {tensor.name!r} is no {tensor.datatype} of shape {tensor.shape}: {error}"
+            f"input {tensor.name!r} is no {tensor.datatype} of shape {tensor.shape} ({error}): "
+            "send as many values as the shape has"
         ) from error
 
 

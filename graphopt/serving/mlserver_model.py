@@ -82,7 +82,8 @@ def _array(tensor: RequestInput) -> Any:
         return NumpyCodec.decode_input(tensor)
     except (ValueError, TypeError, KeyError) as error:
         raise BadRequest(
-            f"input {tensor.name!r} is no {tensor.datatype} of shape {tensor.shape}: {error}"
+            f"input {tensor.name!r} is no {tensor.datatype} of shape {tensor.shape} ({error}): "
+            "send as many values as the shape has"
         ) from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from graphopt.errors import GraphoptError, ModelError
+from graphopt.errors import GraphoptError, ModelError, listed
 from graphopt.runtime.sessions import RuntimeRefused, create_session, run
 from graphopt.serving.datatypes import datatype_of_array, datatype_of_runtime
 from graphopt.serving.settings import ServingSettings
@@ -88,7 +88,9 @@ class ServedModel:
             results = run(self._session, inputs)
         except RuntimeRefused as error:
             if any(code in str(error) for code in _BAD_VALUE):
-                raise BadRequest(f"the inputs hold a value that does not fit: {error}") from error
+                raise BadRequest(
+                    f"the inputs hold a value that does not fit ({error}): send others"
+                ) from error
             raise
         return {name: results[name] for name in outputs or results}
 
@@ -98,10 +100,10 @@ class ServedModel:
         for what, names, known in (("input", inputs, needed), ("output", outputs, given)):
             for name in names:
                 if name not in known:
-                    raise BadRequest(f"unknown {what} {name!r}: the model has {', '.join(known)}")
+                    raise BadRequest(f"unknown {what} {name!r}: choose one of {listed(known)}")
         for spec in self.inputs:
             if spec.name not in inputs:
-                raise BadRequest(f"input {spec.name!r} is missing: give {', '.join(needed)}")
+                raise BadRequest(f"input {spec.name!r} is missing: give {listed(needed)}")
             _check_array(spec, inputs[spec.name])
 
 

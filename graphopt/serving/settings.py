@@ -64,7 +64,7 @@ def read_settings(folder: Path) -> ServingSettings:
     try:
         values = read_value(dict, text)
     except ValueError as error:
-        raise UsageError(f"{path}: is no JSON: {error}") from error
+        raise UsageError(f"{path}: is no JSON ({error}): write it again") from error
     return settings_from(values, folder, str(path))
 
 
@@ -82,7 +82,9 @@ def settings_from(values: Mapping[str, Any], folder: Path, where: str) -> Servin
     known = [field.name for field in dataclasses.fields(ServingSettings)]
     unknown = [name for name in values if name not in known]
     if unknown:
-        raise UsageError(f"{where}: unknown setting {unknown[0]!r}: there are {', '.join(known)}")
+        raise UsageError(
+            f"{where}: unknown setting {unknown[0]!r}: choose one of {', '.join(known)}"
+        )
     try:
         settings: ServingSettings = from_plain(ServingSettings, dict(values), "settings")
     except ValueError as error:

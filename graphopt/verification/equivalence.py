@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.errors import ModelError, UsageError
+from graphopt.errors import ModelError, UsageError, listed
 from graphopt.evaluation import EvaluationFailed, evaluate
 from graphopt.evaluation.calls import Array
 from graphopt.files import loading, saving
@@ -23,7 +23,7 @@ from graphopt.runtime.results import Result
 from graphopt.runtime.session_process import RuntimeDied
 from graphopt.runtime.sessions import RuntimeRefused, lacks_kernel
 from graphopt.verification.differences import OutputError, compare, mismatch
-from graphopt.verification.evidence import Comparison, listed
+from graphopt.verification.evidence import Comparison
 from graphopt.verification.idle_norms import idle_norms
 from graphopt.verification.original import Expectation, Original
 from graphopt.verification.random_operators import random_outputs, seed_operators
@@ -99,7 +99,7 @@ def verify(
         raise UsageError(f"unknown reference {reference!r}; choose {' or '.join(REFERENCES)}")
     input_shapes = input_shapes if shapes is None else shapes
     if not isinstance(candidate, ir.Model) and not Path(candidate).is_file():
-        raise ModelError(f"{candidate}: there is no such file")
+        raise ModelError(f"{candidate}: there is no such file: check the path")
     with contextlib.ExitStack() as stack:
         if not isinstance(base, Original):
             sample = Sample(inputs or {}, input_shapes, dims, seed, tuple(custom_op_libraries))
@@ -213,7 +213,7 @@ def _file(base: Original, candidate: ModelOrPath) -> Iterator[Path]:
         if random_outputs(model) != base.random:
             raise _NotSeeded(
                 "random operators without a seed give other values in the candidate than in the "
-                f"original ({', '.join(sorted(random_outputs(model) ^ base.random))})"
+                f"original ({listed(sorted(random_outputs(model) ^ base.random))}): give them seeds"
             )
         seed_operators(model)
     with saving.temporary(model) as path:

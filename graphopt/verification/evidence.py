@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["Comparison", "listed"]
+__all__ = ["Comparison"]
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from graphopt.errors import listed
 from graphopt.evaluation import EvaluationFailed
 from graphopt.evaluation.calls import Array
 from graphopt.options import Reference
@@ -23,8 +24,6 @@ from graphopt.verification.differences import (
 from graphopt.verification.exercise import untried_norms
 from graphopt.verification.original import Expectation, Original
 from graphopt.verification.structured import compare_results
-
-_MOST_NAMES = 4
 
 
 class Comparison:
@@ -204,9 +203,3 @@ def _emptiness(arrays: Sequence[Array], errors: Sequence[OutputError]) -> str:
 
 def _badness(error: OutputError) -> tuple[bool, float]:
     return not error.passed, error.max_rel
-
-
-def listed(names: Sequence[str]) -> str:
-    """Some names, the first of them if there are many."""
-    shown = ", ".join(names[:_MOST_NAMES])
-    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown

@@ -203,7 +203,9 @@ class Original:
         sample = self.sample
         given = sample.inputs or sample.input_shapes or sample.dims
         if isinstance(problems[-1], SizesRefused) and given:
-            raise UsageError(f"the original does not run on the given inputs: {problems[-1]}")
+            raise UsageError(
+                f"the original does not run on the given inputs ({problems[-1]}): give others"
+            )
         reason = _problem(problems) or f"the original does not run: {problems[0]}"
         if isinstance(problems[0], SizesRefused):
             sizes = ", ".join(f"{name}={size}" for name, size in draws.first.dims.items())

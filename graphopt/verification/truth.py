@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from graphopt.errors import UsageError
+from graphopt.errors import UsageError, listed
 from graphopt.evaluation.calls import Array
 from graphopt.evaluation.float64 import evaluate_in_float64
 from graphopt.files import loading
@@ -48,12 +48,12 @@ def evaluate(
     needed = [value.name for value in graph.inputs if value.const_value is None]
     for name in inputs:
         if name not in known:
-            raise UsageError(f"the model has no input {name!r}; it has: {', '.join(known)}")
+            raise UsageError(f"the model has no input {name!r}: choose one of {listed(known)}")
     missing = [name for name in needed if name not in inputs]
     if missing and outputs is None:
         raise UsageError(f"input {missing[0]!r} is missing: give an array for each input")
     values = {*known, *graph.initializers, *(v.name for node in graph for v in node.outputs)}
     for name in outputs or ():
         if name not in values:
-            raise UsageError(f"the model's graph has no value {name!r}")
+            raise UsageError(f"the model's graph has no value {name!r}: choose one of its values")
     return evaluate_in_float64(model, inputs, outputs)

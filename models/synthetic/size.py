@@ -48,16 +48,14 @@ class Size:
             if number < 1 and field.name != "tied":
                 raise UsageError(f"{field.name} is {number}: give at least 1")
         if self.hidden < 3:
-            raise UsageError(f"hidden is {self.hidden}: a norm needs at least 3 features")
+            raise UsageError(f"hidden is {self.hidden}: give at least 3, as a norm needs")
         if self.hidden % self.heads:
             raise UsageError(
                 f"hidden is {self.hidden} and heads is {self.heads}: {self.heads} heads cannot"
                 " share the features evenly; choose a divisor"
             )
         if self.image % self.patch:
-            raise UsageError(
-                f"image is {self.image} and patch is {self.patch}: the patches must fill it"
-            )
+            raise UsageError(f"image is {self.image} and patch is {self.patch}: choose a divisor")
 
 
 SIZES = {

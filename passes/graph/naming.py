@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.edits import Edit
+from graphopt.passes.graph.titles import module_of
 
 __all__ = ["Names", "all_nodes", "node_words"]
 
@@ -17,9 +18,13 @@ def all_nodes(model: ir.Model) -> list[ir.Node]:
 
 
 def node_words(node: ir.Node) -> str:
-    """A node in words: its operator and name, or what it makes where it has no name."""
+    """A node in words: its operator and name, or what it makes where it has no name.
+
+    A name that is no path (``node_MatMul_12``) is followed by the module that it was exported from.
+    """
     if node.name:
-        return f"{node.op_type} {node.name}"
+        module = "" if "/" in node.name else module_of(node)
+        return f"{node.op_type} {node.name}" + (f" (in {module})" if module else "")
     made = next((value.name for value in node.outputs if value.name), "nothing")
     return f"the {node.op_type} that makes {made}"
 

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.axes import Stream, rank
 from graphopt.passes.graph.naming import node_words
+from graphopt.passes.graph.titles import title
 from graphopt.passes.norms.original_spelling import SPELLING, reported_name
 from graphopt.passes.planning.compression import weight_copies
 from graphopt.passes.planning.plan import Plan
@@ -51,6 +52,9 @@ def summarize(
     decisions += [_kept(node, reason, plan.causes[node]) for node, reason in plan.kept.items()]
     order = {name: i for i, name in enumerate(_graph_order(plan))}
     decisions.sort(key=lambda decision: order[decision.name])
+    copies = _copies(plan)
+    named = {copy.tensor for copy in copies}
+    named.update(*((*decision.absorbed_by, *decision.recentrings) for decision in decisions))
     return PlanSummary(
         variant=variant,
         provider=provider,
@@ -66,14 +70,21 @@ def summarize(
             )
             for stream, cost in plan.costs_ns.items()
         ),
-        copies=_copies(plan),
+        copies=copies,
         basis=plan.basis,
         streams=residual_streams(plan),
         basis_changes=(
             *(_change("encoder", stream, cost) for stream, cost in plan.encoded.items()),
             *(_change("decoder", stream, cost) for stream, cost in plan.decoded.items()),
         ),
+        titles=_titles(plan, named),
     )
+
+
+def _titles(plan: Plan, named: set[str]) -> dict[str, str]:
+    """What the named values are whose names do not say it."""
+    values = (stream.value for stream in plan.trace.streams if stream.value.name in named)
+    return {value.name or "": title(value) for value in values if title(value) != value.name}
 
 
 def _change(kind: str, stream: Stream, cost_ns: float) -> BasisChange:

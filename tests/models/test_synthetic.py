@@ -143,9 +143,9 @@ def test_a_model_is_written_in_the_memory_of_its_largest_weight(tmp_path: Path) 
     [
         ({"layers": 0}, "layers is 0: give at least 1"),
         ({"vocab": -1}, "vocab is -1: give at least 1"),
-        ({"hidden": 2, "heads": 1}, "hidden is 2: a norm needs at least 3 features"),
+        ({"hidden": 2, "heads": 1}, "hidden is 2: give at least 3"),
         ({"heads": 5}, "hidden is 24 and heads is 5: 5 heads cannot share the features evenly"),
-        ({"patch": 5}, "image is 16 and patch is 5: the patches must fill it"),
+        ({"patch": 5}, "image is 16 and patch is 5: choose a divisor"),
         ({"kind": "bert"}, "unknown kind 'bert': choose gpt or vit"),
         ({"dtype": "int8"}, "unknown dtype 'int8': choose float32 or float16"),
         ({"seed": -1}, "the seed is -1: give 0 or more"),

@@ -95,14 +95,15 @@ def test_points_before_one_that_fails_are_kept(model: Path) -> None:
     (failure,) = result.points[1].failures
     assert (failure.model, failure.reason) == (
         "original",
-        "model.onnx: the process was killed by signal 9",
+        "model.onnx: it does not run (the process was killed by signal 9): give smaller sizes, or "
+        "another baseline",
     )
     assert result.points[1].threads == 1
     assert Benchmark.from_json(result.to_json()) == result
 
 
 def test_a_first_point_that_fails_is_an_error(model: Path) -> None:
-    with pytest.raises(ModelError, match=r"model\.onnx: the process was killed by signal 9"):
+    with pytest.raises(ModelError, match=r"model\.onnx: .*\(the process was killed by signal 9\)"):
         graphopt.benchmark(model, batches=(200, 1), **QUICK)
 
 
@@ -162,8 +163,8 @@ def test_a_type_that_cannot_be_made_is_said_before_anything_is_timed(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"duration": float("inf")}, "duration, iterations and warmup are positive numbers"),
-        ({"duration": float("nan")}, "duration, iterations and warmup are positive numbers"),
+        ({"duration": float("inf")}, "duration, iterations or warmup is not positive"),
+        ({"duration": float("nan")}, "duration, iterations or warmup is not positive"),
         ({"seed": -1}, "seed -1: give 0 or more"),
     ],
 )

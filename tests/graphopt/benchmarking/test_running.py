@@ -205,9 +205,9 @@ def test_a_model_without_norms_has_no_floor(tmp_path: Path) -> None:
     result = graphopt.benchmark(path, iterations=6, openings=6, warmup=1)
     assert measured(result) == [["original"]]
     assert result.points[0].failures == (
-        Failure("rms", "no LayerNorm was converted: graphopt inspect says why"),
-        Failure("crms", "no LayerNorm was converted: graphopt inspect says why"),
-        Failure("floor", "there is no LayerNorm to remove"),
+        Failure("rms", "no LayerNorm was converted: ask graphopt inspect why"),
+        Failure("crms", "no LayerNorm was converted: ask graphopt inspect why"),
+        Failure("floor", "there is no LayerNorm to remove: leave it out (--no-floor)"),
     )
 
 
@@ -243,8 +243,8 @@ def _raise(source: Path, target: Path) -> None:
 @pytest.mark.parametrize(
     ("act", "reason"),
     [
-        (_wrong, "its model is wrong: it differs in y by "),
-        (_invalid, "its model is wrong: the candidate does not run: "),
+        (_wrong, "its model is wrong (it differs in y by "),
+        (_invalid, "its model is wrong (the candidate does not run: "),
         (_raise, "KeyError: 'Slice'"),
     ],
 )
@@ -277,7 +277,7 @@ def test_a_peer_that_ignores_the_mask_is_wrong_though_one_sample_has_no_padding(
     settings = QUICK | {"dims": {"n": (8,)}, "peers": True, "batches": (1,)}
     (point,) = graphopt.benchmark(model, **settings).points
     reasons = {failure.model: failure.reason for failure in point.failures}
-    assert reasons["onnxslim"].startswith("its model is wrong: it differs in y by ")
+    assert reasons["onnxslim"].startswith("its model is wrong (it differs in y by ")
     assert [row.model for row in point.rows] == ["original"]
 
 
@@ -362,22 +362,22 @@ def test_a_trial_that_fails_says_why(model: Path) -> None:
         ({"providers": ("tpu",)}, "unknown provider 'tpu': choose cpu or cuda"),
         ({"dtypes": ("int8",)}, "unknown dtype 'int8': choose float32 or float16"),
         ({"quantize": ("int3",)}, "unknown quantizer 'int3': choose dynamic or matmul4"),
-        ({"baseline": "rms no-fuse"}, "there is no model 'rms no-fuse' to compare with"),
+        ({"baseline": "rms no-fuse"}, "--baseline 'rms no-fuse': there is no such model"),
         ({"clock": "sun"}, "unknown clock 'sun': choose wall or thread_cpu"),
         ({"ops": "magic"}, "unknown ops 'magic'"),
         ({"threads": ()}, "give a provider and a thread count"),
         ({"threads": (1, -1)}, "threads -1"),
-        ({"batches": (1, 0)}, "batch 0: sizes are at least 1"),
-        ({"dims": {"rows": (0,)}}, "rows 0: sizes are at least 1"),
+        ({"batches": (1, 0)}, "batch 0: give sizes of at least 1"),
+        ({"dims": {"rows": (0,)}}, "rows 0: give sizes of at least 1"),
         ({"openings": 5}, "5 sessions of each model cannot carry a 95% interval: give at least 6"),
-        ({"duration": 0.0}, "duration, iterations and warmup are positive"),
-        ({"iterations": 0}, "duration, iterations and warmup are positive"),
+        ({"duration": 0.0}, "duration, iterations or warmup is not positive"),
+        ({"iterations": 0}, "duration, iterations or warmup is not positive"),
         ({"clock": "thread_cpu", "threads": (1, 2)}, "sees the calling thread alone"),
-        ({"cuda_graph": True}, "CUDA graphs need the provider cuda"),
+        ({"cuda_graph": True}, "CUDA graphs are for the provider cuda"),
         ({"inputs": {"x": np.zeros((1, 4, WIDTH), np.float32)}}, "input 'x' is all zeros"),
         (
             {"baseline": "best"},
-            "there is no model 'best' to compare with; there are original, rms, crms, floor",
+            "--baseline 'best': there is no such model: choose one of original, rms, crms, floor",
         ),
         ({"dims": {"columns": (1,)}}, "no symbolic dimension 'columns'"),
         ({"lengths": (4,)}, "--seq: no symbolic dimension"),
@@ -412,7 +412,7 @@ def test_a_baseline_that_could_not_be_made_says_why(tmp_path: Path) -> None:
     text = """<ir_version: 8, opset_import: ["" : 17]>
         g (float[batch, 4] x) => (float[batch, 4] y) { y = Exp (x) }"""
     path = save_inline(onnx.parser.parse_model(text), tmp_path / "exp.onnx")
-    with pytest.raises(UsageError, match="baseline 'rms' could not be made: no LayerNorm"):
+    with pytest.raises(UsageError, match=r"--baseline 'rms': it could not be made .no LayerNorm"):
         graphopt.benchmark(path, baseline="rms")
 
 
@@ -421,7 +421,9 @@ def test_a_baseline_that_is_no_other_model_than_the_result_says_so(tmp_path: Pat
         g (float[batch, 4] x) => (float[batch, 4] y) <float[4] gamma = {1, 2, 3, 4}> {
             centred = Neg (x) y = LayerNormalization <axis = -1> (centred, gamma) }"""
     path = save_inline(onnx.parser.parse_model(text), tmp_path / "norm.onnx")
-    with pytest.raises(UsageError, match="'floor no-fuse' was not made: there is nothing to fuse"):
+    with pytest.raises(
+        UsageError, match="'floor no-fuse': it was not made, because there is nothing to fuse"
+    ):
         graphopt.benchmark(path, baseline="floor no-fuse")
 
 

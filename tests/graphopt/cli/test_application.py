@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import pytest
 
 from graphopt.benchmarking.speedup import Speedup
 from graphopt.cli import cli, exit_codes
+from graphopt.cli.progress import progress_bar
 from graphopt.errors import EnvironmentFailure
 from graphopt.measuring.comparison import Comparison
 from graphopt.measuring.intervals import Estimate
@@ -61,6 +63,44 @@ def test_optimize_names_the_output_after_the_variant(
     assert re.search(r"\nverification: PASSED in .*: 1 output, relative difference at most \d", out)
     assert "\nnot measured: --measure times it" in out
     assert re.search(r"\nwrote \S+/model\.rms\.onnx \([\d.]+ kB; the input has [\d.]+ kB\)\n", out)
+
+
+def test_the_plan_is_on_the_screen_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    printed: list[str] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        printed.append(capsys.readouterr().out)
+        raise EnvironmentFailure("the disk is full")
+
+    before = snapshot(tmp_path)
+    monkeypatch.setattr("graphopt.files.saving.staged", refuse)
+    assert run(capsys, "optimize", model)[0] == 3
+    assert printed[0].startswith("2 of 2 LayerNorms become RMSNorms\nforecast for the norms alone:")
+    assert snapshot(tmp_path) == before
+
+
+def test_who_stops_reading_after_the_plan_gets_the_file_all_the_same(model: Path) -> None:
+    command = f"{sys.executable} -m graphopt optimize {model} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("141", "")
+    assert model.with_name("model.rms.onnx").exists()
+
+
+def test_the_bar_leaves_the_screen_to_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress_bar(still=True) as bar:
+        assert bar is not None
+        bar("step", 0.5)
+        with bar.hidden():
+            drawn = screen.tell()
+            bar("step", 0.6)
+            assert screen.tell() == drawn
+        assert screen.tell() > drawn
 
 
 def test_each_norm_has_one_row(capsys: pytest.CaptureFixture[str], model: Path) -> None:
@@ -463,7 +503,9 @@ def test_only_if_faster_writes_nothing_else(
         assert f"\n{line}" in out
         assert (tmp_path / "model.rms.onnx").exists()
     else:
-        assert (code, out, error.count("\n")) == (4, "", 1)
+        assert (code, error.count("\n")) == (4, 1)
+        assert out.startswith("2 of 2 LayerNorms become RMSNorms\nforecast")
+        assert "wrote" not in out
         assert "keep the input, nothing was written" in error
         assert snapshot(tmp_path) == before
 

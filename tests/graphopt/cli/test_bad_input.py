@@ -25,6 +25,7 @@ from tests.graphopt.model_files import (
     save_inline,
     snapshot,
 )
+from tests.message_table import is_of_a_row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -283,6 +284,8 @@ def test_bad_input(row: Row, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for command in (["optimize", "--no-verify"], ["inspect"]):
         code, out, error = run(capsys, *command, path)
         assert_one_line(error, row.message)
+        said = error.removeprefix("graphopt: error: ").strip()
+        assert is_of_a_row(said) or is_of_a_row(said.removeprefix(f"{path}: "))
         assert (code, out) == (row.code, "")
         assert str(path) in error
         assert snapshot(tmp_path) == before
@@ -313,7 +316,7 @@ def test_an_unreadable_file(
 
     monkeypatch.setattr(Path, "open", refuse)
     code, _, error = run(capsys, "inspect", model)
-    assert_one_line(error, f"{model}: cannot be read: Permission denied")
+    assert_one_line(error, f"{model}: cannot be read (Permission denied)")
     assert code == 3
 
 

@@ -108,7 +108,8 @@ def test_what_was_measured_is_printed_though_a_file_cannot_be_written(
     assert code == 3
     assert "batch 1, float32" in out
     assert error == (
-        f"graphopt: error: {tmp_path}/r.json: cannot be written: No space left on device\n"
+        f"graphopt: error: {tmp_path}/r.json: cannot be written: No space left on device: check "
+        "the disk and its permissions\n"
     )
     assert not [path for path in tmp_path.iterdir() if "r.json" in path.name]
 
@@ -141,7 +142,7 @@ def test_saved_benchmarks_are_compared(saved: Path, capsys: pytest.CaptureFixtur
         (("{model}", "--compare", "{saved}", "{saved}"), 2, "two saved benchmarks and no MODEL"),
         (("--compare", "{saved}", "{folder}/other.json"), 2, "other.json: "),
         (("{folder}/absent.onnx",), 2, "absent.onnx"),
-        (("--compare", "{model}", "{saved}"), 2, "{model}: is no benchmark: it is no text"),
+        (("--compare", "{model}", "{saved}"), 2, "{model}: is no benchmark, because no text"),
         (("--compare", "{folder}/absent.json", "{saved}"), 2, "absent.json: cannot be read"),
     ],
 )

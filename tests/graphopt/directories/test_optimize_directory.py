@@ -92,7 +92,7 @@ def test_sizes_reach_the_models_that_have_them(
     assert code == 0
     code, _, error = run(capsys, source, "--dim", "rows=5", "-o", tmp_path / "other")
     assert code == 2
-    assert "no model has a symbolic dimension 'rows'; they have: batch, past, source" in error
+    assert "no model has a symbolic dimension 'rows': choose one of batch, past, source" in error
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_models_that_cannot_be_read_together_are_refused(
     configure(directory, hidden_size=768)
     code, _, error = run(capsys, directory)
     assert code == 2
-    assert "it is the configuration of another model" in error
+    assert "put the configuration of this model there" in error
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -282,9 +282,12 @@ def test_the_seed_decides_and_each_input_has_its_own_stream() -> None:
 
 TWO: dict[str, list[Any]] = {"a": ["INT64", "batch", "s"], "b": ["FLOAT", "batch", 4]}
 MISUSES = {
-    "an unknown input": ({"input_shapes": {"c": (1, 2)}}, "no input 'c'; it has: a, b"),
-    "an unknown array": ({"given": {"c": np.ones(1)}}, "no input 'c'; it has: a, b"),
-    "an unknown dimension": ({"dims": {"t": 3}}, "no symbolic dimension 't'; it has: batch, s"),
+    "an unknown input": ({"input_shapes": {"c": (1, 2)}}, "no input 'c': choose one of a, b"),
+    "an unknown array": ({"given": {"c": np.ones(1)}}, "no input 'c': choose one of a, b"),
+    "an unknown dimension": (
+        {"dims": {"t": 3}},
+        "no symbolic dimension 't': choose one of batch, s",
+    ),
     "a size of zero": ({"dims": {"s": 0}}, "dimension 's' is 0"),
     "another rank": (
         {"input_shapes": {"a": (1,)}},

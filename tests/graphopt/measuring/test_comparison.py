@@ -147,7 +147,7 @@ def test_no_share_is_given_of_a_cost_that_is_not_there(factor: float) -> None:
 
 
 def test_an_unknown_name_is_named_with_those_that_exist() -> None:
-    with pytest.raises(UsageError, match=r"'crms'; there are: one, other"):
+    with pytest.raises(UsageError, match=r"'crms': choose one of one, other"):
         compare(exact(one=1.0, other=1.0), "crms")
 
 

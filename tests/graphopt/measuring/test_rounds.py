@@ -251,7 +251,7 @@ def test_on_a_machine_that_slows_down_candidates_differ_as_they_do(
         ({"openings": 0}, "at least 1"),
         ({"rounds": 0}, "at least 1"),
         ({"warmup": 0}, "at least 1"),
-        ({"settle": -1}, "settle at least 0"),
+        ({"settle": -1}, "settle of 0"),
     ],
 )
 def test_impossible_counts_are_refused(options: dict[str, int], message: str) -> None:

@@ -8,6 +8,7 @@ import io
 import pytest
 from rich.console import Console
 
+from graphopt.errors import shortened_name
 from graphopt.passes.report import (
     Copy,
     Forecast,
@@ -16,7 +17,6 @@ from graphopt.passes.report import (
     PlanSummary,
     Recentring,
 )
-from graphopt.printing.console import shortened_name
 from graphopt.printing.places import pattern
 from graphopt.printing.plans import print_plan
 
@@ -92,6 +92,25 @@ def test_what_the_plan_adds_is_said_and_what_is_alike_is_summed() -> None:
         "left alone: gn0 to gn4, 5 of them (GroupNorm): it is one",
     ]
     assert sum(line.startswith("held twice") for line in printed(plan, verbose=True)) == 9
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_was_only_counted_is_said_by_what_it_is(verbose: bool) -> None:
+    plan = dataclasses.replace(
+        deep(norm("n", absorbed_by=("val_12",), recentrings=("val_3",))),
+        recentrings=(Recentring("val_3", 2, 64, ("n",), 1.0),),
+        copies=(Copy("val_12", 10_000, "another use needs it whole"),),
+        titles={"val_12": "weight of h.3.mlp", "val_3": "val_3 (in h.3)"},
+    )
+    text = "\n".join(printed(plan, verbose=verbose))
+    for words in (
+        "mean subtracted at val_3 (in h.3)",
+        "weight of h.3.mlp",
+        "subtracted explicitly: at val_3 (in h.3) (axis 2",
+        "held twice: weight of h.3.mlp (10.0 kB more)",
+    ):
+        assert words in text
+    assert "val_12" not in text
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])

@@ -64,8 +64,12 @@ def test_any_value_can_be_asked_for_and_costs_what_it_depends_on(model: ir.Model
     ("inputs", "outputs", "message"),
     [
         ({"x": X}, None, "input 'i' is missing: give an array for each input"),
-        ({"x": X, "i": INDEX, "z": X}, None, "the model has no input 'z'; it has: x, i"),
-        ({"x": X, "i": INDEX}, ["b"], "the model's graph has no value 'b'"),
+        ({"x": X, "i": INDEX, "z": X}, None, "the model has no input 'z': choose one of x, i"),
+        (
+            {"x": X, "i": INDEX},
+            ["b"],
+            "the model's graph has no value 'b': choose one of its values",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(
