@@ -38,6 +38,36 @@ def no_launches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setitem(rows, "cpu", dataclasses.replace(row, costs=costs))
 
 
+# One model of each kind of stream: what runs over the whole zoo waits for test-all with the others,
+# since an export takes seconds.
+QUICK = frozenset(
+    {
+        "bert-base-tiny",
+        "clip-vit-b-32-vision-tiny",
+        "dinov2-small-tiny",
+        "gpt2-hidden-tiny",
+        "gpt2-tiny",
+        "gpt2-with-past-tiny",
+        "opt-125m-tiny",
+        "pythia-160m-tiny",
+        "swin-t-tiny",
+        "vit-ti-16-tiny",
+        "wav2vec2-large-tiny",
+        "whisper-tiny-encoder-tiny",
+    }
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what runs over the whole zoo, beyond a few of its models."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        name = parameters.get("name")
+        if item.path.name.startswith("test_zoo_") and name and name not in QUICK:
+            item.add_marker(pytest.mark.slow)
+
+
 class ZooModel(Protocol):
     """Returns the exported file of a zoo model; it must not be written to."""
 

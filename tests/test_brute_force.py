@@ -207,7 +207,7 @@ def _check_as_many(graph: RandomGraph) -> None:
 
 
 @given(random_graphs(_SMALL))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 def test_optimizer_converts_as_many_norms_as_the_search(graph: RandomGraph) -> None:
     _check_as_many(graph)
 

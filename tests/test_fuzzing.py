@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ROOT, ZooModel
 from tests.fuzzing import SOURCES
 
-SHARE = 25
+SHARE = 12
 
 
 def run(zoo_model: ZooModel, tmp_path: Path, first: int, cases: int, seed: int) -> None:
@@ -39,7 +39,7 @@ def run(zoo_model: ZooModel, tmp_path: Path, first: int, cases: int, seed: int) 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("first", range(0, 4 * SHARE, SHARE))
+@pytest.mark.parametrize("first", range(0, 2 * SHARE, SHARE))
 def test_damaged_files_end_well(zoo_model: ZooModel, tmp_path: Path, first: int) -> None:
     run(zoo_model, tmp_path, first, SHARE, seed=1)
 

@@ -41,7 +41,7 @@ _SETTINGS = settings(deadline=None, derandomize=True, suppress_health_check=[Hea
 
 
 @given(random_graphs(), _OPTIONS)
-@settings(_SETTINGS, max_examples=400)
+@settings(_SETTINGS, max_examples=200)
 def test_optimizing_a_random_graph_keeps_what_it_computes(
     graph: RandomGraph, options: pipeline.Options
 ) -> None:
@@ -58,7 +58,7 @@ def test_optimizing_ten_thousand_random_graphs_keeps_what_they_compute(
 
 
 @given(random_graphs(), st.sampled_from(["orthonormal", "drop"]))
-@settings(_SETTINGS, max_examples=200)
+@settings(_SETTINGS, max_examples=100)
 def test_compressing_at_any_price_keeps_what_a_graph_computes(
     graph: RandomGraph, basis: str
 ) -> None:

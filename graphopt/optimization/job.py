@@ -164,7 +164,8 @@ def _waited(digests: Digests) -> tuple[str, ...]:
         return digests.wait()
     except OSError as error:
         raise EnvironmentFailure(
-            f"{error.filename or 'the input'}: cannot be read: {error.strerror or error}"
+            f"{error.filename or 'the input'}: cannot be read ({error.strerror or error}): "
+            "check the file and the disk"
         ) from error
 
 
