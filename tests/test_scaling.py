@@ -67,13 +67,16 @@ def test_four_times_the_norms_take_at_most_five_times_the_work(variant: str) -> 
     assert calls(159, variant) <= 5 * calls(39, variant)
 
 
-def test_the_report_names_each_weight_once() -> None:
+def test_the_norms_and_the_streams_of_a_report_name_each_weight_once() -> None:
     report = graphopt.optimize(chain(40), verify=False).report
     text = report.to_json()
     assert report.plan.converted == 41
+    plan = json.loads(text)["plan"]
     for name in ("embedding", *(f"down{i}" for i in range(40))):
-        assert text.count(f'"{name}"') == 1
-    norms = json.loads(text)["plan"]["norms"]
+        assert text.count(f'"{name}"') == 2
+        assert json.dumps(plan["norms"]).count(f'"{name}"') == 1
+        assert json.dumps(plan["streams"]).count(f'"{name}"') == 1
+    norms = plan["norms"]
     assert [norm["absorbed_by"] for norm in norms] == [
         ["embedding"],
         *([f"down{i}"] for i in range(40)),

@@ -95,7 +95,7 @@ def forked_plan() -> PlanSummary:
     fork = (
         Place("x0", "centred", absorbing=("w",), norms=(names[0],)),
         Place("x1", "centred", (0,), absorbing=("v1",), norms=(names[1],)),
-        Place("x2", "centred", (0,), absorbing=("v2",), norms=(names[2],), recentrings=("x2",)),
+        Place("x2", "raw", (0,), others=("v2",), norms=(names[2],), recentrings=("x2",)),
     )
     single = (Place("r", "raw", sources=("Relu r writes it",), norms=(names[3],)),)
     streams = (ResidualStream(2, 64, fork), ResidualStream(2, 64, single))

@@ -124,6 +124,7 @@ def test_a_stream_goes_on_behind_norms_whose_outputs_are_added_up() -> None:
 def test_a_fork_says_from_where_it_goes_on() -> None:
     fork, single = drawn(PLANS["forked"])
     assert "joins goes on from x0" in fork
+    assert "recentred mean subtracted at x2; copied c RMSNorm over 64" in " ".join(fork.split())
     assert "source Relu r writes it" in single
     assert "Norms on no stream" in page_of(PLANS["forked"]).texts["h2"]
 
