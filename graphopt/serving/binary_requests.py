@@ -42,7 +42,8 @@ def split_request(body: bytes, length: int) -> tuple[dict[str, Any], list[memory
     for name, size in sizes:
         if not isinstance(size, int) or not 0 <= size <= len(rest):
             raise BadRequest(
-                f"input {name!r} has a binary_data_size of {size!r}, and {len(rest)} bytes are left"
+                f"input {name!r} has a binary_data_size of {size!r}, and {len(rest)} bytes are "
+                "left: send as many bytes as the head says"
             )
         parts.append(rest[:size])
         rest = rest[size:]

@@ -236,7 +236,7 @@ BAD_USAGE = {
     "dim": (["optimize", "m.onnx", "--dim", "batch:3"], "write it as NAME=N"),
     "zero": (["optimize", "m.onnx", "--dim", "batch=0"], "with N at least 1"),
     "input": (["optimize", "m.onnx", "--input", "x"], "write it as NAME:FILE.npy"),
-    "no array": (["verify", "a", "b", "--input", "x:none.npy"], "no such file: none.npy"),
+    "no array": (["verify", "a", "b", "--input", "x:none.npy"], "no such file, none.npy"),
     "skip": (["optimize", "m.onnx", "--skip", "recentre"], "cannot be skipped"),
     "no name": (["export"], "Missing argument 'NAME'"),
     "zoo": (["export", "gpt-two"], "unknown model 'gpt-two'"),
