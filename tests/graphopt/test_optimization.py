@@ -396,7 +396,10 @@ def test_inspecting_changes_nothing(tmp_path: Path, model: Path) -> None:
         ({"provider": "tpu"}, "unknown provider 'tpu': choose cpu or cuda"),
         ({"max_growth": -1.0}, "max_growth -1.0 is negative"),
         ({"skip": ["nothing"]}, "no pass is called 'nothing' here"),
-        ({"skip": ["recentre"]}, r"'recentre' cannot be skipped, .* one that graphopt passes marks"),
+        (
+            {"skip": ["recentre"]},
+            r"'recentre' cannot be skipped, .* one that graphopt passes marks",
+        ),
     ],
 )
 def test_choices_that_do_not_exist_are_refused(
