@@ -29,8 +29,8 @@ INSTALL := -m pip --disable-pip-version-check install --quiet --constraint
 PIP := $(BIN)/python $(INSTALL) constraints-dev.txt
 PIP_LOWEST := $(VENV_LOWEST)/bin/python $(INSTALL) constraints-lowest.txt
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
-PYTEST := $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(WORKERS)
-PYTEST_LOWEST := $(TEST_ENVIRONMENT) $(VENV_LOWEST)/bin/python -m pytest -n $(WORKERS)
+PYTEST := $(TEST_ENVIRONMENT) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST_LOWEST := $(TEST_ENVIRONMENT) $(VENV_LOWEST)/bin/python -m pytest -n $(WORKERS) --dist worksteal
 
 IS_DRY := $(or $(DRY_RUN),$(shell command -v nvidia-smi > /dev/null || echo 1))
 WITH_CUDA := $(or $(CUDA_PYTHON),$(if $(IS_DRY),$(BIN),$(VENV_CUDA)/bin)/python)
