@@ -73,7 +73,9 @@ def needs(package: Package) -> str:
 def _check(name: str, options: TritonOptions) -> None:
     """Raise where options contradict each other or cannot be written."""
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
-        raise UsageError(f"--name {name!r}: give one of letters, digits and _.- for Triton")
+        raise UsageError(
+            f"--name {name!r}: for Triton give letters, digits and _.- alone, and no dot first"
+        )
     if options.dynamic_batching and not options.max_batch_size:
         raise UsageError("--dynamic-batching joins requests to a batch: give --max-batch-size")
     path = PurePosixPath(options.repository)

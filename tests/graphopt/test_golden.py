@@ -41,7 +41,7 @@ def test_any_names_and_types_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_text_is_refused_and_nothing_of_it_is_pickled(tmp_path: Path) -> None:
     pair = Golden((Request({"x": np.array(["a"], object)}, {"y": ARRAYS["scalar"]}),), {"y": 0.0})
-    with pytest.raises(UsageError, match="'x' is of type object: a golden pair holds numbers"):
+    with pytest.raises(UsageError, match="'x' is of type object, and a golden pair holds numbers"):
         save_golden(pair, tmp_path / "golden.npz")
 
 

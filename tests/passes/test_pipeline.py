@@ -41,7 +41,7 @@ REFUSED = {
     "no share": ({"max_growth": float("nan")}, "max_growth nan is negative"),
     "skipping what is needed": (
         {"skip": frozenset({"recentre"})},
-        "pass 'recentre' cannot be skipped, because the result would be wrong; optional are",
+        "pass 'recentre' cannot be skipped, because the result would be wrong: choose one that",
     ),
     "skipping the plan": ({"skip": ["plan"]}, "pass 'plan' cannot be skipped"),
     "skipping what is not there": (

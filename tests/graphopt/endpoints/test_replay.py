@@ -136,7 +136,7 @@ def test_what_answers_wrongly_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_comparison_needs_two_endpoints() -> None:
     target = Target("http://a:1", "m")
     for targets in ([target], [target, target]):
-        with pytest.raises(UsageError, match="give two or more endpoints, each once"):
+        with pytest.raises(UsageError, match="--endpoint: give two or more, each once"):
             benchmark_endpoints(targets, GOLDEN)
 
 

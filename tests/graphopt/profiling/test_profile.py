@@ -88,7 +88,7 @@ def test_no_time_of_a_branch_counts_twice(tmp_path: Path) -> None:
 def test_runs_of_the_warm_up_do_not_count(tmp_path: Path) -> None:
     path = save_inline(block(), tmp_path / "block.onnx")
     assert profile_model(path, {"x": X}, warmup=4, runs=2).calls == 2
-    with pytest.raises(UsageError, match="runs is at least 1"):
+    with pytest.raises(UsageError, match="0 runs after 3: give at least 1"):
         profile_model(path, {"x": X}, runs=0)
 
 
