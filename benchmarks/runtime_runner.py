@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import sys
+import types
 from collections.abc import Callable
 
 import numpy as np
@@ -66,12 +67,35 @@ def tract(model: str, inputs: Arrays) -> Arrays:
     return dict(zip(names, (result.to_numpy() for result in results), strict=True))
 
 
+def onnx2torch(model: str, inputs: Arrays) -> Arrays:
+    """onnx2torch, which makes a module of PyTorch.
+
+    The compiled half of torchvision loads beside a PyTorch with CUDA alone. Declaring how its
+    operators behave without data fails where they are absent, and is left out: no file has them.
+    """
+    name = "torchvision._meta_registrations"
+    sys.modules.setdefault(name, types.ModuleType(name))
+    import onnx
+    import torch
+    from onnx2torch import convert
+
+    graph = onnx.load(model).graph
+    constants = {value.name for value in graph.initializer}
+    order = [value.name for value in graph.input if value.name not in constants]
+    with torch.no_grad():
+        results = convert(model)(*(torch.from_numpy(inputs[name]) for name in order))
+    found = results if isinstance(results, list | tuple) else [results]
+    names = [value.name for value in graph.output]
+    return {name: one.numpy() for name, one in zip(names, found, strict=True)}
+
+
 RUNTIMES: dict[str, tuple[Callable[[str, Arrays], Arrays], str]] = {
     "onnxruntime": (onnxruntime, "onnxruntime"),
     "onnxruntime-openvino": (openvino_provider, "onnxruntime-openvino"),
     "openvino": (openvino, "openvino"),
     "onnx.reference": (reference, "onnx"),
     "tract": (tract, "tract"),
+    "onnx2torch": (onnx2torch, "onnx2torch"),
 }
 """How each runs a model, and the package whose version says which it is."""
 

@@ -50,6 +50,8 @@ class Runtime:
     name: str
     requirements: tuple[str, ...]
     is_node: bool = False
+    is_alone: bool = False
+    """What its packages need is taken from where this script runs."""
 
 
 RUNTIMES = (
@@ -60,6 +62,8 @@ RUNTIMES = (
     Runtime("openvino", ("openvino", "numpy")),
     Runtime("tract", ("tract", "numpy")),
     Runtime("onnx.reference", ()),
+    # The PyTorch that torchvision would bring is gigabytes.
+    Runtime("onnx2torch", ("onnx2torch", "torchvision==0.28.0"), is_alone=True),
 )
 
 
@@ -69,7 +73,7 @@ def installed(runtime: Runtime, environments: Path) -> Path:
     Raises:
         CalledProcessError: pip or npm failed.
     """
-    label = next((text for text in runtime.requirements if "==" in text), runtime.name)
+    label = next((text for text in runtime.requirements[:1] if "==" in text), runtime.name)
     folder = environments / label.replace("==", "-")
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -80,6 +84,7 @@ def installed(runtime: Runtime, environments: Path) -> Path:
             command = [*npm, *runtime.requirements]
         else:
             pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+            pip += ["--no-deps"] * runtime.is_alone
             command = [*pip, "--target", str(folder), *runtime.requirements]
         if runtime.requirements:
             subprocess.run(command, cwd=folder, check=True, capture_output=True)
