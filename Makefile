@@ -110,18 +110,22 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # What the demo needs: graphopt itself in place, and ONNX Runtime for the CPU; no exporters. The kernels
-# need nothing that pip installs, so they are compiled meanwhile; Python compiles what it imports.
+# need nothing that pip installs, so they are compiled meanwhile, for this processor alone; Python
+# compiles what it imports.
 $(VENV)/.demo: pyproject.toml constraints-dev.txt | $(BIN)/python
 	@echo 'Installing graphopt and what it requires, and compiling its kernels: half a minute and the downloads'
-	@$(BIN)/python -m graphopt.native.build cpu & kernels=$$!; \
+	@$(BIN)/python -m graphopt.native.build cpu --here & kernels=$$!; \
 	GRAPHOPT_KERNELS=none $(PIP) --no-compile --editable '.[cpu]' || { kill $$kernels; exit 1; }; \
 	wait $$kernels || echo 'Going on without kernels: results run as ONNX Runtime alone runs them.'
 	@touch $@
 
-# What development adds: the exporters, test tools, linters, types.
+# What development adds: the exporters, test tools, linters, types, and the kernels of all instruction
+# sets.
 $(VENV)/.dev: $(VENV)/.demo
-	$(PIP) $(TORCH_PIP_OPTIONS) torch
-	$(PIP) --editable '.[cpu,export,bench,test,dev]'
+	@$(BIN)/python -m graphopt.native.build cpu & kernels=$$!; \
+	$(PIP) $(TORCH_PIP_OPTIONS) torch && $(PIP) --editable '.[cpu,export,bench,test,dev]' || { \
+	  kill $$kernels; exit 1; }; \
+	wait $$kernels || echo 'Going on without kernels: their tests are skipped.'
 	@touch $@
 
 # What tells from the symbols of a library which systems have them, and writes that into the name.

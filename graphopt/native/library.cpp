@@ -52,10 +52,16 @@ OrtStatus* create_cpu_kernel(const CustomOp* op, const OrtApi* table, const OrtK
                              void** kernel) {
   const InstructionSet* set = choose_instruction_set();
   if (set == nullptr) {
+    const char* wanted = std::getenv("GRAPHOPT_INSTRUCTION_SET");
+    if (wanted == nullptr) {
+      return refuse(Api(table),
+                    "graphopt: this library was built for another processor alone; build it here: "
+                    "python -m graphopt.native.build");
+    }
     return refuse(Api(table),
                   "graphopt: GRAPHOPT_INSTRUCTION_SET is '%s', which this processor or this library "
                   "does not have; unset it",
-                  std::getenv("GRAPHOPT_INSTRUCTION_SET"));
+                  wanted);
   }
   return create(op, table, info, set->select, kernel);
 }
@@ -286,7 +292,7 @@ GRAPHOPT_EXPORT OrtStatus* RegisterCustomOps(OrtSessionOptions* options, const O
 }
 
 // The instruction set of the CPU kernels on this machine, or null where GRAPHOPT_INSTRUCTION_SET names
-// none.
+// none, or the library was built for another processor alone.
 GRAPHOPT_EXPORT const char* GraphoptInstructionSet() {
   const graphopt::InstructionSet* set = graphopt::choose_instruction_set();
   return set == nullptr ? nullptr : set->name;

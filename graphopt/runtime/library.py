@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["find_library", "instruction_set", "library_path"]
 
 import ctypes
+import os
 from pathlib import Path
 
 from graphopt.errors import EnvironmentFailure
@@ -54,8 +55,9 @@ def instruction_set(path: Path) -> str:
         ``avx512``, ``avx2`` or ``baseline``.
 
     Raises:
-        EnvironmentFailure: The library cannot be loaded, or the environment variable
-            GRAPHOPT_INSTRUCTION_SET names an instruction set that this processor does not have.
+        EnvironmentFailure: The library cannot be loaded or was built for another processor alone,
+            or the environment variable GRAPHOPT_INSTRUCTION_SET names an instruction set that this
+            processor or this library does not have.
     """
     try:
         function = ctypes.CDLL(str(path)).GraphoptInstructionSet
@@ -66,9 +68,14 @@ def instruction_set(path: Path) -> str:
         ) from error
     function.restype = ctypes.c_char_p
     name = function()
+    if name is None and "GRAPHOPT_INSTRUCTION_SET" in os.environ:
+        raise EnvironmentFailure(
+            "GRAPHOPT_INSTRUCTION_SET names an instruction set that this processor or this library "
+            "does not have: unset it"
+        )
     if name is None:
         raise EnvironmentFailure(
-            "GRAPHOPT_INSTRUCTION_SET names an instruction set that this processor does not have: "
-            "unset it"
+            f"{path}: the library was built for another processor alone: build it again here, "
+            '"python -m graphopt.native.build"'
         )
     return str(name.decode())

@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from graphopt.errors import EnvironmentFailure
 from graphopt.native import build
+from graphopt.runtime.library import instruction_set
+from tests.native.operator_models import RMS, model, open_session
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,6 +113,63 @@ def test_a_library_that_is_newer_than_its_sources_is_kept(tmp_path: Path) -> Non
     library.write_bytes(b"built before")
     assert build.build("cpu", tmp_path, only_if_changed=True) == library
     assert library.read_bytes() == b"built before"
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("sse2 avx avx2 fma f16c avx512f avx512vl avx512bw avx512dq", "avx512"),
+        ("sse2 avx avx2 fma f16c avx512f", "avx2"),
+        ("sse2 avx avx2 f16c", "baseline"),
+    ],
+)
+def test_the_instruction_set_of_a_processor(tmp_path: Path, flags: str, expected: str) -> None:
+    described = tmp_path / "cpuinfo"
+    described.write_text(
+        f"processor\t: 0\nflags\t\t: {flags}\nbogomips\t: 4890\n\nprocessor\t: 1\n"
+    )
+    assert build.instruction_set_here(described) == expected
+    described.write_text("processor\t: 0\nFeatures\t: fp asimd\n")
+    assert build.instruction_set_here(described) is None
+    assert build.instruction_set_here(tmp_path / "missing") is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(build.instruction_set_here() is None, reason="does not say what it has")
+def test_a_library_for_this_processor_alone_has_its_kernels_and_no_others(
+    tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GRAPHOPT_INSTRUCTION_SET", raising=False)
+    here = build.instruction_set_here()
+    assert here == instruction_set(library)
+    built = build.build("cpu", tmp_path, instruction_set=here)
+    assert instruction_set(built) == here
+    assert built.stat().st_size < library.stat().st_size / 1.5
+    others = {"avx512", "avx2", "baseline"} - {here}
+    for other in sorted(others):
+        monkeypatch.setenv("GRAPHOPT_INSTRUCTION_SET", other)
+        with pytest.raises(
+            EnvironmentFailure, match="this processor or this library does not have"
+        ):
+            instruction_set(built)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    build.instruction_set_here() not in ("avx2", "baseline"),
+    reason="needs a processor that lacks one",
+)
+def test_a_library_for_another_processor_says_to_build_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GRAPHOPT_INSTRUCTION_SET", raising=False)
+    built = build.build("cpu", tmp_path, instruction_set="avx512")
+    with pytest.raises(
+        EnvironmentFailure, match="for another processor alone: build it again here"
+    ):
+        instruction_set(built)
+    with pytest.raises(Exception, match="for another processor alone; build it here"):
+        open_session(model(RMS, "float32"), built)
 
 
 def test_a_build_that_fails_says_what_the_compiler_said(
