@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from graphopt.errors import listed
@@ -17,11 +17,13 @@ from graphopt.errors import listed
 __all__ = [
     "ERRORS",
     "KEPT",
+    "VERDICTS",
     "errors_of_the_code",
     "filled",
     "is_of_a_row",
     "plain",
     "reasons_of_the_code",
+    "verdicts_of_the_code",
 ]
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +40,13 @@ REASONS = (
     "passes/graph/overflow.py",
 )
 """The files that say why a norm stays, or why its beta or its size does."""
+JUDGES = (
+    "graphopt/verification/equivalence.py",
+    "graphopt/verification/evidence.py",
+    "graphopt/verification/exercise.py",
+    "graphopt/verification/original.py",
+)
+"""The files that say why nothing could be verified, or what failed beyond numbers."""
 INTERNAL = {"EvaluationFailed", "ProcessFailed", "RuntimeRefused"}
 """Errors, with what is derived of them, that are caught and put into a message or a verdict."""
 
@@ -93,9 +102,20 @@ def errors_of_the_code() -> list[tuple[str, str]]:
 
 
 def reasons_of_the_code() -> list[tuple[str, str]]:
-    """The file and the template of each text of several words in the files of reasons."""
+    """The file and the template of each text in the files that say why a norm stays."""
+    return texts_of(REASONS)
+
+
+def verdicts_of_the_code() -> list[tuple[str, str]]:
+    """The file and the template of each text in the files of verdicts that is no error."""
+    errors = errors_of_the_code()
+    return [found for found in texts_of(JUDGES) if found not in errors]
+
+
+def texts_of(files: Sequence[str]) -> list[tuple[str, str]]:
+    """The file and the template of each text of several words in these files."""
     found = []
-    for name in REASONS:
+    for name in files:
         tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
         docstrings = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
         parts = {
@@ -110,27 +130,27 @@ def reasons_of_the_code() -> list[tuple[str, str]]:
             for node in ast.walk(tree)
             if isinstance(node, ast.JoinedStr | ast.Constant)
             and id(node) not in docstrings | parts
-            and " " in template(node)
+            and " " in template(node).strip(" ,;")
         ]
         found += [(name, template(n)) for n in sorted(texts, key=lambda n: n.lineno)]
     return list(dict.fromkeys(found))
 
 
-def rows() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The file and the row of each error, and of each reason, as the table has them."""
-    file, found, reasons = "", [], []
-    part = found
+def rows() -> dict[str, list[tuple[str, str]]]:
+    """The file and the row of each message, by its section of the table."""
+    file, section = "", "errors"
+    found: dict[str, list[tuple[str, str]]] = {"errors": [], "reasons": [], "verdicts": []}
     for line in TABLE.read_text(encoding="utf-8").splitlines() if TABLE.exists() else []:
-        if line == "reasons":
-            part = reasons
+        if line in found:
+            section = line
         elif line.startswith("    "):
-            part.append((file, line[4:]))
+            found[section].append((file, line[4:]))
         elif line and not line.startswith("#"):
             file = line
-    return found, reasons
+    return found
 
 
-ERRORS, KEPT = rows()
+ERRORS, KEPT, VERDICTS = rows().values()
 
 NAME = "/model/transformer/h.11/a_module_with_a_long_name/another_one/self_attention/proj/MatMul"
 PATH = "/home/somebody/models/exported/2026-11/whisper-large-v3-turbo/onnx/decoder_with_past.onnx"

@@ -10,18 +10,24 @@ from graphopt.errors import listed, shortened, shortened_name
 from tests.message_table import (
     ERRORS,
     KEPT,
+    VERDICTS,
     errors_of_the_code,
     filled,
     is_of_a_row,
     plain,
     reasons_of_the_code,
+    verdicts_of_the_code,
 )
 
 LONGEST = 300
 
 
 def test_every_error_and_reason_has_a_row_and_every_row_an_error_or_reason() -> None:
-    for of_table, of_code in ((ERRORS, errors_of_the_code()), (KEPT, reasons_of_the_code())):
+    for of_table, of_code in (
+        (ERRORS, errors_of_the_code()),
+        (KEPT, reasons_of_the_code()),
+        (VERDICTS, verdicts_of_the_code()),
+    ):
         in_table = {(file, plain(row)) for file, row in of_table}
         assert set(of_code) - in_table == set()
         assert in_table - set(of_code) == set()
@@ -36,7 +42,17 @@ def test_an_error_says_where_what_was_found_and_what_to_do(file: str, row: str) 
     assert "\n" not in row
 
 
-@pytest.mark.parametrize(("file", "row"), ERRORS + KEPT, ids=lambda text: plain(text)[:60])
+@pytest.mark.parametrize(
+    "row", [row for _, row in VERDICTS if "«" in row], ids=lambda text: plain(text)[:60]
+)
+def test_what_is_unverified_says_what_was_found_and_what_to_do(row: str) -> None:
+    """Rows without a place are put into others; a candidate that failed is itself the place."""
+    assert "⟦" in row or row.startswith(("«the candidate»", "output «"))
+
+
+@pytest.mark.parametrize(
+    ("file", "row"), ERRORS + KEPT + VERDICTS, ids=lambda text: plain(text)[:60]
+)
 def test_a_message_is_short_where_names_are_long(file: str, row: str) -> None:
     message = filled(row)
     cut = " ".join(shortened_name(word, 60) for word in message.split(" "))

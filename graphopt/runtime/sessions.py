@@ -8,6 +8,7 @@ __all__ = [
     "error_line",
     "import_onnxruntime",
     "lacks_kernel",
+    "lacks_operator",
     "ort_version",
     "printed_reason",
     "run",
@@ -16,6 +17,7 @@ __all__ = [
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -37,6 +39,10 @@ _SMALL_BYTES = "4096"
 """Constants below stay inside the optimized graph that a session writes."""
 _NO_KERNEL = "NOT_IMPLEMENTED"
 """How ONNX Runtime's message names a missing kernel."""
+_UNKNOWN_OPERATOR = (_NO_KERNEL, "No Op registered", "is not a registered function/op")
+"""How its messages name an operator that it does not have."""
+_PLACE = re.compile("Load model from .*? failed: ?", re.DOTALL)
+"""What its messages say of a file."""
 
 
 class RuntimeRefused(ModelError):
@@ -46,6 +52,11 @@ class RuntimeRefused(ModelError):
 def lacks_kernel(error: RuntimeRefused) -> bool:
     """True where a model has an operator that the execution provider has no kernel for."""
     return _NO_KERNEL in str(error)
+
+
+def lacks_operator(error: RuntimeRefused) -> bool:
+    """True where a model has an operator that ONNX Runtime, as it is, does not have."""
+    return any(words in str(error) for words in _UNKNOWN_OPERATOR)
 
 
 def ort_version() -> str:
@@ -248,9 +259,11 @@ def error_line(error: Exception) -> str:
     """The lines of a message of ONNX Runtime that say what is wrong, as one.
 
     Of several lines the first has the code, and the last says what it is about; general advice
-    ("Please fix either the inputs/outputs or the model.") is neither.
+    ("Please fix either the inputs/outputs or the model.") is neither, nor is the place of a file,
+    which may be a temporary one and is known to who reads.
     """
-    lines = [line.strip() for line in str(error).splitlines()]
+    text = _PLACE.sub("", str(error))
+    lines = [line.strip() for line in text.splitlines()]
     telling = [line for line in lines if line and not line.startswith("Please ")]
     if not telling:
         return type(error).__name__

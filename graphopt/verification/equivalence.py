@@ -131,7 +131,10 @@ def _verify(
             for draw in range(len(known.draws)):
                 held.truth(draw)
         except (EvaluationFailed, MemoryError) as error:
-            reason = f"the original cannot be evaluated in float64: {error or 'out of memory'}"
+            reason = (
+                f"the original cannot be evaluated in float64 ({error or 'out of memory'}): "
+                "--reference ort compares with what ONNX Runtime computes"
+            )
             return dataclasses.replace(result, reason=reason)
     expected = known.results[0]
     try:
@@ -277,9 +280,9 @@ def _difference(kind: str, needed: Sequence[str], found: Sequence[str]) -> str:
     extra = [name for name in found if name not in needed]
     parts = []
     if missing:
-        parts.append(f"lacks the {kind}s {', '.join(missing)}")
+        parts.append(f"lacks the {kind}s {listed(missing)}")
     if extra:
-        parts.append(f"has the {kind}s {', '.join(extra)}, which the original has not")
+        parts.append(f"has the {kind}s {listed(extra)}, which the original has not")
     if not parts and sorted(needed) != sorted(found):
         parts.append(f"does not list each of its {kind}s as often as the original")
     return f"the candidate {' and '.join(parts) or f'has its {kind}s in another order'}"

@@ -93,7 +93,7 @@ class Comparison:
         if known.problem:
             return (
                 f"{known.problem}; with its optimizations at level {known.optimization!r} the "
-                "outputs agree"
+                "outputs agree: serve the model at that level"
             )
         empty = self._empty()
         if len(empty) == len(self._errors):

@@ -25,7 +25,7 @@ from graphopt.options import Sample
 from graphopt.passes.choices import PROVIDER
 from graphopt.runtime.results import Result
 from graphopt.runtime.session_process import Opened, RuntimeDied, SessionProcess
-from graphopt.runtime.sessions import Optimization, RuntimeRefused
+from graphopt.runtime.sessions import Optimization, RuntimeRefused, lacks_operator
 from graphopt.verification.draws import Draws, Runs, SizesRefused
 from graphopt.verification.graph_runs import GraphRuns, graphs_that_ran
 from graphopt.verification.precision import computing_types
@@ -206,7 +206,9 @@ class Original:
             raise UsageError(
                 f"the original does not run on the given inputs ({problems[-1]}): give others"
             )
-        reason = _problem(problems) or f"the original does not run: {problems[0]}"
+        reason = f"the original does not run ({_advice(problems[0])}): {problems[0]}"
+        if died := _problem(problems):
+            reason = f"{died} (another release of ONNX Runtime may run it)"
         if isinstance(problems[0], SizesRefused):
             sizes = ", ".join(f"{name}={size}" for name, size in draws.first.dims.items())
             advice = (
@@ -234,6 +236,12 @@ class Original:
         return self._files.enter_context(saving.temporary(model))
 
 
+def _advice(problem: Exception) -> str:
+    if isinstance(problem, RuntimeRefused) and lacks_operator(problem):
+        return "--custom-op-library registers operators of your own"
+    return "give a model that ONNX Runtime runs"
+
+
 def _problem(problems: Sequence[Exception]) -> str:
     """How ONNX Runtime ended, where it did."""
     died = [error for error in problems if isinstance(error, RuntimeDied)]
@@ -245,10 +253,13 @@ def _obstacle(runs: Runs) -> str:
     outputs = [(name, result) for found in runs.results for name, result in found.items()]
     for name, result in outputs:
         if not is_readable(result):
-            return f"the original has an output that cannot be read: {name} is {kind(result)}"
+            return (
+                f"the original has an output that cannot be read, {name}, which is {kind(result)}: "
+                "export the model without it to have the others compared"
+            )
     arrays = [part.array for _, result in outputs for part in parts(result)]
     if any(array.size for array in arrays) and not any(map(_has_finite, arrays)):
-        return "every output of the original is NaN or infinite on these inputs"
+        return "every output of the original is NaN or infinite (--input gives other inputs)"
     return ""
 
 
