@@ -9,7 +9,8 @@ from html import escape
 
 from graphopt.passes.report import NormDecision, Place, PlanSummary, ResidualStream
 from graphopt.plan_page.steps import Norms
-from graphopt.printing.norm_table import becomes, joined_names
+from graphopt.printing.names import joined_names
+from graphopt.printing.norm_table import becomes
 
 _STATES = {
     "raw": "as it was",

@@ -13,7 +13,8 @@ from graphopt.passes.report import NormDecision, Place, PlanSummary, ResidualStr
 from graphopt.plan_page.folding import Repeated, common_name
 from graphopt.plan_page.marks import Kind, Row
 from graphopt.plan_page.steps import Norms, Step
-from graphopt.printing.norm_table import becomes, joined_names
+from graphopt.printing.names import joined_names
+from graphopt.printing.norm_table import becomes
 from graphopt.printing.places import places
 
 _LISTED = 8

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-__all__ = ["becomes", "joined_names", "norm_table"]
+__all__ = ["becomes", "norm_table"]
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from graphopt.errors import shortened, shortened_name
 from graphopt.printing.console import table
+from graphopt.printing.names import joined_names
 
 if TYPE_CHECKING:
     from graphopt.passes.report import NormDecision, PlanSummary
@@ -35,18 +35,6 @@ def norm_table(plan: PlanSummary, width: int) -> Table:
 def becomes(norm: NormDecision, plan: PlanSummary) -> str:
     """What a norm that is converted becomes."""
     return "CRMSNorm" if norm.compressed and plan.basis == "drop" else "RMSNorm"
-
-
-def joined_names(names: Iterable[str]) -> str:
-    """Join names, those of one module in braces: ``h.0.c_proj.{weight,bias}``."""
-    modules: dict[str, list[str]] = {}
-    for name in names:
-        module, dot, parameter = name.rpartition(".")
-        modules.setdefault(module + dot or name, []).append(parameter if dot else "")
-    return ", ".join(
-        module + (parameters[0] if len(parameters) == 1 else f"{{{','.join(parameters)}}}")
-        for module, parameters in modules.items()
-    )
 
 
 def _details(norm: NormDecision, plan: PlanSummary, width: int) -> str:

@@ -12,7 +12,8 @@ from rich.console import Console
 from graphopt.errors import shortened
 from graphopt.printing.console import size_text, wrapped
 from graphopt.printing.forecasts import forecast_line
-from graphopt.printing.norm_table import becomes, joined_names, norm_table
+from graphopt.printing.names import gathered_names
+from graphopt.printing.norm_table import becomes, norm_table
 from graphopt.printing.places import pattern, places
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _PATTERNS = 6
 _LISTED = 3
+_VARIETIES = 2
 _NORM_OUTPUT = (
     "what they normalize adds up outputs of other LayerNorms, whose mean is not zero (as in a "
     "Post-LN network)"
@@ -75,11 +77,8 @@ def _converted(norms: Sequence[NormDecision], plan: PlanSummary) -> str:
     if first.recentrings:
         parts.append(f"mean subtracted at {', '.join(map(plan.title, first.recentrings))}")
     if weights := [plan.title(name) for norm in norms for name in norm.absorbed_by]:
-        patterns = dict.fromkeys(map(pattern, weights))
-        shown = joined_names(list(patterns)[:_PATTERNS])
-        rest = len(patterns) - _PATTERNS
-        more = f" and {rest} more" if rest > 0 else ""
-        parts.append(f"mean taken out of {_count(len(weights), 'weight')}: {shown}{more}")
+        shown = gathered_names(list(dict.fromkeys(map(pattern, weights))), _PATTERNS)
+        parts.append(f"mean taken out of {_count(len(weights), 'weight')}: {shown}")
     parts += _variety(norms, lambda norm: norm.affine)
     parts += [
         f"not compressed: {words}" for words in _variety(norms, lambda norm: norm.uncompressed)
@@ -105,6 +104,12 @@ def _variety(norms: Iterable[NormDecision], words: Callable[[NormDecision], str]
     groups = _grouped(said, pattern)
     if len(groups) == 1:
         return [groups[0][0]]
+    if len(groups) > _VARIETIES:
+        groups = _grouped(said, lambda text: text.partition(": ")[0])
+        counts = [
+            f"{group[0].partition(': ')[0]} ({len(group)} of {len(said)})" for group in groups
+        ]
+        return [*counts[:-1], f"{counts[-1]}, -v says why"]
     return [f"{group[0]} ({len(group)} of {len(said)})" for group in groups]
 
 

@@ -21,7 +21,7 @@ from graphopt.measuring.comparison import Comparison
 from graphopt.measuring.intervals import Estimate
 from graphopt.passes.options import Options, steps
 from graphopt.printing import console, reports
-from graphopt.printing.norm_table import joined_names
+from graphopt.printing.names import joined_names
 from graphopt.runtime.environment import Environment
 from graphopt.verification import OutputError, Verification
 from tests.graphopt.model_files import block, save_external, save_inline, snapshot

@@ -15,6 +15,11 @@ MESSAGES = {
         f"{CODE}Got invalid dimensions for input: x for the following indices "
         "index: 0 Got: 3 Expected: 2",
     ),
+    "the place of a file": (
+        f"{CODE}Load model from /tmp/.model.onnx.1c/model.onnx failed:Fatal error: foo:Mystery(-1) "
+        "is not a registered function/op",
+        f"{CODE}Fatal error: foo:Mystery(-1) is not a registered function/op",
+    ),
     "no code": ("a heading\n\nwhat is wrong\n", "what is wrong"),
     "nothing": ("\n", "RuntimeError"),
 }
