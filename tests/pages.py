@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["PAGES", "ROOT", "Block", "blocks", "execute", "held", "unmarked"]
+__all__ = [
+    "PAGES",
+    "ROOT",
+    "Block",
+    "blocks",
+    "execute",
+    "exports",
+    "held",
+    "unmarked",
+    "with_exports",
+]
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md")))
@@ -50,12 +63,59 @@ def unmarked(page: Path) -> list[str]:
     return [text for mark, _, text in fences if not mark]
 
 
-def execute(block: Block, directory: Path, python: Path = Path(sys.executable)) -> str:
-    """Run a block with the programs beside ``python``, and return what it printed."""
-    programs = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [str(python), "-c"]}
-    path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+def exports(page: Path) -> dict[str, str]:
+    """The tiny zoo models that a page exports with the defaults, each with its command."""
+    return {
+        name: command
+        for block in blocks(page)
+        if block.mark == "run" and not block.environment
+        for command, name in re.findall(
+            r"^graphopt (export ([\w-]+-tiny) -o \S+)", block.text, re.M
+        )
+    }
+
+
+def with_exports(directory: Path, ready: Mapping[str, Path]) -> Path:
+    """A folder with a ``graphopt`` that copies what was exported before, which takes a moment.
+
+    Args:
+        directory: Where it is made.
+        ready: The file that each command leaves, by the words behind ``graphopt``.
+    """
+    folder = directory / "programs"
+    folder.mkdir()
+    cases = "".join(
+        f"{shlex.quote(command)}) cp {shlex.quote(str(file))} {shlex.quote(command.split()[-1])}\n"
+        f"  echo {shlex.quote(command.split()[-1])} ;;\n"
+        for command, file in ready.items()
+    )
+    program = folder / "graphopt"
+    real = shutil.which("graphopt", path=str(Path(sys.executable).parent))
+    program.write_text(f'#!/bin/sh\ncase "$*" in\n{cases}*) exec {real} "$@" ;;\nesac\n')
+    program.chmod(0o755)
+    return folder
+
+
+def execute(
+    block: Block,
+    directory: Path,
+    python: Path = Path(sys.executable),
+    *,
+    programs: Path | None = None,
+) -> str:
+    """Run a block with the programs beside ``python``, and return what it printed.
+
+    Args:
+        block: The block.
+        directory: The folder that it runs in.
+        python: The interpreter, beside whose programs others are found behind it.
+        programs: A folder whose programs are taken first.
+    """
+    run_by = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [str(python), "-c"]}
+    first = [] if programs is None else [str(programs)]
+    path = os.pathsep.join([*first, str(python.parent), os.environ["PATH"]])
     done = subprocess.run(
-        [*programs[block.language], block.text],
+        [*run_by[block.language], block.text],
         cwd=directory,
         env={**os.environ, "PATH": path, "COLUMNS": "80"},
         capture_output=True,
@@ -66,13 +126,13 @@ def execute(block: Block, directory: Path, python: Path = Path(sys.executable)) 
     return done.stdout
 
 
-def held(page: Path, directory: Path) -> None:
+def held(page: Path, directory: Path, *, programs: Path | None = None) -> None:
     """Run the blocks of a page that run here, one after the other, and compare what it shows."""
     printed, known = "", True
     for block in blocks(page):
         if block.mark == "run":
             known = not block.environment
-            printed = execute(block, directory) if known else ""
+            printed = execute(block, directory, programs=programs) if known else ""
         elif known:
             assert _compared(printed, block.environment) == _compared(block.text, block.environment)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages import PAGES, ROOT, held, unmarked
+import graphopt
+from tests.conftest import ZooModel
+from tests.pages import PAGES, ROOT, exports, held, unmarked, with_exports
 
 over_pages = pytest.mark.parametrize(
     "page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES]
@@ -16,8 +18,25 @@ over_pages = pytest.mark.parametrize(
 
 
 @over_pages
-def test_every_block_runs_and_prints_what_is_shown(page: Path, tmp_path: Path) -> None:
-    held(page, tmp_path)
+def test_every_block_runs_and_prints_what_is_shown(
+    page: Path, tmp_path: Path, zoo_model: ZooModel
+) -> None:
+    """Pages begin with the same few exports: those are copied, except on the page that says how."""
+    commands = {} if page.name == "use.md" else exports(page)
+    ready = {command: zoo_model(name) for name, command in commands.items()}
+    (tmp_path / "page").mkdir()
+    held(page, tmp_path / "page", programs=with_exports(tmp_path, ready))
+
+
+def test_an_export_that_is_ready_is_copied_as_the_command_would_leave_it(tmp_path: Path) -> None:
+    page, ready = tmp_path / "page.md", tmp_path / "ready.onnx"
+    ready.write_text("ready\n")
+    block = "graphopt export vit-tiny -o v.onnx  # or another\ncat v.onnx\ngraphopt --version\n"
+    shown = f"v.onnx\nready\ngraphopt {graphopt.__version__}\n"
+    page.write_text(f"<!-- run -->\n```sh\n{block}```\n\n<!-- output -->\n```text\n{shown}```\n")
+    assert exports(page) == {"vit-tiny": "export vit-tiny -o v.onnx"}
+    programs = with_exports(tmp_path, {"export vit-tiny -o v.onnx": ready})
+    held(page, tmp_path, programs=programs)
 
 
 @over_pages

@@ -155,7 +155,8 @@ def method_sentences(benchmark: Benchmark) -> tuple[str, ...]:
         f"round. Its {method.confidence:.0%} interval is a percentile bootstrap over the openings "
         f"({method.resamples} resamples), widened where they are few. An interval that contains 1 "
         "is called no difference.",
-        "Captured is (baseline - model) / (baseline - floor), of graphs that differ in nothing but "
+        "Captured is the share of the time of the norms that was saved, (baseline - model) / "
+        "(baseline - floor), of graphs that differ in nothing but "
         "norms. The floor is the same graph without its norms: not the same function, only the "
         "limit of what removing them could gain.",
     ]
