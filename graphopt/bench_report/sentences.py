@@ -17,6 +17,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from graphopt.benchmarking.captions import faster_than_floors, with_doubt
 from graphopt.benchmarking.figures import (
     captured_text,
     clock_text,
@@ -26,7 +27,7 @@ from graphopt.benchmarking.figures import (
     threads_text,
 )
 from graphopt.benchmarking.result import Benchmark, Point, Row
-from graphopt.measuring.comparison import VERDICTS, no_cost
+from graphopt.measuring.comparison import VERDICTS
 from graphopt.passes.targets import provider_named
 
 
@@ -125,12 +126,12 @@ def uncaptured(points: Sequence[tuple[str, Point]], floors: frozenset[str]) -> t
     """
     places: dict[str, list[str]] = {}
     for label, point in points:
+        doubtful = faster_than_floors(point, floors)
         for row in point.rows:
-            reason = row.captured_reason
-            if not reason or row.model in (point.baseline, *floors):
+            if not row.captured_reason or row.model in (point.baseline, *floors):
                 continue
-            if row.verdict == "faster" and reason in {no_cost(f, point.baseline) for f in floors}:
-                reason += f", though {row.model} is: measure longer"
+            against = [row.model] if row.model in doubtful else []
+            reason = with_doubt(row.captured_reason, against)
             places.setdefault(reason, []).append(label)
     return tuple(
         f"No captured share at {', '.join(dict.fromkeys(labels))}: {reason}."

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["environment_line", "method_line", "no_share_line", "point_title", "provider_text"]
+__all__ = [
+    "environment_line",
+    "faster_than_floors",
+    "method_line",
+    "no_share_line",
+    "point_title",
+    "provider_text",
+    "with_doubt",
+]
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from graphopt.benchmarking.figures import clock_text, provider_nodes, span, threads_text
 from graphopt.benchmarking.result import Benchmark, Method, Point
@@ -30,18 +38,38 @@ def provider_text(nodes: Mapping[str, int], provider: str) -> str:
 def no_share_line(point: Point, floor: str) -> str:
     """Why no share of a cost is told at ``point`` that ``floor`` does not show, or "".
 
-    Nothing to capture is said only where no model is faster either: else the floor was not timed
-    well enough.
+    Nothing to capture is said only where no model is faster either.
     """
-    rows = [row for row in point.rows if row.captured_reason == no_cost(floor, point.baseline)]
-    if not rows:
+    if all(row.captured_reason != no_cost(floor, point.baseline) for row in point.rows):
         return ""
-    reason = no_cost(floor, "the baseline")
-    models = [row.model for row in rows if row.verdict == "faster" and row.model != floor]
+    models = faster_than_floors(point, {floor})
+    known = "captured share unknown" if models else "nothing to capture"
+    return f"{known}: {with_doubt(no_cost(floor, 'the baseline'), models)}"
+
+
+def faster_than_floors(point: Point, floors: Collection[str]) -> tuple[str, ...]:
+    """The models faster than the baseline that have no share because their floor is not faster.
+
+    A floor does less than any of them: where there are some, it was not timed well enough.
+
+    Args:
+        point: The point.
+        floors: Names of the norm-free floors.
+    """
+    reasons = {no_cost(floor, point.baseline) for floor in floors}
+    return tuple(
+        row.model
+        for row in point.rows
+        if row.verdict == "faster" and row.captured_reason in reasons and row.model not in floors
+    )
+
+
+def with_doubt(reason: str, models: Sequence[str]) -> str:
+    """Why there is no share, with what speaks against it: those of :func:`faster_than_floors`."""
     if not models:
-        return f"nothing to capture: {reason}"
+        return reason
     are = "is" if len(models) == 1 else "are"
-    return f"captured share unknown: {reason}, though {', '.join(models)} {are}: measure longer"
+    return f"{reason}, though {', '.join(models)} {are}: measure longer"
 
 
 def method_line(benchmark: Benchmark) -> str:
