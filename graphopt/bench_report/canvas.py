@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from graphopt.html_pages.drawn_text import SMALL_FONT, draw_text
 from graphopt.html_pages.palette import colour
 
 _WIDTH = 358
@@ -21,8 +22,6 @@ _SIDE = 10
 _HEADING = 24
 _TEXT = 18
 _AXIS = 38
-_FONT = 12
-_SMALL_FONT = 11
 _LONGEST_LABEL = 26
 
 
@@ -74,11 +73,11 @@ class Canvas:
         y = 0
         for entry in entries:
             if isinstance(entry, Heading):
-                self._text(-_SIDE, y + 17, entry.text, "ink", weight="bold")
+                self._text(-_SIDE, y + 17, entry.text, "ink", bold=True)
                 y += _HEADING
             else:
                 self._text(-_SIDE, y + 13, shortened(entry.label), "ink")
-                self._text(_WIDTH - _SIDE, y + 13, entry.value, "muted", align="right")
+                self._text(_WIDTH - _SIDE, y + 13, entry.value, "muted", right=True)
                 self.centres.append(y + _TEXT + mark / 2)
                 y += step
         self._style(axis_label)
@@ -104,37 +103,20 @@ class Canvas:
             spine.set_visible(False)
         self.axes.locator_params(axis="x", nbins=5)
         muted = colour("muted").stand_in
-        self.axes.tick_params(axis="x", length=0, labelsize=_SMALL_FONT, labelcolor=muted, pad=4)
-        self.axes.set_xlabel(axis_label, fontsize=_SMALL_FONT, color=muted, labelpad=3)
+        self.axes.tick_params(axis="x", length=0, labelsize=SMALL_FONT, labelcolor=muted, pad=4)
+        self.axes.set_xlabel(axis_label, fontsize=SMALL_FONT, color=muted, labelpad=3)
         low, high = self.axes.get_xlim()
         for tick in self.axes.get_xticks():
             if low <= tick <= high:
                 self.rule(float(tick), "line", 1)
 
     def _text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        ink: str,
-        *,
-        weight: str = "normal",
-        align: str = "left",
+        self, x: float, y: float, text: str, ink: str, *, bold: bool = False, right: bool = False
     ) -> None:
         """Text at pixels from the left and top of the axes."""
         transform = self.axes.get_yaxis_transform()  # x as a share of the axes, y in data
-        self.axes.text(
-            x / (_WIDTH - 2 * _SIDE),
-            y,
-            text,
-            transform=transform,
-            fontsize=_FONT,
-            color=colour(ink).stand_in,
-            weight=weight,
-            ha="left" if align == "left" else "right",
-            va="baseline",
-            parse_math=False,
-        )
+        share = x / (_WIDTH - 2 * _SIDE)
+        draw_text(self.axes, share, y, text, ink, bold=bold, right=right, transform=transform)
 
 
 def shortened(label: str) -> str:

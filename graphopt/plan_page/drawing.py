@@ -19,6 +19,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
 
+from graphopt.html_pages.drawn_text import SMALL_FONT, draw_text
 from graphopt.html_pages.palette import colour
 from graphopt.html_pages.svg import TIP
 from graphopt.passes.report import StreamState
@@ -27,7 +28,7 @@ from graphopt.plan_page.marks import Kind, Row
 _WIDTH = 358
 _LINE, _MARK, _TEXT = 18, 44, 60
 _ROW, _DETAIL, _TITLE, _GAP = 25, 15, 24, 7
-_FONT, _SMALL_FONT, _SIZE = 12, 11, 11
+_SIZE = 11
 _LABEL_LENGTH, _LABEL_LINES = 42, 3
 _DETAIL_LENGTH, _DETAIL_LINES = 47, 3
 
@@ -132,7 +133,7 @@ class _Drawing:
         )
         self._axes.add_patch(shape)
         title = _lines(block.title, _LABEL_LENGTH, 1)[0]
-        self._text(_TEXT, top + _GAP + 16, title, "ink", bold=True)
+        draw_text(self._axes, _TEXT, top + _GAP + 16, title, "ink", bold=True)
 
     def _row(self, row: Row, y: float) -> None:
         self._line(row, y)
@@ -155,10 +156,10 @@ class _Drawing:
         self._axes.add_patch(mark)
         baseline = y + 4
         for line in _lines(row.label, _LABEL_LENGTH, _LABEL_LINES):
-            self._text(_TEXT, baseline, line, "ink", link=row.link)
+            draw_text(self._axes, _TEXT, baseline, line, "ink", link=row.link)
             baseline += _DETAIL
         for line in _details(row):
-            self._text(_TEXT, baseline, line, "muted", size=_SMALL_FONT)
+            draw_text(self._axes, _TEXT, baseline, line, "muted", size=SMALL_FONT)
             baseline += _DETAIL
 
     def _line(self, row: Row, y: float) -> None:
@@ -175,27 +176,4 @@ class _Drawing:
         ink = colour(_STATES[state]).stand_in
         self._axes.plot(
             (_LINE, _LINE), (top, bottom), color=ink, linewidth=4, zorder=1, solid_capstyle="round"
-        )
-
-    def _text(
-        self,
-        x: float,
-        y: float,
-        text: str,
-        ink: str,
-        *,
-        size: int = _FONT,
-        bold: bool = False,
-        link: str = "",
-    ) -> None:
-        self._axes.text(
-            x,
-            y,
-            text,
-            fontsize=size,
-            color=colour(ink).stand_in,
-            weight="bold" if bold else "normal",
-            va="baseline",
-            parse_math=False,
-            url=f"#{link}" if link else None,
         )
