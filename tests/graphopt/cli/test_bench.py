@@ -16,17 +16,11 @@ from graphopt.benchmarking.result import Benchmark
 from graphopt.cli import cli, exit_codes
 from graphopt.files import parsing
 from tests.graphopt.benchmarking.benchmark_values import benchmark, point
-from tests.graphopt.model_files import block, save_external
 
 QUICK = (
     *("--iterations", "6", "--sessions", "6", "--warmup", "1", "--dim", "rows=4"),
     "--no-norms-alone",
 )
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return save_external(block(), tmp_path / "model.onnx")
 
 
 @pytest.fixture

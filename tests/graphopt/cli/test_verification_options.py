@@ -8,18 +8,13 @@ from pathlib import Path
 import onnx
 import pytest
 
-from graphopt.cli import cli, exit_codes
 from graphopt.errors import EnvironmentFailure
 from graphopt.runtime.library import library_path
+from tests.graphopt.cli.command_line import run
 
 OWN = """<ir_version: 8, opset_import: ["" : 17, "graphopt" : 1]>
 g (float[batch, 4] x) => (float[batch, 4] y) <float[4] s = {1, 2, 3, 4}> {
     n = graphopt.RMSNorm <epsilon = 0.00001> (x, s) y = Exp (n) }"""
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    code = exit_codes.run(cli, [str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
 
 
 @pytest.fixture

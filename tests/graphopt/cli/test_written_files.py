@@ -10,12 +10,7 @@ from pathlib import Path
 import pytest
 
 from graphopt.cli import cli, exit_codes
-from tests.graphopt.model_files import block, save_external, snapshot
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return save_external(block(), tmp_path / "model.onnx")
+from tests.graphopt.model_files import snapshot
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:

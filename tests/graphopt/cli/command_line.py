@@ -1,0 +1,13 @@
+"""The command line, run in the process of the test."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphopt.cli import cli, exit_codes
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """Run the command line; return the exit code, stdout and stderr."""
+    code = exit_codes.run(cli, [str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
