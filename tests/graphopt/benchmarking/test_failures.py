@@ -23,11 +23,6 @@ from tests.graphopt.benchmarking.benchmark_runs import QUICK, measured, try_here
 from tests.graphopt.model_files import WIDTH, block, save_external, save_inline
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return save_external(block(), tmp_path / "model.onnx")
-
-
 @pytest.fixture(autouse=True)
 def _trials_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch above 100 is too much, as where memory runs out."""

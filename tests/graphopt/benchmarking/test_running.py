@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,30 +12,16 @@ import pytest
 from onnx import helper
 
 import graphopt
-from graphopt.benchmarking import execution, making, timing
-from graphopt.benchmarking.execution import Execution
+from graphopt.benchmarking import execution
 from graphopt.benchmarking.making import Workshop, make_candidates
-from graphopt.benchmarking.peers import PEERS, Peer, run_peer
 from graphopt.benchmarking.result import Failure
-from graphopt.benchmarking.settings import Settings
-from graphopt.benchmarking.trial import try_model
-from graphopt.errors import EnvironmentFailure, ModelError, UsageError
+from graphopt.errors import EnvironmentFailure
 from graphopt.files.loading import load
-from graphopt.runtime.own_process import ProcessFailed
 from graphopt.verification import Original
-from tests.graphopt.benchmarking.benchmark_runs import QUICK, measured, try_here
+from tests.graphopt.benchmarking.benchmark_runs import QUICK, measured
 from tests.graphopt.model_files import WIDTH, block, save_external, save_inline
-from tests.versions.conditions import needs_onnxruntime
 
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return save_external(block(), tmp_path / "model.onnx")
-
-
-@pytest.fixture(autouse=True)
-def _trials_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "try_model", try_here)
+pytestmark = pytest.mark.usefixtures("trials_here")
 
 
 def test_of_one_model_the_candidates_are_made(model: Path) -> None:
@@ -211,76 +195,6 @@ def test_a_model_without_norms_has_no_floor(tmp_path: Path) -> None:
     )
 
 
-def fake_peer(monkeypatch: pytest.MonkeyPatch, act: Callable[[Path, Path], None]) -> None:
-    """One peer, which this process runs."""
-
-    def run(peer: Peer, source: Path, target: Path, **_: str) -> None:
-        act(source, target)
-
-    monkeypatch.setattr(making, "PEERS", (PEERS[1],))
-    monkeypatch.setattr(making, "run_peer", run)
-
-
-def _wrong(source: Path, target: Path) -> None:
-    wrong = block()
-    wrong.graph.node.append(helper.make_node("Neg", ["y"], ["minus_y"]))
-    wrong.graph.node[-2].output[0] = "z"
-    wrong.graph.node[-1].input[0] = "z"
-    wrong.graph.node[-1].output[0] = "y"
-    save_external(wrong, target)
-
-
-def _invalid(source: Path, target: Path) -> None:
-    invalid = block()
-    invalid.graph.node[0].op_type = "Mystery"
-    save_external(invalid, target)
-
-
-def _raise(source: Path, target: Path) -> None:
-    raise ProcessFailed("KeyError: 'Slice'")
-
-
-@pytest.mark.parametrize(
-    ("act", "reason"),
-    [
-        (_wrong, "its model is wrong (it differs in y by "),
-        (_invalid, "its model is wrong (the candidate does not run: "),
-        (_raise, "KeyError: 'Slice'"),
-    ],
-)
-def test_a_peer_that_fails_is_named_and_never_timed(
-    model: Path, monkeypatch: pytest.MonkeyPatch, act: Any, reason: str
-) -> None:
-    fake_peer(monkeypatch, act)
-    result = graphopt.benchmark(model, peers=True, floor=False, **QUICK)
-    assert measured(result) == [["original", "rms", "crms"]]
-    (failure,) = result.points[0].failures
-    assert failure.model == "onnxslim"
-    assert failure.reason.startswith(reason)
-
-
-MASKED = """<ir_version: 8, opset_import: ["" : 17]>
-g (float[batch, n] x, int64[batch, n] attention_mask) => (float[batch, n] y) {
-    mask = Cast <to = 1> (attention_mask)
-    y = Mul (x, mask)
-}"""
-
-
-def test_a_peer_that_ignores_the_mask_is_wrong_though_one_sample_has_no_padding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = save_inline(onnx.parser.parse_model(MASKED), tmp_path / "masked.onnx")
-    ignoring = MASKED.replace("Mul (x, mask)", "Where (is_set, x, x)").replace(
-        "y =", "is_set = Cast <to = 9> (mask) y ="
-    )
-    fake_peer(monkeypatch, lambda _, target: save_inline(onnx.parser.parse_model(ignoring), target))
-    settings = QUICK | {"dims": {"n": (8,)}, "peers": True, "batches": (1,)}
-    (point,) = graphopt.benchmark(model, **settings).points
-    reasons = {failure.model: failure.reason for failure in point.failures}
-    assert reasons["onnxslim"].startswith("its model is wrong (it differs in y by ")
-    assert [row.model for row in point.rows] == ["original"]
-
-
 def test_a_batch_that_the_exporter_froze_is_measured_all_the_same(tmp_path: Path) -> None:
     frozen = block()
     frozen.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 4, WIDTH]), "shape"))
@@ -288,143 +202,6 @@ def test_a_batch_that_the_exporter_froze_is_measured_all_the_same(tmp_path: Path
     frozen.graph.node.append(helper.make_node("Reshape", ["before", "shape"], ["y"]))
     path = save_external(frozen, tmp_path / "frozen.onnx")
     assert measured(graphopt.benchmark(path, **QUICK)) == [["original", "rms", "crms", "floor"]]
-
-
-def test_a_right_peer_is_timed_beside_the_others(
-    model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake_peer(monkeypatch, lambda source, target: graphopt.save(load(source), target))
-    result = graphopt.benchmark(model, peers=True, **QUICK)
-    assert measured(result) == [["original", "rms", "crms", "floor", "onnxslim"]]
-    peer = result.points[0].rows[-1]
-    assert peer.captured is None
-    assert peer.captured_reason == "other optimizers change more than the norms"
-    assert result.models[-1].kind == "peer"
-    assert result.models[-1].source.startswith("onnxslim ")
-
-
-RELOADS = needs_onnxruntime("1.21", "an optimizer that loads what it has saved")
-
-
-@pytest.mark.parametrize(
-    "peer",
-    [
-        pytest.param(peer, marks=[RELOADS] * (peer.name == "ort-transformers"), id=peer.name)
-        for peer in PEERS
-    ],
-)
-def test_every_peer_runs_in_a_process_of_its_own(peer: Peer, model: Path, tmp_path: Path) -> None:
-    (tmp_path / "made").mkdir()
-    target = tmp_path / "made" / "model.onnx"
-    run_peer(peer, model, target, provider="cpu", model_type="bert")
-    assert graphopt.verify(model, target).status == "passed"
-    assert peer.source.split()[1][0].isdigit()
-
-
-def test_the_message_of_a_peer_that_raises_is_kept(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.onnx"
-    broken.write_bytes(b"no model")
-    with pytest.raises(ProcessFailed, match=r"^\w*Error: "):
-        run_peer(PEERS[2], broken, tmp_path / "made.onnx", provider="cpu", model_type="bert")
-
-
-def test_a_missing_peer_comes_with_advice(tmp_path: Path) -> None:
-    missing = dataclasses.replace(PEERS[1], package="no-such-package")
-    with pytest.raises(ProcessFailed, match=r'not installed: pip install "graphopt\[bench\]"'):
-        run_peer(missing, tmp_path, tmp_path / "made.onnx", provider="cpu", model_type="bert")
-
-
-def test_memory_grows_with_the_weights(tmp_path: Path) -> None:
-    memory = []
-    for width in (8, 2048):
-        weight = np.full((width, width), 0.5, np.float32)
-        text = f"""<ir_version: 8, opset_import: ["" : 17]>
-            g (float[1, {width}] x) => (float[1, {width}] y) {{ y = MatMul (x, w) }}"""
-        made = onnx.parser.parse_model(text)
-        made.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
-        path = save_inline(made, tmp_path / f"{width}.onnx")
-        trial = try_model(path, {"x": np.ones((1, width), np.float32)}, Execution())
-        assert trial.nodes == {}
-        memory.append(trial.memory)
-    assert memory[0] is not None
-    assert memory[1] is not None
-    assert memory[1] - memory[0] > 0.9 * 2048 * 2048 * 4
-
-
-def test_a_trial_that_fails_says_why(model: Path) -> None:
-    with pytest.raises(ProcessFailed, match="x"):
-        try_model(model, {"x": np.ones((1, 4, WIDTH + 1), np.float32)}, Execution())
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"providers": ("tpu",)}, "unknown provider 'tpu': choose cpu or cuda"),
-        ({"dtypes": ("int8",)}, "unknown dtype 'int8': choose float32 or float16"),
-        ({"quantize": ("int3",)}, "unknown quantizer 'int3': choose dynamic or matmul4"),
-        ({"baseline": "rms no-fuse"}, "--baseline 'rms no-fuse': there is no such model"),
-        ({"clock": "sun"}, "unknown clock 'sun': choose wall or thread_cpu"),
-        ({"ops": "magic"}, "unknown ops 'magic'"),
-        ({"threads": ()}, "give a provider and a thread count"),
-        ({"threads": (1, -1)}, "threads -1"),
-        ({"batches": (1, 0)}, "batch 0: give sizes of at least 1"),
-        ({"dims": {"rows": (0,)}}, "rows 0: give sizes of at least 1"),
-        ({"openings": 5}, "5 sessions of each model cannot carry a 95% interval: give at least 6"),
-        ({"duration": 0.0}, "duration, iterations or warmup is not positive"),
-        ({"iterations": 0}, "duration, iterations or warmup is not positive"),
-        ({"clock": "thread_cpu", "threads": (1, 2)}, "sees the calling thread alone"),
-        ({"cuda_graph": True}, "CUDA graphs are for the provider cuda"),
-        ({"inputs": {"x": np.zeros((1, 4, WIDTH), np.float32)}}, "input 'x' is all zeros"),
-        (
-            {"baseline": "best"},
-            "--baseline 'best': there is no such model: choose one of original, rms, crms, floor",
-        ),
-        ({"dims": {"columns": (1,)}}, "no symbolic dimension 'columns'"),
-        ({"lengths": (4,)}, "--seq: no symbolic dimension"),
-    ],
-)
-def test_settings_that_cannot_be_used_are_refused(
-    model: Path, settings: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        graphopt.benchmark(model, **QUICK | settings)
-
-
-@pytest.mark.parametrize(("iterations", "rounds"), [(None, None), (1, 1), (12, 1), (13, 2)])
-def test_iterations_are_spread_over_the_sessions(
-    iterations: int | None, rounds: int | None
-) -> None:
-    assert Settings(iterations=iterations, openings=12).rounds == rounds
-
-
-def test_what_cannot_be_measured_is_refused(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="give at least one model"):
-        graphopt.benchmark([])
-    with pytest.raises(UsageError, match="--dtype converts the one model"):
-        graphopt.benchmark([model, model], dtypes=("float16",))
-    with pytest.raises(ModelError, match="absent"):
-        graphopt.benchmark(tmp_path / "absent.onnx")
-    with pytest.raises(TypeError, match="speed"):
-        graphopt.benchmark(model, speed=11)
-
-
-def test_a_baseline_that_could_not_be_made_says_why(tmp_path: Path) -> None:
-    text = """<ir_version: 8, opset_import: ["" : 17]>
-        g (float[batch, 4] x) => (float[batch, 4] y) { y = Exp (x) }"""
-    path = save_inline(onnx.parser.parse_model(text), tmp_path / "exp.onnx")
-    with pytest.raises(UsageError, match=r"--baseline 'rms': it could not be made .no LayerNorm"):
-        graphopt.benchmark(path, baseline="rms")
-
-
-def test_a_baseline_that_is_no_other_model_than_the_result_says_so(tmp_path: Path) -> None:
-    text = """<ir_version: 8, opset_import: ["" : 17]>
-        g (float[batch, 4] x) => (float[batch, 4] y) <float[4] gamma = {1, 2, 3, 4}> {
-            centred = Neg (x) y = LayerNormalization <axis = -1> (centred, gamma) }"""
-    path = save_inline(onnx.parser.parse_model(text), tmp_path / "norm.onnx")
-    with pytest.raises(
-        UsageError, match="'floor no-fuse': it was not made, because there is nothing to fuse"
-    ):
-        graphopt.benchmark(path, baseline="floor no-fuse")
 
 
 def test_a_provider_that_does_not_start_ends_the_benchmark(model: Path) -> None:
