@@ -1,6 +1,6 @@
-from __future__ import annotations
+"""Attention becomes one operator where its heads are proved, and nothing masks them."""
 
-import re
+from __future__ import annotations
 
 import numpy as np
 import onnx
@@ -8,37 +8,20 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.evaluation.float64 import cast_to_float64
-from graphopt.passes import fuse_attention, pipeline
+from graphopt.passes import pipeline
 from graphopt.passes.fuse_attention import FuseAttention
 from tests.onnx_runtime import OptimizedSession
 from tests.passes.attention import MASKS, PADDING, assert_same, block, changed, feeds, records
-from tests.passes.graphs import graph, random_array
-
-BLOCK = """
-    q0 = MatMul(x, wq) k0 = MatMul(x, wk) v0 = MatMul(x, wv)
-    q1 = Reshape(q0, split) q = Transpose<perm=[0,2,1,3]>(q1)
-    k1 = Reshape(k0, split) kt = Transpose<perm=[0,2,3,1]>(k1)
-    v1 = Reshape(v0, split) v = Transpose<perm=[0,2,1,3]>(v1)
-    s = MatMul(q, kt) p = Softmax<axis=-1>(s) o = MatMul(p, v)
-    o1 = Transpose<perm=[0,2,1,3]>(o) o2 = Reshape(o1, join) y = MatMul(o2, wo)
-"""
-_NUMBERS = {
-    "split": np.array([0, 0, 2, 4], np.int64),
-    "tokens": np.array([-1, 3, 2, 4], np.int64),
-    "narrow": np.array([0, 0, 2, 3], np.int64),
-    "one_head": np.array([0, 0, 1, 8], np.int64),
-    "join": np.array([0, 0, 8], np.int64),
-    "flat": np.array([-1, 8], np.int64),
-    "thin": np.array([0, 0, 6], np.int64),
-    "kept": np.array([0, 0, 0, 4], np.int64),
-    "half": np.array(0.5, np.float32),
-    "half_of_each": np.array([0.5, 0.25, 0.5, 1], np.float32),
-    "root": np.array([[2]], np.float32),
-    "three": np.array(3, np.float32),
-    "zero": np.array(0, np.float32),
-    "infinite": np.array(np.inf, np.float32),
-}
-_WEIGHTS = "wq[8,8] wk[8,8] wv[8,8] wn[8,6] wo[8,8] wl[6,8] wm[8,8] bias[3,3]"
+from tests.passes.graphs import graph
+from tests.passes.unmasked_attention import (
+    BLOCK,
+    NUMBERS,
+    WEIGHTS,
+    heads_of,
+    in_half,
+    inputs_of,
+    model_of,
+)
 
 # What is written instead of what, and whether that is fused.
 CASES: dict[str, tuple[dict[str, str], int]] = {
@@ -146,7 +129,6 @@ CASES: dict[str, tuple[dict[str, str], int]] = {
     ),
 }
 
-_NUMPY = {"FLOAT": "float32", "FLOAT16": "float16"}
 _LENGTHS = {
     "heads of a matrix": 3,
     "a mask": 3,
@@ -156,43 +138,6 @@ _LENGTHS = {
     "queries that are not transposed": 2,
 }
 """Where the graph is one for a single number of tokens only."""
-
-
-def model_of(changes: dict[str, str], batch: str = "B", length: str = "S") -> ir.Model:
-    body = changed(BLOCK, changes)
-    made = ["y"] if re.search(r"\by =", body) else ["y0"]
-    outputs = ", ".join(f"float {name}" for name in [*made, *re.findall(r"\bextra\b(?= =)", body)])
-    return graph(
-        _in_order(body),
-        _WEIGHTS,
-        inputs=f"float[{batch},{length},8] x, float[{batch},T,8] z, float[3] row",
-        outputs=outputs,
-        constants=_NUMBERS,
-        float64=False,
-    )
-
-
-def _in_order(body: str) -> str:
-    """The nodes, each behind those whose results it reads."""
-    nodes = re.findall(r"\w+ = \w+(?:<[^>]*>)?\([^)]*\)", body)
-    made = {node.split(" =")[0]: node for node in nodes}
-    placed: dict[str, str] = {}
-
-    def place(name: str) -> None:
-        if name in placed or name not in made:
-            return
-        for operand in re.findall(r"\w+", made[name].rsplit("(", 1)[1]):
-            place(operand)
-        placed[name] = made[name]
-
-    for name in made:
-        place(name)
-    return " ".join(placed.values())
-
-
-def inputs_of(batch: int, length: int, keys: int) -> dict[str, np.ndarray]:
-    shapes = {"x": (batch, length, 8), "z": (batch, keys, 8), "row": (3,)}
-    return {name: random_array(name, shape) for name, shape in shapes.items()}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -226,10 +171,10 @@ def test_sequences_that_may_differ_in_number_stay() -> None:
     changes, _ = CASES["the keys of another sequence"]
     model = graph(
         changed(BLOCK, changes),
-        _WEIGHTS,
+        WEIGHTS,
         inputs="float[B,40,8] x, float[C,40,8] z",
         outputs="float y",
-        constants=_NUMBERS,
+        constants=NUMBERS,
         float64=False,
     )
     assert records(model, FuseAttention()) == {}
@@ -239,79 +184,6 @@ def test_sequences_that_may_differ_in_number_stay() -> None:
 def test_types_that_the_kernel_does_not_have_stay(dtype: str) -> None:
     model = cast_to_float64(model_of({}))
     assert records(in_half(model) if dtype == "FLOAT16" else model, FuseAttention()) == {}
-
-
-def in_half(model: ir.Model) -> ir.Model:
-    """The model in float16, in place."""
-    wide = (ir.DataType.DOUBLE, ir.DataType.FLOAT)
-    for value in [*model.graph.inputs, *model.graph.initializers.values()]:
-        if value.dtype in wide:
-            value.dtype = ir.DataType.FLOAT16
-            if value.const_value is not None:
-                value.const_value = ir.tensor(value.const_value.numpy().astype(np.float16))
-    for value in [each for node in model.graph for each in node.outputs]:
-        if value.dtype in wide:
-            value.dtype = ir.DataType.FLOAT16
-    return model
-
-
-def heads_of(size: int, value_size: int) -> ir.Model:
-    """Two heads, whose scores are scaled."""
-    sizes = {"split": size, "narrow": value_size}
-    constants = {name: np.array([0, 0, 2, each], np.int64) for name, each in sizes.items()}
-    constants["thin"] = np.array([0, 0, 2 * value_size], np.int64)
-    changes = {
-        "Reshape(v0, split)": "Reshape(v0, narrow)",
-        "Reshape(o1, join)": "Reshape(o1, thin)",
-        "Softmax<axis=-1>(s)": "Softmax<axis=-1>(f) f = Mul(s, half)",
-    }
-    return graph(
-        _in_order(changed(BLOCK, changes)),
-        f"wq[8,{2 * size}] wk[8,{2 * size}] wv[8,{2 * value_size}] wo[{2 * value_size},8]",
-        inputs="float[B,S,8] x",
-        outputs="float y",
-        constants=_NUMBERS | constants,
-        float64=False,
-    )
-
-
-@pytest.mark.parametrize("dtype", ["FLOAT", "FLOAT16"])
-@pytest.mark.parametrize(
-    ("size", "value_size", "fused"),
-    [(8, 8, 1), (64, 64, 1), (256, 256, 1), (4, 4, 0), (12, 12, 0), (264, 264, 0), (16, 8, 0)],
-)
-def test_on_cuda_heads_that_fit_its_kernels_are_fused(
-    size: int, value_size: int, fused: int, dtype: str
-) -> None:
-    """The CPU computes the same operator: float16 is cast there."""
-    original, model = heads_of(size, value_size), heads_of(size, value_size)
-    if dtype == "FLOAT16":
-        original, model = in_half(original), in_half(model)
-    found = records(model, FuseAttention("cuda"))
-    assert found == ({"attentions fused": 1} if fused else {})
-    given = {"x": random_array("x", (2, 5, 8)).astype(getattr(np, _NUMPY[dtype]))}
-    before, after = (OptimizedSession(each).run(given)["y"] for each in (original, model))
-    error = np.abs(after.astype(np.float64) - before).max() / np.abs(before).max()
-    assert error <= (2e-6 if dtype == "FLOAT" else 2e-3)
-
-
-def test_on_cuda_float64_stays() -> None:
-    assert records(cast_to_float64(heads_of(8, 8)), FuseAttention("cuda")) == {}
-
-
-@pytest.mark.parametrize("mask", MASKS)
-def test_on_cuda_attention_with_a_mask_stays(mask: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the heads are: a row that is masked whole would not be what it was."""
-    monkeypatch.setattr(fuse_attention, "gains_multi_head_on_cuda", lambda *sizes: True)
-    original, model = block(mask, float64=False), block(mask, float64=False)
-    _, found = pipeline.run(model, pipeline.Options(ops="ort", provider="cuda"))
-    counts = {name: count for record in found for name, count in record.detail.items()}
-    assert counts["attentions fused"] == (mask == "constant true")
-    sessions = [OptimizedSession(each) for each in (original, model)]
-    for padding in PADDING:
-        given = feeds(padding, np.float32)
-        before, after = (session.run(given)["y"] for session in sessions)
-        assert np.abs(after - before).max() <= 1e-6 * np.abs(before).max()
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -356,13 +228,13 @@ def test_a_result_is_read_again() -> None:
         n = LayerNormalization(r, gamma) y = MatMul(n, wm)
     """
     )
-    weights = f"{_WEIGHTS} gamma[8]"
+    weights = f"{WEIGHTS} gamma[8]"
     model = graph(
         body,
         weights,
         inputs="float[B,S,8] x",
         outputs="float y",
-        constants=_NUMBERS,
+        constants=NUMBERS,
         float64=False,
     )
     assert records(model, FuseAttention()) == {"attentions fused": 1}
