@@ -13,7 +13,7 @@ from graphopt.packaging.job import PackageOptions, write_package
 from graphopt.packaging.triton_options import TritonOptions
 from graphopt.runtime.library import find_library
 from tests.graphopt.model_files import block, save_inline
-from tests.graphopt.packaging.test_triton import EVERYTHING, ROWS, saved
+from tests.graphopt.packaging.triton_models import EVERYTHING, ROWS, saved
 from tests.graphopt.serving import environments
 
 THREADS = {
