@@ -24,7 +24,8 @@ import graphopt
 from graphopt.models import describe, export
 from tests.expectations import EXPECTED
 from tests.graphopt.verification.test_isolation import Counts
-from tests.passes.facts.op_graphs import GRAPHS, feeds_of, model_of
+from tests.passes.facts.made_models import feeds_of
+from tests.passes.facts.op_graphs import GRAPHS, model_of
 from tests.passes.facts.runs import Facts, Run
 from tests.passes.facts.test_facts_of_the_zoo import facts_of
 from tests.test_corrupted_norms import corrupt_each

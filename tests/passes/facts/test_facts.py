@@ -5,14 +5,8 @@ from __future__ import annotations
 import pytest
 
 from graphopt.passes.infer_shapes import InferShapes
-from tests.passes.facts.op_graphs import (
-    GRAPHS,
-    believed,
-    covered,
-    feeds_of,
-    model_from,
-    model_of,
-)
+from tests.passes.facts.made_models import feeds_of, model_from
+from tests.passes.facts.op_graphs import GRAPHS, believed, covered, model_of
 from tests.passes.facts.runs import Facts, Run
 
 
