@@ -5,51 +5,22 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pytest
 
 from tests.passes.graphs import Case
+from tests.passes.streams.forks import (
+    CONSTANT,
+    INPUTS,
+    NORM,
+    TWO_OUTPUTS,
+    UPDATE,
+    S,
+    W,
+    fork,
+    fork2,
+)
+from tests.passes.streams.readers_with_if import READERS
 
-__all__ = [
-    "ALL",
-    "CONSTANT",
-    "INPUTS",
-    "NORM",
-    "TWO_OUTPUTS",
-    "UPDATE",
-    "S",
-    "W",
-    "both_conditions",
-    "fork",
-    "fork2",
-]
-
-W = "w[4,8] w2[4,8] m[8,8] m2[8,8] b[8] g[8] c[8] g2[8] "
-INPUTS = {"inputs": "float[B,S,4] a, bool on"}
-TWO_OUTPUTS = {**INPUTS, "outputs": "float y, float z"}
-NORM = " y = LayerNormalization(x, g, c)"
-S = "s = MatMul(a, w) "
-UPDATE = "n = LayerNormalization(s, g, c) h = MatMul(n, m) p = Add(s, h)"
-
-
-def fork(then: str, other: str, results: str = "x", given: tuple[str, str] = ("p", "q")) -> str:
-    """An If on ``on``; each branch gives values of unknown shape, separated by commas."""
-    first, second = (", ".join(f"float[] {v.strip()}" for v in g.split(",")) for g in given)
-    return f"""{results} = If (on) <then_branch = yes () => ({first}) {{ {then} }},
-        else_branch = no () => ({second}) {{ {other} }}> """
-
-
-def fork2(then: str, other: str, results: str) -> str:
-    """An If with two results, p and p2 of one branch and q and q2 of the other."""
-    return fork(then, other, results, ("p, p2", "q, q2"))
-
-
-def _loop(results: str, body: str) -> str:
-    """A Loop of two turns; v is carried, and u is collected."""
-    return f"""{results} = Loop (two, yes, a) <body = turn (int64 i, bool more, float[B,S,4] v) =>
-        (bool go, float[] v2, float[] u) {{ go = Identity(more) v2 = Neg(v) {body} }}> """
-
-
-_TURNS = {"two": np.array(2), "yes": np.array(True)}
+__all__ = ["ALL"]
 
 BOTH = {
     "linear maps": Case(
@@ -137,82 +108,6 @@ BOTH = {
     ),
 }
 
-READERS = {
-    "norms of both branches": Case(
-        S + fork("p = LayerNormalization(s, g, c)", "q = LayerNormalization(s, g2, c)", "y"),
-        converts="p q",
-        absorbs="w",
-    ),
-    "a Softmax over the features": Case(
-        S + fork("p = Softmax<axis = -1>(s)", "q = LayerNormalization(s, g, c)", "y"),
-        converts="q",
-        absorbs="w",
-    ),
-    "a Softmax over the tokens": Case(
-        S + fork("p = Softmax<axis = 1>(s)", "q = LayerNormalization(s, g, c)", "y"),
-        keeps={"q": "Softmax p in then_branch of If y needs the mean of s"},
-    ),
-    "the sizes": Case(
-        S
-        + fork("i = Shape(s) p = Cast<to = 1>(i)", "i2 = Shape(a) q = Cast<to = 1>(i2)", "z")
-        + "y = LayerNormalization(s, g, c)",
-        converts="y",
-        absorbs="w",
-        given=TWO_OUTPUTS,
-    ),
-    "a mean to subtract": Case(
-        S
-        + "d = ReduceMean<axes = [2]>(s) "
-        + fork("r = Sub(s, d) p = Relu(r)", "q = LayerNormalization(s, g, c)", "y"),
-        converts="q",
-        absorbs="w",
-    ),
-    "a condition": Case(
-        S
-        + """k = ReduceMax<keepdims = 0>(s) j = Greater(k, zero) y = LayerNormalization(s, g, c) """
-        + fork("p = Identity(a)", "q = Neg(a)", "z").replace("(on)", "(j)"),
-        keeps={"y": "ReduceMax k needs the mean of s"},
-        given={**TWO_OUTPUTS, "constants": {"zero": np.array(0.5, np.float32)}},
-    ),
-    "a raw reader behind the If": Case(
-        S + fork(UPDATE, "q = Identity(s)") + NORM + " z = Relu(x)",
-        keeps={"n": "Relu z needs the mean of x", "y": "Relu z needs the mean of x"},
-        given=TWO_OUTPUTS,
-    ),
-    "the output behind the If": Case(
-        S + fork(UPDATE, "q = Identity(s)", "y"),
-        keeps={"n": "graph output y needs the mean of y"},
-    ),
-    "a body of a loop": Case(
-        S + "y = LayerNormalization(s, g, c) " + _loop("l, z", "u = LayerNormalization(s, g, c)"),
-        converts="y u",
-        recentres="s",
-        given={**TWO_OUTPUTS, "constants": _TURNS},
-    ),
-    "a branch in a body of a loop": Case(
-        S
-        + "y = LayerNormalization(s, g, c) "
-        + _loop("l, z", fork("p = LayerNormalization(s, g, c)", "q = Relu(v)", "u")),
-        converts="y p",
-        recentres="s",
-        given={**TWO_OUTPUTS, "constants": _TURNS},
-    ),
-    "a loop in a branch": Case(
-        S + fork(_loop("l, p", "u = Relu(s)"), "q = LayerNormalization(s, g, c)", "y"),
-        keeps={"q": "Relu u in a nested graph needs the mean of s"},
-        given={**INPUTS, "outputs": "float y", "constants": _TURNS},
-    ),
-    "streams inside a body of a loop": Case(
-        _loop(
-            "l, y",
-            fork("p = MatMul(v, w)", "q = MatMul(v, w2)") + "u = LayerNormalization(x, g, c)",
-        ),
-        converts="u",
-        absorbs="w w2",
-        given={**INPUTS, "outputs": "float y", "constants": _TURNS},
-    ),
-}
-
 _LESS = "e = Exp(b) keep = Greater(e, zero) less = Compress<axis = 1>(w2, keep) "
 
 RAW = {
@@ -282,7 +177,6 @@ def _held(name: str) -> str:
     return f"float[8] {name} = {{{entries}}}"
 
 
-CONSTANT = "Constant<value = float[8] {1, 2, 3, 5, 8, 13, 21, 34}>()"
 _NEXT = "v = MatMul(a, w) u = Add(v, x) y = LayerNormalization(u, g, c)"
 
 GIVEN = {
@@ -330,5 +224,3 @@ ALL = {
     for kind, table in TABLES.items()
     for name, case in table.items()
 }
-
-both_conditions = pytest.mark.parametrize("on", [True, False])

@@ -16,7 +16,8 @@ from graphopt.passes import pipeline
 from graphopt.passes.planning import compression
 from tests.onnx_runtime import OptimizedSession
 from tests.passes.graphs import Case, assert_outcome, cases, graph
-from tests.passes.streams.graphs_with_if import ALL, both_conditions
+from tests.passes.streams.forks import both_conditions
+from tests.passes.streams.graphs_with_if import ALL
 
 
 @cases(ALL)

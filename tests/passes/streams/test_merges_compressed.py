@@ -12,8 +12,7 @@ import pytest
 
 from graphopt.passes.planning import compression
 from tests.passes.graphs import Case, cases, graph, optimized
-from tests.passes.streams.graphs_with_if import (
-    ALL,
+from tests.passes.streams.forks import (
     CONSTANT,
     INPUTS,
     TWO_OUTPUTS,
@@ -24,6 +23,7 @@ from tests.passes.streams.graphs_with_if import (
     fork,
     fork2,
 )
+from tests.passes.streams.graphs_with_if import ALL
 
 
 @cases(ALL)
