@@ -8,8 +8,8 @@ import pytest
 
 from graphopt.passes.planning import compression
 from tests.passes.graphs import Case, cases, graph, optimized
+from tests.passes.streams import moving_fragments as movement
 from tests.passes.streams import test_algebra_elementwise as elementwise
-from tests.passes.streams import test_algebra_movement as movement
 
 FRAGMENTS = {
     **{fragment: elementwise.fragment_case(fragment) for fragment in elementwise.COMMUTES},
