@@ -16,7 +16,7 @@ import graphopt
 from graphopt.inputs import InputGenerator, generate_inputs
 from graphopt.inputs.configuration import read_configuration
 from graphopt.verification import verify
-from tests.graphopt.inputs.test_generation import declared
+from tests.graphopt.inputs.declared_models import declared
 
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>'
 
