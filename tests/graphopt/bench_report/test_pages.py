@@ -10,24 +10,15 @@ from pathlib import Path
 import pytest
 
 from graphopt.bench_report import render_html, write_html
-from graphopt.bench_report.interval_groups import share_limits
-from graphopt.bench_report.operator_plot import slices
-from graphopt.bench_report.sentences import (
-    method_sentences,
-    outcomes,
-    point_labels,
-    warning,
-)
+from graphopt.bench_report.sentences import outcomes, warning
 from graphopt.benchmarking.figures import milliseconds, number
-from graphopt.benchmarking.result import Benchmark, ModelInfo, Point
+from graphopt.benchmarking.result import Benchmark
 from graphopt.errors import EnvironmentFailure
-from graphopt.measuring.intervals import Estimate
 from tests.graphopt.benchmarking.benchmark_values import (
     MODELS,
     QUANTIZED_MODELS,
     benchmark,
     point,
-    profile,
     quantized_point,
 )
 from tests.graphopt.html_pages.strict_page import Page
@@ -153,104 +144,6 @@ def test_pages_of_other_shapes(result: Benchmark) -> None:
     assert Page(render_html(result)).texts["h1"]
 
 
-def test_a_point_without_a_captured_share_says_why() -> None:
-    rows = tuple(
-        dataclasses.replace(row, captured=None, captured_reason="floor is not faster")
-        for row in point().rows
-    )
-    text = " ".join(Page(render_html(benchmark(point(rows=rows)))).texts["main"])
-    assert "No captured share at batch 1: floor is not faster." in text
-
-
-def test_the_plots_of_ratios_stand_beside_others_or_are_two() -> None:
-    def headings(*points: Point) -> list[str]:
-        page = Page(render_html(benchmark(*points)))
-        return [text for text in page.texts["h3"] if "baseline" in text or "share" in text]
-
-    both = ["Time relative to the baseline", "Captured share"]
-    assert headings(point(1), point(8)) == both
-    bare = [
-        point(batch, rows=tuple(dataclasses.replace(r, captured=None) for r in point(batch).rows))
-        for batch in (1, 8, 32)
-    ]
-    assert headings(*bare) == both[:1] * 2
-    assert headings(bare[0]) == both[:1]
-
-
-def test_a_reason_for_no_captured_share_stands_once() -> None:
-    reason = "floor is not significantly faster than original"
-    changes = {"captured": None, "captured_reason": reason}
-    slow = {"rms": Estimate(1.0, 0.99, 1.01), "crms": Estimate(1.0, 0.99, 1.01)}
-    points = [
-        point(
-            batch,
-            rows=tuple(
-                dataclasses.replace(row, **changes, ratio=slow.get(row.model, row.ratio))
-                for row in point(batch).rows
-            ),
-        )
-        for batch in (1, 8, 32)
-    ]
-    fast = dataclasses.replace(points[0].rows[1], ratio=Estimate(0.9, 0.89, 0.91))
-    points[2] = dataclasses.replace(points[2], rows=(points[2].rows[0], fast))
-    notes = [text for text in Page(render_html(benchmark(*points))).texts["p"] if "share" in text]
-    assert [note for note in notes if note.startswith("No captured")] == [
-        f"No captured share at batch 1, batch 8: {reason}.",
-        f"No captured share at batch 32: {reason}, though rms is: measure longer.",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("points", "labels"),
-    [
-        ([point(4)], ("batch 4",)),
-        ([point(1), point(8)], ("batch 1", "batch 8")),
-        (
-            [point(1, dims={"batch": 1, "seq": 16}), point(1, dims={"batch": 1, "seq": 128})],
-            ("seq 16", "seq 128"),
-        ),
-        (
-            [point(1), point(1, threads=0, provider="cuda", dtype="float16")],
-            ("CPU, 1 thread, float32", "CUDA, all cores, float16"),
-        ),
-    ],
-)
-def test_a_label_says_what_tells_points_apart(points: list, labels: tuple[str, ...]) -> None:
-    assert point_labels(benchmark(*points)) == labels
-
-
-def test_outcomes_of_one_point_and_of_several() -> None:
-    single = {outcome.model: outcome for outcome in outcomes(benchmark(point()))}
-    assert list(single) == ["rms", "crms"]
-    assert single["rms"].figure == "0.953"
-    assert single["rms"].sentence == (
-        "of the time of original [0.948, 0.957]: faster; "
-        "captured 59% [51%, 66%] of the cost of normalization"
-    )
-    slower = tuple(
-        dataclasses.replace(row, ratio=Estimate(1.1, 1.05, 1.2)) if row.model == "rms" else row
-        for row in point(8).rows
-    )
-    several = {o.model: o for o in outcomes(benchmark(point(), point(8, rows=slower)))}
-    assert several["rms"].figure == "0.953 to 1.100"
-    assert (
-        several["rms"].sentence == "of the time of original: faster at 1, slower at 1 of 2 points"
-    )
-    assert several["crms"].figure == "0.998"
-
-
-def test_the_method_is_told_as_it_was() -> None:
-    few = dataclasses.replace(
-        point(), rows=tuple(dataclasses.replace(r, samples=r.samples[:6]) for r in point().rows)
-    )
-    text = " ".join(method_sentences(benchmark(few, point(8))))
-    assert "Openings of all models at a point: 6 to 8." in text
-    assert "rounds in an opening: 5." in text
-    assert "Once before each timed call" in text
-    assert "CUDA" not in text
-    assert "TF32 was not allowed" in " ".join(method_sentences(benchmark(point(provider="cuda"))))
-
-
 def test_quantized_models_have_columns_of_their_own() -> None:
     made = benchmark(quantized_point(), models=QUANTIZED_MODELS)
     text = render_html(made)
@@ -272,47 +165,5 @@ def test_an_unstable_warm_up_is_said_first(page: Page) -> None:
     assert not [text for text in page.texts["p"] if "warm-up ended" in text]
 
 
-def test_the_parts_of_a_call_add_up() -> None:
-    models = slices({name: profile(name) for name in ("original", "rms", "floor")})
-    labels = [piece.part.label for piece in models["original"]]
-    assert labels == [
-        "normalization",
-        "residual adds",
-        "bias adds",
-        "MatMul",
-        "Gelu",
-        "Identity",
-        "all else",
-    ]
-    for name, pieces in models.items():
-        assert sum(piece.seconds for piece in pieces) == pytest.approx(profile(name).seconds)
-        assert pieces[-1].seconds == pytest.approx(1.5e-3)  # an Add of another kind
-
-
-@pytest.mark.parametrize(
-    ("shares", "limits"),
-    [
-        ([Estimate(0.5, 0.4, 0.6)], (-0.05, 1.05)),
-        ([Estimate(0.5, -0.2, 0.6), Estimate(0.9, 0.8, 1.3)], (-0.275, 1.375)),
-        ([Estimate(0.5, -9.0, 40.0)], (-1.15, 2.15)),
-    ],
-)
-def test_the_axis_of_shares_is_no_longer_than_makes_sense(
-    shares: list[Estimate], limits: tuple[float, float]
-) -> None:
-    assert share_limits(shares) == pytest.approx(limits)
-    row = dataclasses.replace(point().rows[1], captured=shares[0])
-    assert "rms, batch 1" in render_html(benchmark(point(rows=(point().rows[0], row))))
-
-
 def test_no_stand_in_for_a_colour_is_left(page: Page) -> None:
     page.has_no_stand_in()
-
-
-def test_more_models_than_colours_can_be_drawn() -> None:
-    row = point().rows[1]
-    rows = (point().rows[0], *(dataclasses.replace(row, model=f"m{i}") for i in range(9)))
-    models = (MODELS[0], *(ModelInfo(f"m{i}", "given", "file") for i in range(9)))
-    text = render_html(benchmark(point(rows=rows), models=models))
-    for index in range(9):
-        assert f"m{index} at batch 1" in text
