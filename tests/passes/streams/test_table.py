@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import onnx_ir as ir
@@ -17,20 +17,28 @@ import pytest
 from graphopt.evaluation import evaluate
 from graphopt.passes.crms import sizes
 from graphopt.passes.crms.size_operands import SizesOperand
-from graphopt.passes.graph.axes import FeatureAxis, Stream, dimension, rank
+from graphopt.passes.graph.axes import FeatureAxis, Stream
 from graphopt.passes.graph.naming import Names
 from graphopt.passes.infer_shapes import InferShapes
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.affine import contracted_beta
 from graphopt.passes.streams.algebra import Raw
 from graphopt.passes.streams.readers import nothing
-from graphopt.passes.streams.roles import Carries, OperandRoles, Vanishes, never
+from graphopt.passes.streams.roles import Vanishes, never
 from graphopt.passes.streams.table import OPS, Op
 from tests.passes.graphs import graph, random_array
-from tests.passes.streams.op_examples import CONSTANTS, EXAMPLES, Example
-
-Arrays = dict[str, np.ndarray]
-NAMES = {".".join(filter(None, name)): name for name in OPS}
+from tests.passes.streams.op_examples import EXAMPLES
+from tests.passes.streams.row_claims import (
+    NAMES,
+    Arrays,
+    along,
+    axes_of,
+    centred,
+    claims_of,
+    model_of,
+    operands_of,
+    same,
+)
 
 
 def _rows(**answers: object) -> pytest.MarkDecorator:
@@ -54,127 +62,34 @@ def test_each_row_has_an_example() -> None:
     assert all(EXAMPLES.values())
 
 
-# Numbers ----------------------------------------------------------------------------------------
-
-
-def _model(example: Example, held: Mapping[str, np.ndarray] | None = None) -> ir.Model:
-    """The example in float64, with inferred shapes; operands in ``held`` are constants."""
-    held = held or {}
-    inputs = [
-        f"{kind}[{','.join(map(str, dims))}] {name}"
-        for name, (kind, dims) in example.inputs.items()
-        if name not in held
-    ]
-    found = graph(
-        example.body,
-        inputs=", ".join(inputs),
-        outputs=", ".join(f"{kind} {name}" for name, kind in example.results.items()),
-        constants={**CONSTANTS, **held},
-        opset=example.opset,
-    )
-    InferShapes()(found)
-    return found
-
-
-def _operands(example: Example) -> Arrays:
-    """Positive numbers, so that roots and logarithms are real."""
-    found = {}
-    for name, (kind, dims) in example.inputs.items():
-        array = random_array(name, dims).astype(np.float64)
-        found[name] = array > 0.5 if kind == "bool" else np.abs(array) + 0.1
-    return found
-
-
-def _centred(array: np.ndarray, axis: int) -> np.ndarray:
-    return array - array.mean(axis=axis, keepdims=True)
-
-
-def _along(vector: np.ndarray, count: int, axis: int) -> np.ndarray:
-    return vector.reshape([-1 if i == axis else 1 for i in range(count)])
-
-
-def _same(left: np.ndarray, right: np.ndarray) -> bool:
-    return left.shape == right.shape and np.allclose(left, right, rtol=0, atol=1e-10)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Carried:
-    """A result of an example that is centred together with operands."""
-
-    model: ir.Model
-    arrays: Arrays
-    node: ir.Node
-    result: ir.Value
-    axis: FeatureAxis
-    roles: OperandRoles
-
-    def carriers(self) -> Iterator[tuple[int, str, FeatureAxis]]:
-        """Position, name and feature axis of each operand that carries."""
-        for index, (operand, role) in enumerate(zip(self.node.inputs, self.roles, strict=True)):
-            if isinstance(role, Carries):
-                assert operand is not None and operand.name is not None
-                yield index, operand.name, role.axis
-
-    def before(self) -> np.ndarray:
-        return evaluate(self.model, self.arrays)[str(self.result.name)]
-
-    def after(self, changed: Arrays) -> np.ndarray:
-        return evaluate(self.model, {**self.arrays, **changed})[str(self.result.name)]
-
-
-def _axes(value: ir.Value) -> Iterator[FeatureAxis]:
-    for index in range(rank(value) or 0):
-        size = dimension(value, index)
-        if isinstance(size, int) and size >= 3:
-            yield FeatureAxis(index, size)
-
-
-def _carried(name: str) -> Iterator[_Carried]:
-    """All that the examples of one node claim to carry."""
-    for example in EXAMPLES[NAMES[name]]:
-        model, arrays = _model(example), _operands(example)
-        if len(model.graph) > 1:
-            continue
-        node, truth = model.graph[0], evaluate(model, arrays)
-        for result in node.outputs:
-            result.shape = ir.Shape(truth[str(result.name)].shape)  # whatever inference knows
-            for axis in _axes(result):
-                roles = algebra.producers_roles(node, result, axis)
-                if not isinstance(roles, Raw):
-                    yield _Carried(model, arrays, node, result, axis, roles)
-
-
-# Answers ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", [n for n, key in NAMES.items() if OPS[key].carries is not never])
 def test_what_carries_is_centred_together_with_the_result(name: str) -> None:
-    found = list(_carried(name))
+    found = list(claims_of(name))
     assert found
     for case in found:
         changed = {}
         for index, operand, axis in case.carriers():
-            changed[operand] = _centred(case.arrays[operand], axis.axis)
+            changed[operand] = centred(case.arrays[operand], axis.axis)
             assert Stream(case.result, case.axis) in list(algebra.results(case.node, index, axis))
         for value, role in zip(case.node.inputs, case.roles, strict=True):
             if isinstance(role, Vanishes):
                 assert value is not None
                 changed[str(value.name)] = np.zeros_like(case.arrays[str(value.name)])
-        assert _same(case.after(changed), _centred(case.before(), case.axis.axis))
+        assert same(case.after(changed), centred(case.before(), case.axis.axis))
 
 
 @_rows(carries=never)
 def test_what_is_said_never_to_commute_does_not(name: str) -> None:
     for example in EXAMPLES[NAMES[name]]:
-        model, arrays = _model(example), _operands(example)
+        model, arrays = model_of(example), operands_of(example)
         node, before = model.graph[0], evaluate(model, arrays)
         for result in (value for value in node.outputs if value.name in before):
-            for axis in _axes(result):
+            for axis in axes_of(result):
                 assert algebra.producers_roles(node, result, axis) is Raw.NEVER
                 for changed in _centred_somewhere(model, arrays, axis.size):
                     with np.errstate(all="ignore"):
                         after = evaluate(model, {**arrays, **changed})[str(result.name)]
-                    assert not _same(after, _centred(before[str(result.name)], axis.axis))
+                    assert not same(after, centred(before[str(result.name)], axis.axis))
 
 
 def _centred_somewhere(model: ir.Model, arrays: Arrays, size: int) -> Iterator[Arrays]:
@@ -182,7 +97,7 @@ def _centred_somewhere(model: ir.Model, arrays: Arrays, size: int) -> Iterator[A
     choices = []
     for value in model.graph.inputs:
         array = arrays[str(value.name)]
-        ways = [(str(value.name), _centred(array, a.axis)) for a in _axes(value) if a.size == size]
+        ways = [(str(value.name), centred(array, a.axis)) for a in axes_of(value) if a.size == size]
         choices.append([None, *ways])
     for chosen in itertools.product(*choices):
         if any(chosen):
@@ -193,14 +108,14 @@ def _centred_somewhere(model: ir.Model, arrays: Arrays, size: int) -> Iterator[A
 def test_what_is_tolerated_changes_nothing(name: str) -> None:
     op, shown = OPS[NAMES[name]], False
     for example in EXAMPLES[NAMES[name]]:
-        model, arrays = _model(example), _operands(example)
+        model, arrays = model_of(example), operands_of(example)
         before = evaluate(model, arrays)
         for value in model.graph.inputs:
-            for axis in _axes(value):
-                changed = {str(value.name): _centred(arrays[str(value.name)], axis.axis)}
+            for axis in axes_of(value):
+                changed = {str(value.name): centred(arrays[str(value.name)], axis.axis)}
                 with np.errstate(all="ignore"):
                     after = evaluate(model, {**arrays, **changed})
-                unchanged = all(_same(after[result], before[result]) for result in before)
+                unchanged = all(same(after[result], before[result]) for result in before)
                 uses = list(value.uses())
                 if all(algebra.tolerates(use.node, use.idx, axis) for use in uses):
                     assert unchanged
@@ -212,7 +127,7 @@ def test_what_is_tolerated_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n, key in NAMES.items() if OPS[key].carries is not never])
 def test_the_result_loses_an_entry_where_its_operands_do(name: str) -> None:
-    for case in _carried(name):
+    for case in claims_of(name):
         named, size = algebra.sizes_of(case.node), case.axis.size
         source = next((axis for index, _, axis in case.carriers() if index == 0), None)
         if sizes.obstacle(named, case.node, source, case.result, case.axis.axis):
@@ -233,31 +148,31 @@ def test_the_result_loses_an_entry_where_its_operands_do(name: str) -> None:
 
 @_rows(hands_on_beta=True)
 def test_beta_is_handed_on(name: str) -> None:
-    found = list(_carried(name))
+    found = list(claims_of(name))
     assert found
     for case in found:
         beta = random_array("beta", (case.axis.size,)).astype(np.float64)
         changed = {
-            operand: case.arrays[operand] + _along(beta, case.arrays[operand].ndim, axis.axis)
+            operand: case.arrays[operand] + along(beta, case.arrays[operand].ndim, axis.axis)
             for _, operand, axis in case.carriers()
         }
         before = case.before()
-        assert _same(case.after(changed), before + _along(beta, before.ndim, case.axis.axis))
+        assert same(case.after(changed), before + along(beta, before.ndim, case.axis.axis))
 
 
 @_rows(moves_entries=True)
 def test_entries_are_those_of_the_first_operand(name: str) -> None:
     for example in EXAMPLES[NAMES[name]]:
-        arrays = _operands(example)
-        results = evaluate(_model(example), arrays)
+        arrays = operands_of(example)
+        results = evaluate(model_of(example), arrays)
         assert all(np.isin(array, next(iter(arrays.values()))).all() for array in results.values())
 
 
 @_rows(keeps_count=True)
 def test_as_many_entries_come_out(name: str) -> None:
     for example in EXAMPLES[NAMES[name]]:
-        arrays = _operands(example)
-        results = evaluate(_model(example), arrays)
+        arrays = operands_of(example)
+        results = evaluate(model_of(example), arrays)
         assert next(iter(results.values())).size == next(iter(arrays.values())).size
 
 
@@ -265,22 +180,22 @@ def test_as_many_entries_come_out(name: str) -> None:
 def test_a_linear_reader_takes_gamma_and_beta_over(name: str) -> None:
     shown = False
     for example in EXAMPLES[NAMES[name]]:
-        arrays = _operands(example)
+        arrays = operands_of(example)
         x, *weights = arrays
         held = {weight: arrays[weight] for weight in weights}
-        model = _model(example, held)
+        model = model_of(example, held)
         node, op = model.graph[0], OPS[NAMES[name]]
         value, weight = node.inputs[:2]
-        for axis in () if value is None else _axes(value):
+        for axis in () if value is None else axes_of(value):
             assert op.linear is not None and weight is not None and weight.const_value is not None
             reader = op.linear(node, weight, Stream(value, axis))
             if reader is None:
                 continue
             gamma, beta = (random_array(n, (axis.size,)).astype(np.float64) for n in ("g", "b"))
-            gamma, beta = (_along(v, arrays[x].ndim, axis.axis) for v in (gamma, beta))
+            gamma, beta = (along(v, arrays[x].ndim, axis.axis) for v in (gamma, beta))
             expected = evaluate(model, {x: arrays[x] * gamma + beta})["y"]
             folded = dict(held)
-            scaled = _along(gamma.reshape(-1), held[weights[0]].ndim, reader.axis)
+            scaled = along(gamma.reshape(-1), held[weights[0]].ndim, reader.axis)
             folded[weights[0]] = held[weights[0]] * scaled
             added = contracted_beta(weight.const_value, reader.axis, beta.reshape(-1))
             added = added * node.attributes.get_float("alpha", 1.0)
@@ -288,9 +203,9 @@ def test_a_linear_reader_takes_gamma_and_beta_over(name: str) -> None:
             if len(weights) > 1:
                 folded[weights[1]] = held[weights[1]] + added / reader.bias_factor
                 added = np.zeros_like(added)
-            found = evaluate(_model(example, folded), {x: arrays[x]})["y"]
+            found = evaluate(model_of(example, folded), {x: arrays[x]})["y"]
             if added.any():
-                found = found + _along(added, found.ndim, reader.output_axis)
+                found = found + along(added, found.ndim, reader.output_axis)
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
             shown = True
     assert shown
