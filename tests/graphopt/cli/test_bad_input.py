@@ -426,3 +426,15 @@ def test_a_defect_is_one_line(
     code, _, error = run(capsys, "optimize", "-v", model)
     assert "Traceback" in error
     assert code == 70
+
+
+def test_a_command_without_verbosity_is_not_told_of_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("graphopt.verification.verify", broken)
+    code, _, error = run(capsys, "verify", model, model)
+    assert_one_line(error, "a defect of graphopt, please report it: RuntimeError: no")
+    assert code == 70
