@@ -80,7 +80,7 @@ def to_entries(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, separator, value = text.partition("=")
         if not key or not separator:
-            raise UsageError(f"{text!r}: write it as KEY=VALUE")
+            raise UsageError(f"--session-option {text!r}: write it as KEY=VALUE")
         entries[key] = value
     return entries
 
