@@ -61,13 +61,14 @@ def test_a_library_of_the_users_own_operators(
 @pytest.mark.parametrize(
     ("option", "said"),
     [
+        (("--dim", "n=1", "--dim", "n=2"), "--dim 'n=2': 'n' has a size already: give one"),
         (("--seed", -1), "seed -1: give 0 or more"),
         (("--rtol", "nan"), "rtol nan is no tolerance: give 0 or more"),
         (("--atol", -1), "atol -1.0 is no tolerance: give 0 or more"),
         (("--rtol", "inf"), "rtol inf is no tolerance: give 0 or more"),
     ],
 )
-def test_a_seed_or_a_tolerance_that_is_none(
+def test_values_that_are_refused_before_the_model_is_read(
     command: str,
     option: tuple[object, ...],
     said: str,
