@@ -107,8 +107,10 @@ def load_golden(path: Path) -> Golden:
     except FileNotFoundError as error:
         raise UsageError(f"{path}: there is no such file: check the path") from error
     except (ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        # Of what is no archive NumPy says that it holds pickles, and how to load these.
+        found = error if zipfile.is_zipfile(path) else "no .npz archive"
         raise UsageError(
-            f'{path}: is no golden pair ({error}): make one with "graphopt package"'
+            f'{path}: is no golden pair ({found}): make one with "graphopt package"'
         ) from error
     except OSError as error:
         raise EnvironmentFailure(

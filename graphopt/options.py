@@ -5,8 +5,11 @@ from __future__ import annotations
 __all__ = ["REFERENCES", "Check", "Sample"]
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
+
+from graphopt.errors import UsageError
 
 if TYPE_CHECKING:
     import os
@@ -35,6 +38,10 @@ class Sample:
     seed: int = 0
     custom_op_libraries: Sequence[str | os.PathLike[str]] = ()
 
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise UsageError(f"seed {self.seed}: give 0 or more")
+
 
 @dataclasses.dataclass(frozen=True)
 class Check:
@@ -49,3 +56,8 @@ class Check:
     sample: Sample = dataclasses.field(default_factory=Sample)
     rtol: float | None = None
     atol: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, tolerance in (("rtol", self.rtol), ("atol", self.atol)):
+            if tolerance is not None and not 0 <= tolerance < math.inf:
+                raise UsageError(f"{name} {tolerance} is no tolerance: give 0 or more")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphopt.cli.progress import Bar, progress_bar
-from graphopt.errors import EnvironmentFailure, UsageError, VerificationFailed
+from graphopt.errors import EnvironmentFailure, GraphoptError, UsageError, VerificationFailed
 from graphopt.files.regular_files import refuse_other_than_files
 from graphopt.files.text_files import check_targets, write_text
 
@@ -97,8 +97,12 @@ def optimize(
                 accept=accept if only_if_faster else None,
             )
             report = dataclasses.replace(result.report, tuning=tuning)
+            unmeasured: GraphoptError | None = None
             if measure and not only_if_faster:
-                report = _measured(model, target, report, options, check.sample, progress)
+                try:
+                    report = _measured(model, target, report, options, check.sample, progress)
+                except GraphoptError as error:
+                    unmeasured = error  # the result is there, and is reported before this is
     except optimization.OutputRejected as error:
         if not quiet:
             reports.print_report(console, error.report, verbose=verbose)
@@ -112,6 +116,8 @@ def optimize(
         _warn_if_slower(report)
     else:
         reports.print_report(console, report, verbose=verbose)
+    if unmeasured is not None:
+        raise unmeasured
 
 
 def _nothing_drawn(bar: Bar | None) -> contextlib.AbstractContextManager[None]:

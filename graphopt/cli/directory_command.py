@@ -39,7 +39,7 @@ def optimize_directory(
     from graphopt.printing import console
     from graphopt.printing.directories import print_directory
 
-    target = output or directory.with_name(f"{directory.resolve().name}.{options.variant}")
+    target = output or _default_output(directory, options.variant)
     if report_path is not None:
         _check_report(report_path, directory, target, force=force)
     out = console.console()
@@ -66,6 +66,13 @@ def optimize_directory(
     else:
         print_directory(out, report, verbose=verbose)
         out.print(f"wrote {target}", style="bold", soft_wrap=True)
+
+
+def _default_output(directory: Path, variant: str) -> Path:
+    """A directory beside it, also where it is given as one without a name, such as ``.``."""
+    path = directory.resolve()
+    beside = path if directory.name in ("", "..") else directory
+    return beside.parent / f"{path.name}.{variant}"
 
 
 def _refuse_what_is_for_a_file(directory: Path, check: Check, timing: Mapping[str, bool]) -> None:

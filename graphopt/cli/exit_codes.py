@@ -72,7 +72,8 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
             traceback.print_exc()
         if _interruptions:
             return _fail("interrupted; no output was written", INTERRUPTED)
-        hint = "" if verbose else " (-v prints the traceback)"
+        hint = " (-v prints the traceback)" if _can_be_verbose(command, arguments) else ""
+        hint = "" if verbose else hint
         what = f"{type(error).__name__}: {error}"
         return _fail(f"a defect of graphopt, please report it{hint}: {what}", DEFECT)
     return code if isinstance(code, int) else 0
@@ -104,6 +105,15 @@ def _interrupt(*_: object) -> None:
 def _is_verbose(arguments: Sequence[str]) -> bool:
     """Whether ``-v`` was given, also where the arguments could not be parsed."""
     return "-v" in arguments or "--verbose" in arguments
+
+
+def _can_be_verbose(command: click.Command, arguments: Sequence[str]) -> bool:
+    """Whether the command that was asked for takes ``-v``."""
+    if isinstance(command, click.Group):
+        chosen = command.get_command(click.Context(command), next(iter(arguments), ""))
+    else:
+        chosen = command
+    return chosen is not None and any("-v" in option.opts for option in chosen.params)
 
 
 def _fail(message: str, code: int) -> int:

@@ -59,13 +59,15 @@ def to_dims(texts: Sequence[str]) -> dict[str, int]:
     """Parse ``NAME=N``.
 
     Raises:
-        UsageError: A text of another form, or a size below 1.
+        UsageError: A text of another form, a size below 1, or a name given twice.
     """
     dims = {}
     for text in texts:
         name, _, size = text.rpartition("=")
         if not name or not size.strip().isdecimal() or int(size) < 1:
             raise UsageError(f"--dim {text!r}: write it as NAME=N with N at least 1")
+        if name in dims:
+            raise UsageError(f"--dim {text!r}: {name!r} has a size already: give one")
         dims[name] = int(size)
     return dims
 
@@ -80,7 +82,7 @@ def to_entries(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, separator, value = text.partition("=")
         if not key or not separator:
-            raise UsageError(f"{text!r}: write it as KEY=VALUE")
+            raise UsageError(f"--session-option {text!r}: write it as KEY=VALUE")
         entries[key] = value
     return entries
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from graphopt.errors import shortened
-from graphopt.printing.console import size_text, table
+from graphopt.printing.console import size_text, table, wrapped
 from graphopt.printing.plans import print_plan
 from graphopt.printing.reports import print_verification
 
@@ -49,7 +49,7 @@ def print_directory(out: Console, report: DirectoryReport, *, verbose: bool) -> 
             if checked is not None:
                 print_verification(out, checked, brief=True)
     for note in report.notes:
-        out.print(f"note: {note}", style="yellow")
+        wrapped(out, f"note: {note}", "yellow")
     if report.library:
         out.print(f"native kernels: {report.library}, named in genai_config.json")
     if report.bytes_after:
@@ -95,4 +95,4 @@ def _print_details(out: Console, name: str, report: Report, *, verbose: bool) ->
             reason = shortened(checked.reason)
             out.print(f"{name}: COULD NOT BE VERIFIED{where}: {reason}", style="bold yellow")
     for caution in report.cautions:
-        out.print(f"note: {name}: {caution}", style="yellow")
+        wrapped(out, f"note: {name}: {caution}", "yellow")

@@ -11,7 +11,7 @@ from rich.console import Console
 from graphopt.benchmarking.figures import milliseconds, ratio_text
 from graphopt.endpoints.replay import EndpointCheck
 from graphopt.endpoints.timing import EndpointBenchmark
-from graphopt.printing.console import table
+from graphopt.printing.console import table, wrapped
 
 
 def print_endpoint_check(out: Console, checked: EndpointCheck) -> None:
@@ -29,7 +29,7 @@ def print_endpoint_check(out: Console, checked: EndpointCheck) -> None:
         f"{checked.requests} requests one after the other, {_tensors(checked.tensors)}"
     )
     for note in checked.notes:
-        out.print(f"note: {note}", style="yellow")
+        wrapped(out, f"note: {note}", "yellow")
     passed = checked.status == "passed"
     out.print(
         f"verification: {'PASSED' if passed else 'FAILED'} by {checked.model} at {checked.url}",
@@ -55,7 +55,7 @@ def print_endpoint_benchmark(out: Console, benchmark: EndpointBenchmark) -> None
         )
     out.print(rows)
     for note in benchmark.notes:
-        out.print(f"note: {note}", style="yellow")
+        wrapped(out, f"note: {note}", "yellow")
     settled = "" if benchmark.stable else "; a warm-up ended while requests still became faster"
     out.print(
         f"wall time of a request as its client sees it, one at a time: {benchmark.openings} "

@@ -157,7 +157,7 @@ def print_verification(
     if checked.defaulted and not brief:
         out.print(f"symbolic dimensions were given sizes: {_sizes(checked)} (--dim sets others)")
     for note in () if brief else checked.notes:
-        out.print(f"note: {note}", style="yellow")
+        wrapped(out, f"note: {note}", "yellow")
     where = f" in ONNX Runtime {checked.runtime}" if checked.runtime else ""
     largest = "" if tables or brief else _largest_error(checked)
     verdict, style = {

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from graphopt.errors import GraphoptError
+from graphopt.errors import EnvironmentFailure, GraphoptError
 
 _TAIL_BYTES = 4096
 _MARK = "\x1e"
@@ -35,6 +35,8 @@ class ProcessFailed(GraphoptError):
     def __init__(self, message: str, *, kind: str = "", signal: int | None = None) -> None:
         super().__init__(message)
         self.kind = kind
+        if kind == EnvironmentFailure.__name__:
+            self.exit_code = EnvironmentFailure.exit_code
         self.signal = signal
 
 

@@ -221,7 +221,8 @@ def _register(runtime: Any, options: Any, library: str | os.PathLike[str]) -> No
     except Exception as error:  # ONNX Runtime's errors have no base class of their own
         raise EnvironmentFailure(
             f"ONNX Runtime {runtime.__version__} refuses the kernels of {os.fspath(library)}: "
-            f'{error_line(error)}: build them again, "python -m graphopt.native.build"'
+            f"{error_line(error)}: build them again, on this machine (those of graphopt by "
+            '"python -m graphopt.native.build")'
         ) from error
 
 

@@ -99,6 +99,8 @@ def verify(
         raise UsageError(f"unknown reference {reference!r}; choose {' or '.join(REFERENCES)}")
     input_shapes = input_shapes if shapes is None else shapes
     if not isinstance(candidate, ir.Model) and not Path(candidate).is_file():
+        if Path(candidate).is_dir():
+            raise ModelError(f"{candidate}: is a directory: give a .onnx file")
         raise ModelError(f"{candidate}: there is no such file: check the path")
     with contextlib.ExitStack() as stack:
         if not isinstance(base, Original):

@@ -84,5 +84,5 @@ def test_what_is_no_file_or_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "nothing.npz").touch()
     for name in ("text.npz", "one.npy", "cut.npz", "nothing.npz"):
-        with pytest.raises(UsageError, match="is no golden pair"):
+        with pytest.raises(UsageError, match=r"is no golden pair \(no .npz archive\)"):
             load_golden(tmp_path / name)

@@ -29,7 +29,10 @@ ASKED = "--endpoint http://127.0.0.1:1 --model m --golden golden.npz"
         (f"bench {ASKED}", "golden.npz: there is no such file"),
         (f"bench {ASKED} --model n --model o", "--endpoint needs --model NAME: one for all"),
         ("package a.onnx --format kserve", "Missing option '-o'"),
-        ("package a.onnx --format kserve -o o --session-option a", "'a': write it as KEY=VALUE"),
+        (
+            "package a.onnx --format kserve -o o --session-option a",
+            "--session-option 'a': write it as KEY=VALUE",
+        ),
     ],
 )
 def test_usage(

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 import pytest
 
+from graphopt.errors import EnvironmentFailure
 from tests.graphopt.cli.command_line import assert_one_line, run
 from tests.graphopt.model_files import block, save_external, save_inline, snapshot
 
@@ -131,4 +132,30 @@ def test_a_defect_is_one_line(
     assert code == 70
     code, _, error = run(capsys, "optimize", "-v", model)
     assert "Traceback" in error
+    assert code == 70
+
+
+def test_what_cannot_be_measured_is_reported_all_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise EnvironmentFailure("no clock: buy one")
+
+    monkeypatch.setattr("graphopt.benchmarking.speedup.measure_speedup", broken)
+    output, report = model.with_name("out.onnx"), model.with_name("report.json")
+    code, out, error = run(capsys, "optimize", model, "--measure", "-o", output, "--report", report)
+    assert_one_line(error, "no clock: buy one")
+    assert (code, output.exists(), report.exists()) == (3, True, True)
+    assert f"wrote {output}" in out
+
+
+def test_a_command_without_verbosity_is_not_told_of_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr("graphopt.verification.verify", broken)
+    code, _, error = run(capsys, "verify", model, model)
+    assert_one_line(error, "a defect of graphopt, please report it: RuntimeError: no")
     assert code == 70

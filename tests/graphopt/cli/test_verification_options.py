@@ -52,6 +52,31 @@ def test_a_library_of_the_users_own_operators(
     assert (code, "no.so: there is no such file" in error) == (2, True)
 
 
+@pytest.mark.parametrize("command", ["optimize", "verify"])
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--dim", "n=1", "--dim", "n=2"), "--dim 'n=2': 'n' has a size already: give one"),
+        (("--seed", -1), "seed -1: give 0 or more"),
+        (("--rtol", "nan"), "rtol nan is no tolerance: give 0 or more"),
+        (("--atol", -1), "atol -1.0 is no tolerance: give 0 or more"),
+        (("--rtol", "inf"), "rtol inf is no tolerance: give 0 or more"),
+    ],
+)
+def test_values_that_are_refused_before_the_model_is_read(
+    command: str,
+    option: tuple[object, ...],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.touch()
+    arguments = (path, path) if command == "verify" else (path,)
+    code, out, error = run(capsys, command, *arguments, *option)
+    assert (code, out, error) == (2, "", f"graphopt: error: {said}\n")
+
+
 def test_the_sizes_that_were_chosen_are_printed_with_their_source(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,6 +84,15 @@ def test_the_output_is_named_after_the_variant(
     assert len(list((tmp_path / "m2m.rms").glob("*.onnx"))) == 3
 
 
+def test_the_directory_one_is_in_gets_its_result_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder_decoder(tmp_path / "m2m")
+    monkeypatch.chdir(tmp_path / "m2m")
+    code, out, _ = run(capsys, ".", "--quiet", "--no-verify")
+    assert (code, out) == (0, f"{tmp_path / 'm2m.rms'}\n")
+
+
 def test_sizes_reach_the_models_that_have_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,17 @@ def test_one_that_does_not_answer_says_why(
     assert (caught.value.kind, caught.value.signal) == (kind, signal)
 
 
+@pytest.mark.parametrize(("name", "code"), [("EnvironmentFailure", 3), ("ModelError", 2)])
+def test_it_has_the_exit_code_of_what_was_raised(module: Path, name: str, code: int) -> None:
+    module.write_text(
+        f"from graphopt.errors import {name}\n{SERVE}"
+        f"def answer(request):\n    raise {name}('it')\nserve(answer)\n"
+    )
+    with pytest.raises(ProcessFailed, match="it") as caught:
+        run_module("answering", {}, seconds=FOREVER)
+    assert caught.value.exit_code == code
+
+
 def test_one_that_cannot_start_says_why(module: Path) -> None:
     module.write_text("raise ImportError('no such thing')")
     with pytest.raises(ProcessFailed, match=r"^ImportError: no such thing$"):

@@ -81,6 +81,8 @@ def test_files_are_opened_where_they_lie(tmp_path: Path) -> None:
     ir.save(weighted, tmp_path / "candidate.onnx")
     result = verify(tmp_path / "base.onnx", tmp_path / "candidate.onnx", reference="float64")
     assert result.status == "passed"
+    with pytest.raises(ModelError, match=r"is a directory: give a \.onnx file"):
+        verify(tmp_path / "base.onnx", tmp_path)
     with pytest.raises(ModelError, match=r"missing\.onnx: there is no such file"):
         verify(tmp_path / "base.onnx", tmp_path / "missing.onnx")
 
