@@ -63,6 +63,7 @@ _NUMBERS = {
     "rest": [0, 0, -1], "flat": [-1, 8], "heads": [0, 0, 2, 4], "ones": [1, 1, 1],
     "ones2": [1, 1], "parts": [3, 5], "pads": [0, 1, 0, 0, 1, 0], "crop": [0, -1, 0, 0, 0, 0],
     "pads2": [1, 2], "repeats": [2, 1, 3], "zeros": [0, 0], "none": [0, 1, 2], "wide": [2, 1, 8],
+    "far": [-10], "farther": [-100],
 }  # fmt: skip
 _SCALARS = {"s0": 0, "s1": 1, "s2": 2, "s3_": 3, "s8": 8}
 _FLOATS = {"doubled": [1.0, 1.0, 2.0], "shrunk": [1.0, 0.4, 1.0], "same": [1.0, 1.0, 1.0]}
@@ -125,7 +126,7 @@ GRAPHS: dict[str, str | tuple[str, int]] = {
     "TopK": "y, a = TopK(x, three) d, o = TopK<axis = 1>(x, n0)",
     "TopK of a size": "h = Shape(x) r = Gather(h, first) y, a = TopK<axis = 1>(x, r)",
     "OneHot": "y = OneHot(j, s3_, d) d = Constant<value = float[2] {0, 1}>()",
-    "NonZero": "y = NonZero(x) r = Transpose(y)",
+    "NonZero": "y = NonZero(x) r = Transpose(y) a = NonZero(u)",
     "Compress": "d = Constant<value = bool[2] {1, 0}>() y = Compress<axis = 1>(x, d) "
     "a = Compress(x, d)",
     "Concat": "y = Concat<axis = 1>(x, t) a = Concat<axis = 0>(x, z) d = Concat<axis = -1>(x, f)",
@@ -186,6 +187,8 @@ GRAPHS: dict[str, str | tuple[str, int]] = {
     "d = Slice(x, first, last, zero) o = Slice(x, minus, last, first) r = Slice(x, zero, two)",
     "Slice backwards": "y = Slice(x, minus, back, first, minus) "
     "a = Slice(x, zero, last, minus, two)",
+    "Slice backwards from before the first": "a = Slice(x, far, farther, two, minus) h = Shape(x) "
+    "r = Slice(h, far, farther, zero, minus) d = Slice(x, far, farther, two)" + _SINK,
     "Slice of numbers": "a = Slice(x, two, minus, minus) y = Slice(x, minus, back, minus, minus)",
     "Slice by run-time bounds": "y = Slice(x, n0, last, first) a = Slice(x, zero, n1, zero) "
     "d = Slice(x, n0, n1)",
