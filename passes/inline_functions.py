@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 import onnx_ir.passes.common as common_passes
 
+from graphopt.passes.graph.scopes import separate
 from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["InlineFunctions"]
@@ -16,6 +17,9 @@ class InlineFunctions(Rewrite):
     Shapes that a function declares for its values are forgotten: the symbol N of two calls is two
     sizes, and ONNX Runtime plans its memory by the names that a graph declares. What the graph
     declares for the results of a call stays.
+
+    A value of a nested graph gets another name where one around it has the same: what is inlined
+    into a loop body, or moved there later, would read another value.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -27,4 +31,6 @@ class InlineFunctions(Rewrite):
                     value.shape = None
         result = common_passes.InlinePass()(model)
         self.record = {"functions inlined": before - len(model.functions)}
-        return ir.passes.PassResult(model, modified=result.modified)
+        if renamed := separate(model):
+            self.record["hidden names"] = renamed
+        return ir.passes.PassResult(model, modified=result.modified or renamed > 0)

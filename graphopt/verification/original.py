@@ -14,7 +14,6 @@ from types import TracebackType
 
 import numpy as np
 import onnx_ir as ir
-from onnx_ir.passes.common import InlinePass
 
 from graphopt.errors import UsageError
 from graphopt.evaluation.calls import Array
@@ -23,6 +22,7 @@ from graphopt.files import loading, saving
 from graphopt.inputs import GeneratedInputs, InputsUnknown
 from graphopt.options import Sample
 from graphopt.passes.choices import PROVIDER
+from graphopt.passes.inline_functions import InlineFunctions
 from graphopt.runtime.results import Result
 from graphopt.runtime.session_process import Opened, RuntimeDied, SessionProcess
 from graphopt.runtime.sessions import Optimization, RuntimeRefused, lacks_operator
@@ -144,7 +144,7 @@ class Original:
         if not self.model.functions:
             return self.model
         model = self.model.clone()
-        InlinePass()(model)
+        InlineFunctions()(model)
         return model
 
     @functools.cached_property

@@ -139,8 +139,10 @@ class Facts(ShapeInferenceContext):  # type: ignore[misc]
 
 
 def _is_cut_off(entry: Dim, largest: int) -> bool:
-    """True for an expression with a factor that its type does not hold: it wraps around there."""
-    factors = () if isinstance(entry, int) or not entry.value else _NUMBER.findall(entry.value)
+    """True for a number that its type does not hold, alone or as a factor: it wraps around."""
+    if isinstance(entry, int):
+        return not -largest - 1 <= entry <= largest
+    factors = _NUMBER.findall(entry.value) if entry.value else ()
     return any(int(factor) > largest for factor in factors)
 
 

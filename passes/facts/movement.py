@@ -162,9 +162,10 @@ def _taken(size: Dim, start: Dim | None, end: Dim | None, step: Dim | None) -> s
     """What is taken of an axis, where it is known; of an axis of symbolic size only all of it."""
     if start == 0 and step == 1 and (end == size or (isinstance(end, int) and end >= _TO_THE_END)):
         return slice(None)
-    if all(isinstance(bound, int) for bound in (size, start, end, step)):
-        return slice(start, end, step)
-    return None
+    if not all(isinstance(bound, int) for bound in (size, start, end, step)):
+        return None
+    assert isinstance(size, int) and isinstance(start, int)
+    return slice(max(start, -size), end, step)  # ONNX steps back from the first entry, too
 
 
 def squeeze(facts: Facts, node: ir.Node) -> None:

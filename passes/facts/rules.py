@@ -43,7 +43,7 @@ LIBRARY = _named(
     DequantizeLinear Dropout DynamicQuantizeLinear Elu Erf Exp Flatten Floor GRU Gather
     GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool GroupNormalization HardSigmoid
     HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LSTM LeakyRelu Log LogSoftmax
-    LpNormalization MatMulInteger MeanVarianceNormalization Mish Neg NonZero Not OneHot
+    LpNormalization MatMulInteger MeanVarianceNormalization Mish Neg Not OneHot
     QuantizeLinear RNN Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax
     ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu ReverseSequence Round
     ScatterElements ScatterND Selu Shape Shrink Sigmoid Sign Sin Sinh Size Softmax Softplus Softsign
@@ -69,6 +69,14 @@ def _pool(facts: Facts, node: ir.Node) -> None:
             if result.shape is not None:
                 spatial = [facts.fresh() for _ in result.shape[2:]]
                 facts.set_shape(result, [*result.shape[:2], *spatial])
+
+
+def _non_zero(facts: Facts, node: ir.Node) -> None:
+    """A row of indices for each axis; the library does not know that a scalar has one, too."""
+    facts.set_dtype(node.outputs[0], ir.DataType.INT64)
+    value = node.inputs[0]
+    if value is not None and value.shape is not None:
+        facts.set_shape(node.outputs[0], [max(1, len(value.shape)), facts.fresh()])
 
 
 def _norm(facts: Facts, node: ir.Node) -> None:
@@ -132,6 +140,7 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "Pad"): movement.pad,
     ("", "Resize"): movement.resize,
     ("", "Upsample"): movement.resize,
+    ("", "NonZero"): _non_zero,
     ("", "AveragePool"): _pool,
     ("", "MaxPool"): _pool,
     ("", "LayerNormalization"): _norm,

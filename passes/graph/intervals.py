@@ -43,7 +43,10 @@ _PRODUCTS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """Every entry is a number from ``low`` to ``high``; none is NaN. True is 1, and False 0."""
+    """Every entry is a number from ``low`` to ``high``; none is NaN. True is 1, and False 0.
+
+    Bounds of integers are ints: a float does not tell 2^53 from 2^53 + 1.
+    """
 
     low: float
     high: float
@@ -198,7 +201,8 @@ def _of_tensor(tensor: ir.TensorProtocol) -> Interval | None:
     if (not numeric and tensor.dtype != ir.DataType.BOOL) or not 0 < tensor.size <= _MOST_ENTRIES:
         return None
     entries = np.asarray(tensor.numpy())
-    low, high = float(entries.min()), float(entries.max())
+    number = float if tensor.dtype.is_floating_point() else int
+    low, high = number(entries.min()), number(entries.max())
     del entries
     constants.release(tensor)
     return None if math.isnan(low) or math.isnan(high) else Interval(low, high)
@@ -210,7 +214,7 @@ def _of_type(dtype: ir.DataType | None) -> Interval | None:
     if dtype is None or not _is_integer(dtype):
         return None
     info = np.iinfo(dtype.numpy())
-    return Interval(float(info.min), float(info.max))
+    return Interval(int(info.min), int(info.max))
 
 
 def _is_integer(dtype: ir.DataType | None) -> bool:
@@ -226,7 +230,7 @@ def _rounded(bounds: tuple[float, float], dtype: ir.DataType | None) -> Interval
         info = np.iinfo(dtype.numpy())
         if not info.min <= low <= high <= info.max or low != round(low) or high != round(high):
             return None
-        return Interval(low, high)
+        return Interval(int(low), int(high))
     if not dtype.is_floating_point() or dtype.itemsize < 2:
         return None
     with np.errstate(over="ignore"):
@@ -258,7 +262,12 @@ def _quotient(one: Interval, two: Interval) -> tuple[float, float]:
     divisor = two.only
     if divisor is None or divisor == 0 or not two.is_finite:
         return _UNKNOWN
-    corners = (one.low / divisor, one.high / divisor)
+    if isinstance(divisor, int) and isinstance(one.low, int) and isinstance(one.high, int):
+        if one.low % divisor or one.high % divisor:
+            return _UNKNOWN
+        corners: tuple[float, float] = (one.low // divisor, one.high // divisor)
+    else:
+        corners = (one.low / divisor, one.high / divisor)
     return min(corners), max(corners)
 
 

@@ -168,7 +168,7 @@ class _Walk:
         value = node.inputs[index]
         if constants.constant_tensor(value) is not None:
             return self._share(node, index, -1, marks)
-        if marks.ndim and (value is None or axes.rank(value) != axes.rank(node.outputs[0])):
+        if marks.ndim and not _has_all(value, marks):
             return False
         return self.mark(value, marks)
 
@@ -184,6 +184,8 @@ class _Walk:
         value = node.inputs[1]
         if value is None or len(value.uses()) != 1 or value.is_graph_output():
             return False
+        if marks.ndim and (axes.rank(value) or 0) < 2:  # a vector has no columns
+            return False
         self._others.append(node.inputs[0])
         return self._share(node, 1, axis, marks)
 
@@ -198,6 +200,13 @@ class _Walk:
             return False
         self.shares.append(Share(node, index, axis, along))
         return True
+
+
+def _has_all(value: ir.Value | None, marks: Marks) -> bool:
+    """True where an addend has the axes of the sum, and the marked one is not broadcast."""
+    if value is None or axes.rank(value) != marks.ndim:
+        return False
+    return all(size in (1, axes.dimension(value, axis)) for axis, size in enumerate(marks.shape))
 
 
 def _moved(node: ir.Node, marks: Marks) -> Marks | None:

@@ -16,6 +16,9 @@ CONSTANTS = {
     "h": np.array([0, 0, 2, 4], np.int64),
     "h3": np.array([0, 0, 2, 12], np.int64),
     "flat": np.array([-1, 8], np.int64),
+    "fours": np.array([4, -1], np.int64),
+    "rows": np.array([6, 1], np.int64),
+    "ones": np.array([2, 3, 1], np.int64),
     "unflat": np.array([2, 3, 8], np.int64),
     "c": np.array(0.3, np.float32),
     "c1": np.array([0.3], np.float32),
@@ -23,6 +26,7 @@ CONSTANTS = {
     "vector": np.array([0.3, 0.2, 0.1, 1.0], np.float32),
     "nothing": np.array(0, np.float32),
     "parts": np.array([8, 8, 8], np.int64),
+    "halves": np.array([4, 4], np.int64),
     "thirds": np.array([4, 4, 4], np.int64),
     "some": np.array([0], np.int64),
     "two": np.array([2], np.int64),
@@ -30,7 +34,9 @@ CONSTANTS = {
     "axis": np.array([3], np.int64),
     "exponent": np.array(2, np.float32),
 }
-WEIGHTS = "w[8,8] v[8,8] j[8,24] b[8] d[8] jb[24] cos[1,1,3,4] sin[1,1,3,4] k[2,2,4,3] z[8,8]"
+WEIGHTS = (
+    "w[8,8] v[8,8] j[8,24] b[8] d[8] jb[24] cos[1,1,3,4] sin[1,1,3,4] k[2,2,4,3] z[8,8] column[8,1]"
+)
 
 _Q = "q0 = MatMul(x, w) q1 = Add(q0, b) q2 = Reshape(q1, h) q = Transpose<perm=[0,2,1,3]>(q2)"
 _K = "k0 = MatMul(x, v) k2 = Reshape(k0, h) kt = Transpose<perm=[0,2,3,1]>(k2)"
@@ -150,6 +156,21 @@ CASES: dict[str, tuple[str, int, int]] = {
         0,
     ),
     "a scale for each feature": (f"{_Q} {_K} a = Mul(q, vector) s = MatMul(a, kt)", 0, 0),
+    "a part of what one vector of weights gives": (
+        """f = Reshape(x, flat) t = Transpose(f) g = MatMul(t, f) r = MatMul(g, b)
+        q, u = Split<axis=0>(r, halves) a = Mul(q, c) k0 = MatMul(x, v) kt = Reshape(k0, fours)
+        e = MatMul(a, kt) n = ReduceSum(u) s = Add(e, n)""",
+        0,
+        0,
+    ),
+    "a part of a sum with what is broadcast on the features": (
+        """j0 = MatMul(x, j) r0 = MatMul(x, column) r1 = Reshape(r0, rows) r = Reshape(r1, ones)
+        j1 = Add(j0, r) qj, kj, vj = Split<axis=2>(j1, parts) q2 = Reshape(qj, h)
+        q = Transpose<perm=[0,2,1,3]>(q2) k2 = Reshape(kj, h) kt = Transpose<perm=[0,2,3,1]>(k2)
+        a = Mul(q, c) t = MatMul(a, kt) u = ReduceSum(vj) s = Add(t, u)""",
+        0,
+        0,
+    ),
     "a scale of 0": (f"{_Q} {_K} a = Mul(q, nothing) s = MatMul(a, kt)", 0, 0),
     "a scale that adds an axis": (f"{_Q} {_K} t = MatMul(q, kt) s = Mul(t, deep)", 0, 0),
 }

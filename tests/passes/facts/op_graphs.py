@@ -67,7 +67,7 @@ GRAPHS: dict[str, str | tuple[str, int]] = {
     "TopK": "y, a = TopK(x, three) d, o = TopK<axis = 1>(x, n0)",
     "TopK of a size": "h = Shape(x) r = Gather(h, first) y, a = TopK<axis = 1>(x, r)",
     "OneHot": "y = OneHot(j, s3_, d) d = Constant<value = float[2] {0, 1}>()",
-    "NonZero": "y = NonZero(x) r = Transpose(y)",
+    "NonZero": "y = NonZero(x) r = Transpose(y) a = NonZero(u)",
     "Compress": "d = Constant<value = bool[2] {1, 0}>() y = Compress<axis = 1>(x, d) "
     "a = Compress(x, d)",
     "Concat": "y = Concat<axis = 1>(x, t) a = Concat<axis = 0>(x, z) d = Concat<axis = -1>(x, f)",
@@ -128,6 +128,8 @@ GRAPHS: dict[str, str | tuple[str, int]] = {
     "d = Slice(x, first, last, zero) o = Slice(x, minus, last, first) r = Slice(x, zero, two)",
     "Slice backwards": "y = Slice(x, minus, back, first, minus) "
     "a = Slice(x, zero, last, minus, two)",
+    "Slice backwards from before the first": "a = Slice(x, far, farther, two, minus) h = Shape(x) "
+    "r = Slice(h, far, farther, zero, minus) d = Slice(x, far, farther, two)" + _SINK,
     "Slice of numbers": "a = Slice(x, two, minus, minus) y = Slice(x, minus, back, minus, minus)",
     "Slice by run-time bounds": "y = Slice(x, n0, last, first) a = Slice(x, zero, n1, zero) "
     "d = Slice(x, n0, n1)",

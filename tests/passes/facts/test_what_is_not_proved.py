@@ -241,6 +241,19 @@ def test_what_wraps_around_is_no_multiple(dtype: int, factor: int) -> None:
     assert found.wrong == []
 
 
+def test_a_number_that_wraps_around_beside_a_size_is_unknown() -> None:
+    """In int32 65537 * 65537 is 131073."""
+    model = ir.from_onnx_text(
+        """<ir_version: 10, opset_import: ["" : 18]> g (float[S] x) => () {
+            h = Shape(x) i = Cast<to = 6>(h) n = Constant<value = int32[1] {65537}>()
+            v = Concat<axis = 0>(i, n) w = Mul(v, v) e = Cast<to = 7>(w)
+            one = Constant<value = int64[1] {1}>() r = Gather(e, one) y = ConstantOfShape(r) }"""
+    )
+    found = Run(model).check({"x": np.zeros(3, np.float32)})
+    assert found is not None
+    assert found.wrong == []
+
+
 def test_names_of_sizes_inside_a_function_are_not_saved() -> None:
     """They would be names of the graph, and ONNX Runtime plans memory by those."""
     model = ir.from_onnx_text(
