@@ -123,6 +123,13 @@ def subgraphs(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.GraphProto]:
             yield from attribute.graphs
 
 
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and all graphs within it."""
+    yield graph
+    for subgraph in subgraphs(graph.node):
+        yield from graphs(subgraph)
+
+
 def describe(node: onnx.NodeProto) -> str:
     """Name a node by operator and name (or first output, where it has no name)."""
     return f"{node.op_type} {node.name or next(iter(node.output), '')!r}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 __all__ = ["check_types"]
 
 import re
-from collections.abc import Iterator
 
 import onnx
 import onnx_ir as ir
 
 from graphopt.errors import ModelError
-from graphopt.files import check_names, external_data, map_types
+from graphopt.files import check_names, check_sizes, external_data, map_types
 from graphopt.files.root_cause import root_cause
 
 # ONNX Runtime takes these in ONNX's own domain at any opset, and its optimizer writes them there.
@@ -47,6 +46,7 @@ def check_types(model: ir.Model) -> None:
         for tensor_type in shapeless:
             tensor_type.ClearField("shape")
         _forget_declared_shapes(proto)
+        check_sizes.check_sizes(proto)
         onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
     except (
         onnx.checker.ValidationError,
@@ -66,7 +66,7 @@ def _without_weights(model: ir.Model) -> onnx.ModelProto:
         for info in [info for info in infos if not info.HasField("type")]:
             infos.remove(info)  # the runtime infers its type
     given = {info.name for info in proto.graph.input}
-    for graph in _graphs(proto.graph):
+    for graph in check_names.graphs(proto.graph):
         tensors = list(graph.initializer)
         in_files = [tensor for tensor in tensors if external_data.is_external(tensor)]
         if in_files:
@@ -83,15 +83,12 @@ def _without_weights(model: ir.Model) -> onnx.ModelProto:
     return proto
 
 
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The graph and all graphs within it."""
-    yield graph
-    for subgraph in check_names.subgraphs(graph.node):
-        yield from _graphs(subgraph)
-
-
 def _forget_declared_shapes(proto: onnx.ModelProto) -> None:
-    for graph in _graphs(proto.graph):
+    for info in proto.graph.input:
+        for size in info.type.tensor_type.shape.dim:
+            if size.dim_value < 0:  # how some exporters spell unknown
+                size.ClearField("value")
+    for graph in check_names.graphs(proto.graph):
         del graph.value_info[:]
         for info in graph.output:
             if info.type.HasField("tensor_type"):
@@ -102,7 +99,7 @@ def _move_runtime_operators(proto: onnx.ModelProto) -> None:
     opset = next(entry.version for entry in proto.opset_import if entry.domain == "")
     moved = [
         node
-        for graph in _graphs(proto.graph)
+        for graph in check_names.graphs(proto.graph)
         for node in graph.node
         if node.op_type in _RUNTIME_OPERATORS
         and node.domain == ""

@@ -16,6 +16,8 @@ __all__ = ["constant_of_shape", "expand", "pad", "reshape", "resize", "slice_", 
 
 _TO_THE_END = (1 << 31) - 1
 _FEW = 16
+_MOST_AXES = 64
+"""A file may declare millions of sizes, each of which would become a symbol."""
 _CROPS = "tf_crop_and_resize"
 
 
@@ -52,10 +54,11 @@ def _known(entries: Sequence[Dim] | None, rank: int) -> list[int] | None:
 
 
 def _count(sizes: ir.Value | None) -> int | None:
-    """How many sizes an operand holds."""
+    """How many sizes an operand holds; None where that is open, or more than a tensor has axes."""
     if sizes is None or sizes.shape is None or len(sizes.shape) != 1:
         return None
-    return sizes.shape[0] if isinstance(sizes.shape[0], int) else None
+    count = sizes.shape[0]
+    return count if isinstance(count, int) and count <= _MOST_AXES else None
 
 
 def reshape(facts: Facts, node: ir.Node) -> None:

@@ -1,0 +1,75 @@
+"""Sizes below zero, over which an assertion of the onnx package would end the process."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+import pytest
+from onnx import parser
+
+from graphopt.errors import ModelError
+from graphopt.files.check_sizes import check_sizes
+from graphopt.files.check_types import check_types
+
+SLICE = """zero = Constant<value_ints = [0]>() nine = Constant<value_ints = [9]>()
+last = Constant<value_ints = [-1]>()"""
+CUT = f"{SLICE} y = Slice(b, zero, nine, last)"
+PADDED = "pads = Constant<value_ints = [0, 0, 0, -9]>() b = Pad(x, pads)"
+FUNCTION = f"""<domain: "own", opset_import: ["" : 18]> F (x) => (y) {{ {PADDED} {CUT} }}"""
+
+
+def model(body: str, inputs: str = "float[2, 4] x", functions: str = "") -> onnx.ModelProto:
+    """A model of opset 18 whose output y has any shape."""
+    return parser.parse_model(
+        f"""<ir_version: 9, opset_import: ["" : 18, "own" : 1]>
+        g ({inputs}) => (float[] y) {{ {body} }} {functions}"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("proto", "message"),
+    [
+        (model(f"{PADDED} {CUT}"), r"^axis 1 of 'b' has the size -5: export the model again$"),
+        (
+            model(f"b = Conv(x, w) {CUT}", "float[1, 1, 4, 4] x, float[1, 1, 9, 9] w"),
+            "axis 2 of 'b' has the size -4",
+        ),
+        (
+            model(
+                f"y = If(c) <then_branch = t () => (float[] t) {{ {PADDED} "
+                f"{CUT.replace('y =', 't =')} }}, else_branch = e () => (float[] e) "
+                "{ e = Identity(x) }>",
+                "float[2, 4] x, bool c",
+            ),
+            "axis 1 of 'b' has the size -5",
+        ),
+        (model("y = own.F(x)", functions=FUNCTION), "axis 1 of 'b.*' has the size -5"),
+    ],
+    ids=["pad", "conv", "branch", "function"],
+)
+def test_a_size_below_zero_is_named(proto: onnx.ModelProto, message: str) -> None:
+    before = proto.SerializeToString(deterministic=True)
+    with pytest.raises(ModelError, match=message):
+        check_sizes(proto)
+    assert proto.SerializeToString(deterministic=True) == before
+
+
+@pytest.mark.parametrize(
+    "proto",
+    [
+        model(CUT.replace("(b,", "(x,")),
+        model(f"b = Identity(x) {CUT}", "float[N, 0] x"),
+        model("y = own.F(x)", functions=FUNCTION.replace("-9", "-3")),
+    ],
+    ids=["plain", "empty", "function"],
+)
+def test_other_sizes_pass_and_the_model_stays_as_it_is(proto: onnx.ModelProto) -> None:
+    before = proto.SerializeToString(deterministic=True)
+    check_sizes(proto)
+    assert proto.SerializeToString(deterministic=True) == before
+
+
+def test_a_declared_size_below_zero_is_unknown() -> None:
+    proto = model(CUT.replace("(b,", "(x,"))
+    proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value = -1
+    check_types(ir.from_proto(proto))
