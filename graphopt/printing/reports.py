@@ -54,6 +54,8 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
         _print_pairs(out, "versions", report.environment.items())
     if report.verification is not None:
         print_verification(out, report.verification, tables=verbose)
+    else:
+        out.print("not verified (--no-verify)", style="yellow")
     for checked in (report.verification_with_kernels, report.verification_on_cuda):
         if checked is not None:
             print_verification(out, checked, brief=True)

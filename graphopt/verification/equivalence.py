@@ -16,7 +16,7 @@ import onnx_ir as ir
 from graphopt.errors import ModelError, UsageError, listed
 from graphopt.evaluation import EvaluationFailed, evaluate
 from graphopt.evaluation.calls import Array
-from graphopt.files import loading, saving
+from graphopt.files import loading, parsing, saving
 from graphopt.options import REFERENCES, Reference, Sample
 from graphopt.passes.choices import PROVIDER
 from graphopt.runtime.results import Result
@@ -91,7 +91,7 @@ def verify(
 
     Raises:
         UsageError: Something given does not fit the base, or the base does not run on it.
-        ModelError: A file is missing or the base is no valid model.
+        ModelError: A file is missing or holds no model, or the base is no valid one.
         EnvironmentFailure: ONNX Runtime is missing, it refuses a library, or the provider does not
             start.
     """
@@ -160,6 +160,8 @@ def _verify(
     except RuntimeDied as error:
         return _failed(result, expected, f"the candidate does not run: {error} on it")
     except RuntimeRefused as error:
+        if not isinstance(candidate, ir.Model):
+            parsing.read(Path(candidate))  # a file that holds no model is no wrong model
         failed = _failed(result, expected, f"the candidate does not run: {error}")
         return dataclasses.replace(failed, lacks_kernel=lacks_kernel(error))
     return _judge(result, held, actual)

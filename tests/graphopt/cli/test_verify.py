@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphopt.verification import OutputError, Verification
-from tests.graphopt.cli.command_line import run
+from tests.graphopt.cli.command_line import assert_one_line, run
 from tests.graphopt.model_files import block, save_inline, snapshot
 
 
@@ -84,3 +84,32 @@ def test_verify_prints_the_error_of_each_output(
     assert "verification: FAILED" in out
     code, out, _ = run(capsys, "verify", model, bad, "--json", "--reference", reference)
     assert (code, json.loads(out)["result"]["status"]) == (1, "failed")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello", "other.onnx: not an ONNX file"),
+        (b"", "other.onnx: "),
+        (None, "other.onnx: trunc"),
+    ],
+    ids=["text", "empty", "truncated"],
+)
+def test_a_candidate_that_holds_no_model_is_not_called_a_wrong_one(
+    content: bytes | None,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+) -> None:
+    whole = save_inline(block(), tmp_path / "whole.onnx").read_bytes()
+    other = tmp_path / "other.onnx"
+    other.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    code, _, error = run(capsys, "verify", model, other)
+    assert_one_line(error, message)
+    assert code == 2
+
+
+def test_what_was_not_verified_is_said(capsys: pytest.CaptureFixture[str], model: Path) -> None:
+    _, out, _ = run(capsys, "optimize", "--no-verify", model)
+    assert "not verified (--no-verify)" in out
