@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["OwnProcess", "ProcessFailed", "run_module", "serve"]
 
+import contextlib
 import json
 import os
 import queue
@@ -170,6 +171,7 @@ def serve(answer: Callable[[dict[str, Any]], Any]) -> None:
     process died.
     """
     _leave_no_core_file()
+    _be_the_first_to_go()
     results = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     requests: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -198,6 +200,12 @@ def _leave_no_core_file() -> None:
     except ImportError:  # Windows has neither
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _be_the_first_to_go() -> None:
+    """Where memory runs out, Linux ends this process, not one that somebody needs."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _died(code: int, said: str) -> ProcessFailed:

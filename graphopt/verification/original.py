@@ -208,7 +208,7 @@ class Original:
             )
         reason = f"the original does not run ({_advice(problems[0])}): {problems[0]}"
         if died := _problem(problems):
-            reason = f"{died} (another release of ONNX Runtime may run it)"
+            reason = f"{died} ({_advice_on_death(died)})"
         if isinstance(problems[0], SizesRefused):
             sizes = ", ".join(f"{name}={size}" for name, size in draws.first.dims.items())
             advice = (
@@ -240,6 +240,12 @@ def _advice(problem: Exception) -> str:
     if isinstance(problem, RuntimeRefused) and lacks_operator(problem):
         return "--custom-op-library registers operators of your own"
     return "give a model that ONNX Runtime runs"
+
+
+def _advice_on_death(died: str) -> str:
+    if "9" in died.split():  # SIGKILL
+        return "perhaps for want of memory: --dim gives smaller sizes"
+    return "another release of ONNX Runtime may run it"
 
 
 def _problem(problems: Sequence[Exception]) -> str:

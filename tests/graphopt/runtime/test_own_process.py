@@ -72,6 +72,15 @@ def test_it_gets_its_request_and_environment_and_may_print(module: Path) -> None
     assert said == ["é", "red"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="another system chooses in another way")
+def test_where_memory_runs_out_it_is_ended_first(module: Path) -> None:
+    module.write_text(
+        f"from pathlib import Path\n{SERVE}"
+        "serve(lambda request: Path('/proc/self/oom_score_adj').read_text())\n"
+    )
+    assert run_module("answering", {}, seconds=FOREVER) == "1000\n"
+
+
 def test_it_answers_again_and_starts_anew_after_its_death(module: Path) -> None:
     module.write_text(
         f"import os\n{SERVE}def answer(request):\n"
