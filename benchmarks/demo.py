@@ -2,7 +2,7 @@
 
     python benchmarks/demo.py
 
-It takes forty seconds on two slow cores, and needs neither torch nor a network. The files stay in
+It takes half a minute on two slow cores, and needs neither torch nor a network. The files stay in
 demo/, for a closer look. The weights are random (fixed seed, the affine part of every norm
 perturbed): latency and equivalence do not depend on what a network has learned.
 """
