@@ -113,7 +113,7 @@ $(BIN)/python:
 # need nothing that pip installs, so they are compiled meanwhile, for this processor alone; Python
 # compiles what it imports.
 $(VENV)/.demo: pyproject.toml constraints-dev.txt | $(BIN)/python
-	@echo 'Installing graphopt and what it requires, and compiling its kernels: a quarter of a minute and the downloads'
+	@echo 'Installing graphopt and what it requires, and compiling its kernels: twenty seconds and the downloads'
 	@$(BIN)/python -m graphopt.native.build cpu --here & kernels=$$!; \
 	GRAPHOPT_KERNELS=none $(PIP) --no-compile --editable '.[cpu]' || { kill $$kernels; exit 1; }; \
 	wait $$kernels || echo 'Going on without kernels: results run as ONNX Runtime alone runs them.'

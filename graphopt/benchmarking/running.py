@@ -34,6 +34,7 @@ from graphopt.benchmarking.result import (
 from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import describe_method, time_point, with_failure
 from graphopt.errors import ModelError, UsageError
+from graphopt.files import parsing
 from graphopt.files.external_data import size_of
 from graphopt.files.loading import load, source_of
 from graphopt.inputs import generate_inputs
@@ -100,6 +101,8 @@ def run_benchmark(
     for path in paths:
         if not path.is_file():
             raise ModelError(f"{path}: there is no such file: check the path")
+    for path in paths[1:]:
+        parsing.read(path)  # a file that holds no model is no candidate that fails
     if settings.dtypes and len(paths) > 1:
         raise UsageError(
             "--dtype converts the one model that candidates are made of: give one MODEL"

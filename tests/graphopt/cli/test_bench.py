@@ -133,6 +133,7 @@ def test_saved_benchmarks_are_compared(saved: Path, capsys: pytest.CaptureFixtur
         ),
         (("{model}", "--seed", "-1"), 2, "seed -1: give 0 or more"),
         (("{model}", "{folder}/absent.onnx"), 2, "absent.onnx: there is no such file"),
+        (("{model}", "{saved}"), 2, "{saved}: not an ONNX file"),
         (("{model}", "--compare", "{saved}", "{saved}"), 2, "two saved benchmarks and no MODEL"),
         (("--compare", "{saved}", "{folder}/other.json"), 2, "other.json: "),
         (("{folder}/absent.onnx",), 2, "absent.onnx"),
