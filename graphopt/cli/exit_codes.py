@@ -72,8 +72,8 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
             traceback.print_exc()
         if _interruptions:
             return _fail("interrupted; no output was written", INTERRUPTED)
-        hint = " (-v prints the traceback)" if _can_be_verbose(command, arguments) else ""
-        hint = "" if verbose else hint
+        can_say_more = not verbose and _can_be_verbose(command, arguments)
+        hint = " (-v prints the traceback)" if can_say_more else ""
         what = f"{type(error).__name__}: {error}"
         return _fail(f"a defect of graphopt, please report it{hint}: {what}", DEFECT)
     return code if isinstance(code, int) else 0

@@ -33,7 +33,15 @@ Array = npt.NDArray[Any]
 
 
 class RuntimeDied(RuntimeRefused):
-    """ONNX Runtime ended its process while it loaded or ran a model."""
+    """ONNX Runtime ended its process while it loaded or ran a model.
+
+    Attributes:
+        signal: Number of the signal that ended it, or None.
+    """
+
+    def __init__(self, message: str, signal: int | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +181,8 @@ class SessionProcess:
             return self._process.ask({"do": what, **request}, seconds=_SECONDS)
         except ProcessFailed as error:
             if error.signal is not None:
-                raise RuntimeDied(f"ONNX Runtime ended with signal {error.signal}") from error
+                words = f"ONNX Runtime ended with signal {error.signal}"
+                raise RuntimeDied(words, error.signal) from error
             if not error.kind:
                 raise RuntimeDied(f"ONNX Runtime ended: {error}") from error
             raise _RAISED.get(error.kind, EnvironmentFailure)(str(error)) from error

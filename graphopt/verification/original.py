@@ -34,6 +34,8 @@ from graphopt.verification.structure import as_result, is_readable, kind, parts
 
 ModelOrPath = ir.Model | str | os.PathLike[str]
 
+_KILLED = 9
+"""The signal that Linux ends a process with where memory runs out."""
 _LEVELS: tuple[Optimization, ...] = ("all", "extended", "basic", "disable")
 
 
@@ -207,8 +209,8 @@ class Original:
                 f"the original does not run on the given inputs ({problems[-1]}): give others"
             )
         reason = f"the original does not run ({_advice(problems[0])}): {problems[0]}"
-        if died := _problem(problems):
-            reason = f"{died} ({_advice_on_death(died)})"
+        if died := _deaths(problems):
+            reason = f"{died[0]} on the original ({_advice(died[0])})"
         if isinstance(problems[0], SizesRefused):
             sizes = ", ".join(f"{name}={size}" for name, size in draws.first.dims.items())
             advice = (
@@ -237,20 +239,23 @@ class Original:
 
 
 def _advice(problem: Exception) -> str:
+    """What would help where the original does not run."""
+    if isinstance(problem, RuntimeDied):
+        if problem.signal == _KILLED:
+            return "perhaps for want of memory: --dim gives smaller sizes"
+        return "another release of ONNX Runtime may run it"
     if isinstance(problem, RuntimeRefused) and lacks_operator(problem):
         return "--custom-op-library registers operators of your own"
     return "give a model that ONNX Runtime runs"
 
 
-def _advice_on_death(died: str) -> str:
-    if "9" in died.split():  # SIGKILL
-        return "perhaps for want of memory: --dim gives smaller sizes"
-    return "another release of ONNX Runtime may run it"
+def _deaths(problems: Sequence[Exception]) -> list[RuntimeDied]:
+    return [error for error in problems if isinstance(error, RuntimeDied)]
 
 
 def _problem(problems: Sequence[Exception]) -> str:
     """How ONNX Runtime ended, where it did."""
-    died = [error for error in problems if isinstance(error, RuntimeDied)]
+    died = _deaths(problems)
     return f"{died[0]} on the original" if died else ""
 
 

@@ -93,7 +93,7 @@ def dying(monkeypatch: pytest.MonkeyPatch, *, opens: Any, error: RuntimeRefused)
 def test_an_original_that_dies_at_every_level_says_how(
     number: int, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = RuntimeDied(f"ONNX Runtime ended with signal {number}")
+    died = RuntimeDied(f"ONNX Runtime ended with signal {number}", number)
     levels = dying(monkeypatch, opens=lambda number, level: True, error=died)
     result = verify(BASE, BASE)
     assert (result.status, result.reason) == ("unverified", f"{died} on the original ({advice})")
