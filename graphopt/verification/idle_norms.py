@@ -11,6 +11,7 @@ from onnx_ir.passes.common import InlinePass
 
 from graphopt.errors import ModelError
 from graphopt.files import loading
+from graphopt.passes.graph.scopes import separate
 from graphopt.passes.operators.custom_ops import DOMAIN
 from graphopt.verification.graph_runs import graphs_that_ran, ran
 from graphopt.verification.original import Expectation, Original
@@ -38,6 +39,7 @@ def idle_norms(
     except ModelError:
         return []
     InlinePass(criteria=lambda function: function.domain != DOMAIN)(model)
+    separate(model)
     nested = [
         node
         for node in model.graph.all_nodes()

@@ -285,17 +285,3 @@ def test_the_type_behind_an_unknown_op_is_that_of_the_sum() -> None:
     assert summary.converted == 1
     zeros = [v for name, v in model.graph.initializers.items() if "zero" in name]
     assert [value.dtype for value in zeros] == [ir.DataType.FLOAT]
-
-
-@pytest.mark.parametrize(
-    "made", ["Expand(a, n)", "Reshape(a, n)", "ConstantOfShape(n)", "Slice(a, n, n, n)"]
-)
-def test_as_many_sizes_as_no_tensor_has_are_none(made: str) -> None:
-    """A declared length costs nothing: no symbol is made for each of 2^50 sizes."""
-    model = ir.from_onnx_text(
-        f"""<ir_version: 10, opset_import: ["" : 18]>
-        g (float[P, 4] a, int64[{1 << 50}] n) => (float[] y) {{ r = {made} y = Neg(r) }}"""
-    )
-    InferShapes()(model)
-    shape = model.graph.outputs[0].shape
-    assert shape is None or all(str(size) not in ("P", "4") for size in shape)
