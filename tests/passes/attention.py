@@ -9,11 +9,21 @@ import onnx_ir as ir
 
 from graphopt.evaluation import evaluate
 from graphopt.evaluation.float64 import cast_to_float64
+from graphopt.passes import pipeline
 from graphopt.passes.infer_shapes import InferShapes
 from tests.onnx_runtime import OptimizedSession
 from tests.passes.graphs import graph, random_array
 
-__all__ = ["MASKS", "PADDING", "assert_same", "block", "changed", "feeds", "records"]
+__all__ = [
+    "MASKS",
+    "PADDING",
+    "assert_masked_attention_stays",
+    "assert_same",
+    "block",
+    "changed",
+    "feeds",
+    "records",
+]
 
 LOWEST = np.float32(-3.4028234663852886e38)
 _CONSTANTS = {
@@ -170,3 +180,16 @@ def assert_same(original: ir.Model, model: ir.Model, given: Mapping[str, np.ndar
     for name, array in expected.items():
         assert np.abs(found[name] - array).max() <= 1e-9 * np.abs(array).max()
         assert np.abs(after[name] - before[name]).max() <= 2e-6 * np.abs(before[name]).max()
+
+
+def assert_masked_attention_stays(mask: str, options: pipeline.Options) -> None:
+    """Only a mask that masks nothing lets attention become an operator; no padding shows."""
+    original, model = block(mask, float64=False), block(mask, float64=False)
+    _, found = pipeline.run(model, options)
+    counts = {name: count for record in found for name, count in record.detail.items()}
+    assert counts["attentions fused"] == (mask == "constant true")
+    sessions = [OptimizedSession(each) for each in (original, model)]
+    for padding in PADDING:
+        given = feeds(padding, np.float32)
+        before, after = (session.run(given)["y"] for session in sessions)
+        assert np.abs(after - before).max() <= 1e-6 * np.abs(before).max()

@@ -11,7 +11,13 @@ from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes import pipeline
 from graphopt.passes.fuse_attention import FuseAttention
 from tests.onnx_runtime import OptimizedSession
-from tests.passes.attention import MASKS, PADDING, assert_same, block, changed, feeds, records
+from tests.passes.attention import (
+    MASKS,
+    assert_masked_attention_stays,
+    assert_same,
+    changed,
+    records,
+)
 from tests.passes.graphs import graph
 from tests.passes.unmasked_attention import (
     BLOCK,
@@ -189,15 +195,7 @@ def test_types_that_the_kernel_does_not_have_stay(dtype: str) -> None:
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("ops", ["ort", "custom"])
 def test_attention_with_a_mask_stays_and_no_padding_shows(mask: str, ops: str) -> None:
-    original, model = block(mask, float64=False), block(mask, float64=False)
-    _, found = pipeline.run(model, pipeline.Options(ops=ops))
-    counts = {name: count for record in found for name, count in record.detail.items()}
-    assert counts["attentions fused"] == (mask == "constant true")
-    sessions = [OptimizedSession(each) for each in (original, model)]
-    for padding in PADDING:
-        given = feeds(padding, np.float32)
-        before, after = (session.run(given)["y"] for session in sessions)
-        assert np.abs(after - before).max() <= 1e-6 * np.abs(before).max()
+    assert_masked_attention_stays(mask, pipeline.Options(ops=ops))
 
 
 @pytest.mark.parametrize(

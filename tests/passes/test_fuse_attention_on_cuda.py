@@ -9,7 +9,11 @@ from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes import fuse_attention, pipeline
 from graphopt.passes.fuse_attention import FuseAttention
 from tests.onnx_runtime import OptimizedSession
-from tests.passes.attention import MASKS, PADDING, block, feeds, records
+from tests.passes.attention import (
+    MASKS,
+    assert_masked_attention_stays,
+    records,
+)
 from tests.passes.graphs import random_array
 from tests.passes.unmasked_attention import heads_of, in_half
 
@@ -44,12 +48,4 @@ def test_on_cuda_float64_stays() -> None:
 def test_on_cuda_attention_with_a_mask_stays(mask: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the heads are: a row that is masked whole would not be what it was."""
     monkeypatch.setattr(fuse_attention, "gains_multi_head_on_cuda", lambda *sizes: True)
-    original, model = block(mask, float64=False), block(mask, float64=False)
-    _, found = pipeline.run(model, pipeline.Options(ops="ort", provider="cuda"))
-    counts = {name: count for record in found for name, count in record.detail.items()}
-    assert counts["attentions fused"] == (mask == "constant true")
-    sessions = [OptimizedSession(each) for each in (original, model)]
-    for padding in PADDING:
-        given = feeds(padding, np.float32)
-        before, after = (session.run(given)["y"] for session in sessions)
-        assert np.abs(after - before).max() <= 1e-6 * np.abs(before).max()
+    assert_masked_attention_stays(mask, pipeline.Options(ops="ort", provider="cuda"))
