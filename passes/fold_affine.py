@@ -8,7 +8,7 @@ import onnx_ir as ir
 from graphopt.passes.graph import constants
 from graphopt.passes.graph.edits import Scale
 from graphopt.passes.graph.naming import Names
-from graphopt.passes.graph.overflow import scaling_overflows
+from graphopt.passes.graph.overflow import scaling_leaves_range
 from graphopt.passes.norms.canonical import epsilon_of
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.rewrite import PlannedRewrite
@@ -120,7 +120,7 @@ def _can_lose_gamma(plan: Plan, norm: Norm) -> bool:
         return False
     gamma = constants.vector(scale, norm.stream.axis.size)
     weights = [constants.constant_tensor(each.node.inputs[1]) for each in part.linear or ()]
-    return not any(scaling_overflows(weight, gamma) for weight in weights if weight is not None)
+    return not any(scaling_leaves_range(weight, gamma) for weight in weights if weight is not None)
 
 
 def _extend_bias(names: Names, reader: LinearReader, node: ir.Node, beta: np.ndarray) -> None:

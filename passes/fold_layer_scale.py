@@ -9,7 +9,7 @@ from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import FeatureAxis, Stream
 from graphopt.passes.graph.edits import Scale
 from graphopt.passes.graph.naming import Names
-from graphopt.passes.graph.overflow import scaling_overflows
+from graphopt.passes.graph.overflow import scaling_leaves_range
 from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.streams import algebra
 from graphopt.passes.streams.algebra import Raw
@@ -133,7 +133,7 @@ def _weights_behind(stream: Stream) -> list[Stream] | None:
 def _keeps_digits(weight: Stream, factors: np.ndarray) -> bool:
     tensor = constants.constant_tensor(weight.value)
     assert tensor is not None
-    if scaling_overflows(tensor, factors):
+    if scaling_leaves_range(tensor, factors):
         return False
     if tensor.dtype != ir.DataType.FLOAT16:
         return True

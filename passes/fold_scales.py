@@ -11,11 +11,15 @@ import onnx_ir as ir
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.edits import Scale
 from graphopt.passes.graph.naming import Names, all_nodes
+from graphopt.passes.graph.overflow import scaling_leaves_range
 from graphopt.passes.graph.scaling import Share, shares_behind
 from graphopt.passes.graph.unread import remove_unread, replace
 from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["FoldScales"]
+
+_ROUNDING = 2.0**-9
+"""Relative, of a number in any of the types, unless it is below the normal numbers of its type."""
 
 
 class FoldScales(Rewrite):
@@ -28,7 +32,8 @@ class FoldScales(Rewrite):
     3. Where the left operand is no multiple of constants, the factors of both operands become one
        factor of the left one, which is the shorter where keys of earlier tokens are kept.
     4. A factor on one side behind a linear map, as Whisper has it, is folded likewise.
-    5. Weights of 16 bits stay as they are, because small ones would lose digits.
+    5. Weights of 16 bits stay as they are, because small ones would lose digits; so do wider ones
+       that the factor could take beyond their type, or below its normal numbers.
     """
 
     needs_shapes = True
@@ -147,9 +152,12 @@ def _reads_once(value: ir.Value, reader: ir.Node) -> bool:
 
 
 def _fold(names: Names, shares: list[Share], factor: float) -> bool:
-    tensors = [constants.constant_tensor(share.constant) for share in shares]
-    if any(tensor is None or tensor.dtype in constants.HALF for tensor in tensors):
-        return False
+    for share in shares:
+        tensor = constants.constant_tensor(share.constant)
+        if tensor is None or tensor.dtype in constants.HALF:
+            return False
+        if scaling_leaves_range(tensor, np.array([factor])):
+            return False
     for share in shares:
         edit = Scale(share.axis, np.where(share.marks, factor, 1.0))
         if len(share.constant.uses()) == 1 and not share.constant.is_graph_output():
@@ -166,7 +174,10 @@ def _merge(names: Names, factor: _Factor, product: float) -> bool:
     if dtype is None or (dtype in constants.HALF and abs(product) > 1):
         return False
     number = 1.0 / product if factor.node.op_type == "Div" else product
-    entry = np.array(number).astype(dtype.numpy())
+    with np.errstate(over="ignore", under="ignore"):
+        entry = np.array(number).astype(dtype.numpy())
+    if not abs(float(entry) - number) <= abs(number) * _ROUNDING:  # infinity and too small a number
+        return False
     made = names.initializer(f"{factor.scaled.name}.scale", ir.tensor(entry, dtype=dtype))
     other = 1 if factor.node.inputs[0] is factor.scaled else 0
     before = factor.node.inputs[other]

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from graphopt.passes.graph import constants
 
-__all__ = ["beta_overflows", "obstacle_to_folding", "scaling_overflows"]
+__all__ = ["beta_overflows", "obstacle_to_folding", "scaling_leaves_range"]
 
 _LARGEST = {
     ir.DataType.FLOAT16: 65504.0,
@@ -21,6 +21,12 @@ _LARGEST = {
     ir.DataType.FLOAT: (2 - 2.0**-23) * 2.0**127,
     ir.DataType.DOUBLE: (2 - 2.0**-52) * 2.0**1023,
 }
+_SMALLEST_NORMAL = {
+    ir.DataType.FLOAT: 2.0**-126,
+    ir.DataType.DOUBLE: 2.0**-1022,
+}
+_DIGITS = 2.0**32
+"""An entry this much smaller than the largest adds nothing that shows in a sum with it."""
 _RECENTRED = 2.0
 """No entry minus the mean of some is larger than twice the largest: |w - m| <= |w| + |m|."""
 
@@ -44,12 +50,23 @@ def obstacle_to_folding(
     return ""
 
 
-def scaling_overflows(tensor: ir.TensorProtocol, factors: np.ndarray) -> bool:
-    """Whether W diag(f) could leave the type; read for 16 bits only, the others have the room."""
-    if tensor.dtype not in constants.HALF:
+def scaling_leaves_range(tensor: ir.TensorProtocol, factors: np.ndarray) -> bool:
+    """Whether W diag(f) could overflow its type, or lose digits below its normal numbers.
+
+    Digits of 16 bits are not asked for: what scales such weights has rules of its own for them.
+
+    Args:
+        tensor: The constant W.
+        factors: f, finite.
+    """
+    magnitude = constants.largest(tensor)
+    sizes = np.abs(factors[factors != 0])
+    if magnitude == 0.0 or not sizes.size:
         return False
-    bound = constants.largest(tensor) * float(np.abs(factors).max(initial=0.0))
-    return _overflows(tensor.dtype, _RECENTRED * bound)
+    if _overflows(tensor.dtype, _RECENTRED * magnitude * float(sizes.max())):
+        return True
+    lowest = _SMALLEST_NORMAL.get(tensor.dtype, 0.0) * _DIGITS
+    return magnitude * float(sizes.min()) < lowest
 
 
 def beta_overflows(
@@ -59,12 +76,10 @@ def beta_overflows(
     factor: float,
     bias_factor: float,
 ) -> bool:
-    """Whether bias_factor bias + factor W beta could leave the type of a weight of 16 bits.
+    """Whether bias_factor bias + factor W beta could leave the type of the weight.
 
     |sum_i w_ij beta_i| <= max |w| sum |beta_i|, once for each place of a convolution.
     """
-    if weight.dtype not in constants.HALF:
-        return False
     places = math.prod(weight.shape.numpy()[2:])
     bound = _RECENTRED * constants.largest(weight) * places * float(np.abs(beta).sum())
     rest = 0.0 if bias is None else _RECENTRED * constants.largest(bias)

@@ -83,8 +83,6 @@ def affine_of(norm: Norm, *, fold: bool = True) -> Affine:
 def _beta_overflows(reader: LinearReader, beta: ir.Value) -> bool:
     weight = constants.constant_tensor(reader.node.inputs[1])
     assert weight is not None
-    if weight.dtype not in constants.HALF:
-        return False
     node, index = reader.bias_node, reader.bias_index
     held = node.inputs[index] if node is not None and index < len(node.inputs) else None
     size = weight.shape.numpy()[reader.axis]

@@ -7,7 +7,9 @@ import onnx_ir as ir
 import pytest
 
 from graphopt.passes import pipeline
+from graphopt.passes.fold_scales import FoldScales
 from graphopt.passes.graph import constants, overflow
+from graphopt.passes.infer_shapes import InferShapes
 from graphopt.passes.report import PlanSummary
 
 OPTIONS = pipeline.Options(ops="standard")
@@ -30,9 +32,15 @@ def model(kind: str = "float16", text: str = TEXT, **entries: np.ndarray) -> ir.
         "read": rng.normal(size=(8, 8)),
         "bias": rng.normal(size=8),
     } | entries
-    made = ir.from_onnx_text(text.replace("float16", kind.replace("float32", "float")))
+    typed = {name: array.astype(kind) for name, array in arrays.items()}
+    return filled(text.replace("float16", kind.replace("float32", "float")), typed)
+
+
+def filled(text: str, arrays: dict[str, np.ndarray]) -> ir.Model:
+    """A graph whose constants are ``arrays``."""
+    made = ir.from_onnx_text(text)
     for name, array in arrays.items():
-        tensor = ir.tensor(array.astype(f"{kind}"), name=name)
+        tensor = ir.tensor(array, name=name)
         value = next(
             v for node in made.graph for v in node.inputs if v is not None and v.name == name
         )
@@ -93,8 +101,12 @@ def test_a_float32_weight_at_its_limit_keeps_its_norm() -> None:
     ],
     ids=["the product", "the sum"],
 )
-def test_a_beta_that_would_overflow_stays_at_its_norm(entries: dict[str, np.ndarray]) -> None:
-    summary, made = optimized(model(**entries))
+@pytest.mark.parametrize(("kind", "times"), [("float16", 1.0), ("float32", 5.1e33)])
+def test_a_beta_that_would_overflow_stays_at_its_norm(
+    entries: dict[str, np.ndarray], kind: str, times: float
+) -> None:
+    grown = {name: array if name == "beta" else array * times for name, array in entries.items()}
+    summary, made = optimized(model(kind, **grown))
     (norm,) = summary.norms
     assert norm.converted
     assert "could overflow" in norm.affine
@@ -102,12 +114,59 @@ def test_a_beta_that_would_overflow_stays_at_its_norm(entries: dict[str, np.ndar
     assert made.graph.initializers["bias"].const_value is not None
 
 
-def test_a_layer_scale_that_would_overflow_stays() -> None:
-    tensor = ir.tensor(np.full((4, 4), 500.0, np.float16))
-    assert overflow.scaling_overflows(tensor, np.full(4, 70.0))
-    assert not overflow.scaling_overflows(tensor, np.full(4, 50.0))
-    wide = ir.tensor(np.full((4, 4), 500.0, np.float32))
-    assert not overflow.scaling_overflows(wide, np.full(4, 70.0))
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_a_scaled_weight_that_could_leave_its_range(kind: str) -> None:
+    limit = float(np.finfo(kind).max)
+    tensor = ir.tensor(np.full((4, 4), limit / 128, kind))
+    assert overflow.scaling_leaves_range(tensor, np.array([0.0, 1.0, -65.0]))
+    assert not overflow.scaling_leaves_range(tensor, np.array([0.0, 1.0, -63.0]))
+    assert not overflow.scaling_leaves_range(tensor, np.zeros(3))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_a_scaled_weight_that_could_lose_digits(kind: str) -> None:
+    tensor = ir.tensor(np.full((4, 4), 2.0, kind))
+    smallest = float(np.finfo(kind).smallest_normal)
+    assert overflow.scaling_leaves_range(tensor, np.array([1.0, smallest * 2.0**30]))
+    assert not overflow.scaling_leaves_range(tensor, np.array([1.0, smallest * 2.0**32]))
+
+
+HUGE_SCALES = {
+    "float32 weights that would overflow": (np.full((4, 8), 1e30, np.float32), 1e15),
+    "float32 weights that would lose their digits": (np.full((4, 8), 1e-25, np.float32), 1e-15),
+    "float32 weights in range": (np.full((4, 8), 1e-15, np.float32), 1e15),
+}
+
+
+@pytest.mark.parametrize(("name", "folded"), [*zip(HUGE_SCALES, (0, 0, 1), strict=True)])
+def test_a_scale_of_queries_that_leaves_the_range_stays(name: str, folded: int) -> None:
+    weights, factor = HUGE_SCALES[name]
+    made = filled(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        g (float[1, 3, 4] x, float[1, 8, 3] k) => (float[1, 3, 3] y)
+        { q = MatMul (x, w)  s = Mul (q, c)  y = MatMul (s, k) }""",
+        {"w": weights, "c": np.array(factor, np.float32)},
+    )
+    InferShapes()(made)
+    step = FoldScales()
+    step(made)
+    assert step.record["scales folded"] == folded
+
+
+@pytest.mark.parametrize(("factor", "merged"), [(1e-3, 0), (0.1, 1)])
+def test_two_scales_of_which_the_product_loses_its_digits_stay_two(
+    factor: float, merged: int
+) -> None:
+    made = filled(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        g (float16[1, 3, 8] q, float16[1, 8, 3] k) => (float16[1, 3, 3] y)
+        { a = Mul (q, c)  b = Mul (k, c)  y = MatMul (a, b) }""",
+        {"c": np.array(factor, np.float16)},
+    )
+    InferShapes()(made)
+    step = FoldScales()
+    step(made)
+    assert step.record["scales merged"] == merged
 
 
 CRMS = pipeline.Options(variant="crms", ops="standard")
