@@ -1,4 +1,4 @@
-"""Refuses sizes below zero, before the onnx package ends the process over one."""
+"""Infers types and sizes strictly, where a size below zero would end the process."""
 
 from __future__ import annotations
 
@@ -7,39 +7,33 @@ __all__ = ["check_sizes"]
 from collections.abc import Iterator, MutableSequence
 
 import onnx
-import onnx.inliner
 
 from graphopt.errors import ModelError
 from graphopt.files import check_names
 
-_HIDDEN = "where a Slice starts, hidden by graphopt: "
 _ONNX_DOMAIN = ("", "ai.onnx")
 
 Nodes = MutableSequence[onnx.NodeProto]
 
 
 def check_sizes(proto: onnx.ModelProto) -> None:
-    """Check that inference finds no size below zero, such as that of a kernel beyond its image.
+    """Check that strict inference finds no contradiction, and no size below zero.
 
-    Inference computes what a Slice takes of an axis, and of a negative size an assertion of the
-    onnx package ends the process. So it is asked with Slices of which it cannot know where they
-    start: behind an Identity it looks for no numbers. A size that turns negative only behind a
-    Slice is not found.
+    Inference computes what a Slice takes of an axis, and of a negative size, such as that of a
+    kernel beyond its image, an assertion of the onnx package ends the process. So it is not told
+    where Slices start: what is computed by an Identity it does not know. What depends on the size
+    of a slice is not checked.
 
     Args:
-        proto: The model, without declared shapes of what it computes; as before when this returns.
+        proto: The model, without declared shapes of what it computes; changed by this.
 
     Raises:
         ModelError: Names a value and its size.
+        onnx.shape_inference.InferenceError: A contradiction.
     """
-    bodies = list(_bodies(proto))
-    if not sum(_hide(nodes) for nodes in bodies):
-        return
-    try:
-        inferred = onnx.shape_inference.infer_shapes(_without_functions(proto))
-    finally:
-        for nodes in bodies:
-            _show(nodes)
+    for nodes in _bodies(proto):
+        _hide_starts(nodes)
+    inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
     for graph in check_names.graphs(inferred.graph):
         for info in (*graph.value_info, *graph.output):
             for axis, size in enumerate(info.type.tensor_type.shape.dim):
@@ -50,16 +44,6 @@ def check_sizes(proto: onnx.ModelProto) -> None:
                     )
 
 
-def _without_functions(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its functions in place: what inference finds within them it does not tell."""
-    if not proto.functions:
-        return proto
-    try:
-        return onnx.inliner.inline_local_functions(proto)
-    except RuntimeError:  # the inliner does not take every model; other checks judge it
-        return proto
-
-
 def _bodies(proto: onnx.ModelProto) -> Iterator[Nodes]:
     """The nodes of each graph and function, those of nested graphs too."""
     for outer in (proto.graph.node, *(function.node for function in proto.functions)):
@@ -68,8 +52,8 @@ def _bodies(proto: onnx.ModelProto) -> Iterator[Nodes]:
             yield from (graph.node for graph in check_names.graphs(inner))
 
 
-def _hide(nodes: Nodes) -> int:
-    """Put an Identity before the starts of each Slice; returns how many."""
+def _hide_starts(nodes: Nodes) -> None:
+    """Put an Identity before the starts of each Slice."""
     slices = [
         index
         for index, node in enumerate(nodes)
@@ -77,16 +61,6 @@ def _hide(nodes: Nodes) -> int:
     ]
     for index in reversed(slices):  # what is put in front of one moves none before it
         node = nodes[index]
-        hidden = _HIDDEN + node.output[0]
+        hidden = f"where the Slice of {node.output[0]} starts"
         nodes.insert(index, onnx.helper.make_node("Identity", [node.input[1]], [hidden]))
         nodes[index + 1].input[1] = hidden
-    return len(slices)
-
-
-def _show(nodes: Nodes) -> None:
-    """Undo what was hidden."""
-    for index in reversed(range(len(nodes))):
-        node = nodes[index]
-        if node.op_type == "Identity" and node.output[0].startswith(_HIDDEN):
-            nodes[index + 1].input[1] = node.input[0]
-            del nodes[index]

@@ -47,7 +47,6 @@ def check_types(model: ir.Model) -> None:
             tensor_type.ClearField("shape")
         _forget_declared_shapes(proto)
         check_sizes.check_sizes(proto)
-        onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
     except (
         onnx.checker.ValidationError,
         onnx.shape_inference.InferenceError,
