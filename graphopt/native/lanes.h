@@ -47,6 +47,28 @@ GRAPHOPT_INLINE V choose(V mask, V a, V b) {
   return (mask & a) | (~mask & b);
 }
 
+// The least and the largest of two numbers, b where one of them is NaN: on x86 one instruction, which
+// GCC does not find by itself.
+template <typename V>
+GRAPHOPT_INLINE V least_of(V a, V b) {
+  return a < b ? a : b;
+}
+template <typename V>
+GRAPHOPT_INLINE V largest_of(V a, V b) {
+  return a > b ? a : b;
+}
+#if defined(__AVX2__)
+GRAPHOPT_INLINE __m256 least_of(__m256 a, __m256 b) { return _mm256_min_ps(a, b); }
+GRAPHOPT_INLINE __m256 largest_of(__m256 a, __m256 b) { return _mm256_max_ps(a, b); }
+GRAPHOPT_INLINE __m256d least_of(__m256d a, __m256d b) { return _mm256_min_pd(a, b); }
+GRAPHOPT_INLINE __m256d largest_of(__m256d a, __m256d b) { return _mm256_max_pd(a, b); }
+#elif defined(__SSE2__)
+GRAPHOPT_INLINE __m128 least_of(__m128 a, __m128 b) { return _mm_min_ps(a, b); }
+GRAPHOPT_INLINE __m128 largest_of(__m128 a, __m128 b) { return _mm_max_ps(a, b); }
+GRAPHOPT_INLINE __m128d least_of(__m128d a, __m128d b) { return _mm_min_pd(a, b); }
+GRAPHOPT_INLINE __m128d largest_of(__m128d a, __m128d b) { return _mm_max_pd(a, b); }
+#endif
+
 template <typename T, size_t count>
 GRAPHOPT_INLINE T add_lanes(Vector<T, count> v) {
   if constexpr (count == 1) {

@@ -22,10 +22,11 @@ from tests.native.operator_models import (
     serialized,
 )
 
-# Below, at and above what is computed side by side (4 vectors of 2 to 8 elements), rows of none, of
+# Below, at and above what is computed side by side (6 vectors of 2 to 8 elements), rows of none, of
 # one and of many, a scalar, and tasks of several threads.
 SHAPES = (
-    *[(), (1,), (5,), (3, 1), (2, 3), (4, 8), (3, 15), (5, 16), (2, 31), (7, 32), (2, 33), (2, 65)],
+    *[(), (1,), (5,), (3, 1), (2, 3), (4, 8), (3, 11), (5, 12), (2, 13), (4, 23), (3, 24), (2, 25)],
+    *[(2, 47), (7, 48), (2, 49), (2, 97)],
     *[(197, 192), (2, 3, 767), (1, 2, 3, 1024), (2, 70001), (3000, 8), (0, 768), (2, 0, 5), (3, 0)],
 )
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
