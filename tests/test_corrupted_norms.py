@@ -18,7 +18,8 @@ FACTOR = 1.5
 GAMMA = {"RMSNorm": 1, "SkipRMSNorm": 2, "LayerNorm": 1, "SkipLayerNorm": 2}
 
 _EXPORTERS = {row.name: row.exporters for row in describe()}
-QUICK = ("vit-ti-16-tiny", "gpt2-with-past-tiny", "clip-vit-b-32-text-tiny", "bert-base-tiny")
+# Of which other quick tests have an export, too.
+QUICK = ("vit-ti-16-tiny", "gpt2-with-past-tiny", "clip-vit-b-32-vision-tiny", "bert-base-tiny")
 CASES = [
     pytest.param(name, exporter, marks=[] if name in QUICK and not number else pytest.mark.slow)
     for name in EXPECTED

@@ -21,11 +21,19 @@ over_pages = pytest.mark.parametrize(
 def test_every_block_runs_and_prints_what_is_shown(
     page: Path, tmp_path: Path, zoo_model: ZooModel
 ) -> None:
-    """Pages begin with the same few exports: those are copied, except on the page that says how."""
-    commands = {} if page.name == "use.md" else exports(page)
-    ready = {command: zoo_model(name) for name, command in commands.items()}
+    """Pages begin with the same few exports: those are copied, as the command would leave them.
+
+    That it leaves the same file is held by tests/graphopt/cli/test_application.py, and by the slow
+    tests for the page that says how to export.
+    """
+    ready = {command: zoo_model(name) for name, command in exports(page).items()}
     (tmp_path / "page").mkdir()
     held(page, tmp_path / "page", programs=with_exports(tmp_path, ready))
+
+
+@pytest.mark.slow
+def test_the_page_that_says_how_to_export_runs_with_its_own_export(tmp_path: Path) -> None:
+    held(ROOT / "docs" / "use.md", tmp_path)
 
 
 def test_an_export_that_is_ready_is_copied_as_the_command_would_leave_it(tmp_path: Path) -> None:

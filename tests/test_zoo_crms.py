@@ -20,7 +20,7 @@ from graphopt.passes.planning.plan import make_plan
 from graphopt.passes.report import PlanSummary
 from graphopt.runtime.library import find_library
 from graphopt.verification import verify
-from tests.conftest import ZooModel
+from tests.conftest import QUICK, ZooModel
 from tests.expectations import EXPECTED, PRICE, compressed
 from tests.versions.conditions import needs_transformers
 
@@ -38,8 +38,9 @@ def _cases() -> list[object]:
     found: list[object] = []
     for row, name in enumerate(EXPECTED):
         every = list(itertools.product(_EXPORTERS[name], _BASES))
-        for place, case in enumerate(every):
-            marks = [] if place == row % len(every) else [pytest.mark.slow]
+        quick = [case for case in every if case[0] in QUICK.get(name, _EXPORTERS[name])]
+        for case in every:
+            marks = [] if case == quick[row % len(quick)] else [pytest.mark.slow]
             if name in _NEWER_EXPORTS and "torchscript" in case:
                 marks.append(_NEWER_EXPORTS[name])
             found.append(pytest.param(name, *case, marks=marks))

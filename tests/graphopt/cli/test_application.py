@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ZooModel
 from tests.graphopt.cli.command_line import run
 
 
@@ -41,6 +42,18 @@ def test_export_list_names_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
     names = [line.split()[0] for line in out.splitlines() if line.strip()]
     assert code == 0
     assert {"vit-ti-16", "gpt2", "gpt2-with-past", "pythia-160m", "synthetic:"} <= set(names)
+
+
+def test_export_writes_the_same_file_each_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], zoo_model: ZooModel
+) -> None:
+    """So the tests of pages may copy it; TorchScript exports ten times faster than dynamo."""
+    path = tmp_path / "vit.onnx"
+    code, out, error = run(
+        capsys, "export", "vit-ti-16-tiny", "--exporter", "torchscript", "-o", path
+    )
+    assert (code, out.strip(), error) == (0, str(path), "")
+    assert path.read_bytes() == zoo_model("vit-ti-16-tiny", "torchscript").read_bytes()
 
 
 def test_export_refuses_an_existing_output(

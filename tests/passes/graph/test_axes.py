@@ -42,11 +42,15 @@ def _all_axes(shape: tuple[int, ...], size: int) -> list[FeatureAxis]:
 
 @pytest.mark.parametrize("size", [3, 4, 6])
 def test_a_reshape_moves_the_features_where_they_really_are(size: int) -> None:
+    values = {shape: _value(*shape) for shape in _SHAPES}
+    features = {
+        shape: [(axis, _features(shape, axis).tobytes()) for axis in _all_axes(shape, size)]
+        for shape in _SHAPES
+    }
     for source, target in itertools.product(_SHAPES, repeat=2):
-        for axis in _all_axes(source, size):
-            moved = move_through_reshape(axis, _value(*source), _value(*target))
-            wanted = _features(source, axis)
-            right = [a for a in _all_axes(target, size) if (_features(target, a) == wanted).all()]
+        for axis, wanted in features[source]:
+            moved = move_through_reshape(axis, values[source], values[target])
+            right = [other for other, found in features[target] if found == wanted]
             assert moved in right if right else moved is None, (source, target, axis)
 
 
