@@ -42,9 +42,9 @@ def no_launches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setitem(rows, "cpu", dataclasses.replace(row, costs=costs))
 
 
-# One model of each kind of stream, with what exports it in the quick suite: what runs over the whole
-# zoo waits for test-all with the others, since an export takes seconds. That of wav2vec 2.0 by dynamo
-# takes the most, 15 s, and its norms between Transposes are in that of TorchScript, too.
+# One model of each kind of stream, and what exports it in the quick suite: what runs over the whole
+# zoo waits for test-all with the others, since an export takes seconds. That of wav2vec 2.0 by
+# dynamo takes the most, 15 s; its norms between Transposes are in that of TorchScript, too.
 _BOTH = ("dynamo", "torchscript")
 QUICK = {
     "bert-base-tiny": _BOTH,

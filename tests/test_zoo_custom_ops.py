@@ -96,11 +96,14 @@ CASES = [
 ]
 # An encoder and a decoder are fast. The others are exported for this alone, in 10 s each, and
 # their norms differ from those of float32 by nothing that these do not show.
-HALF = {"vit-ti-16-tiny": True, "gpt2-tiny": True, "pythia-160m-tiny": False, "opt-125m-tiny": False}
+HALF = {
+    "vit-ti-16-tiny": True,
+    "gpt2-tiny": True,
+    "pythia-160m-tiny": False,
+    "opt-125m-tiny": False,
+}
 CASES += [
-    pytest.param(
-        name, "dynamo", "float16", marks=[fuses_float16, *[pytest.mark.slow] * (not fast)]
-    )
+    pytest.param(name, "dynamo", "float16", marks=[fuses_float16, *[pytest.mark.slow] * (not fast)])
     for name, fast in HALF.items()
 ]
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import weakref
 from collections.abc import Callable
@@ -64,16 +65,53 @@ def test_an_array_is_kept_by_nobody_else(tmp_path: Path) -> None:
     assert read() is None
 
 
-def test_three_gigabytes_are_not_read(tmp_path: Path) -> None:
+GIGABYTES = 3 << 30
+
+
+@pytest.fixture
+def gigabytes(tmp_path: Path) -> FileTensor:
+    """A weight of three gigabytes, of a file that was loaded."""
     model = block()
-    gigabytes = model.graph.initializer.add()
-    gigabytes.CopyFrom(numpy_helper.from_array(np.zeros(1, np.float32), "gigabytes"))
-    gigabytes.dims[:] = [3, 1 << 28]
-    point_to(gigabytes, "model.onnx.data", length=3 << 30)
+    weight = model.graph.initializer.add()
+    weight.CopyFrom(numpy_helper.from_array(np.zeros(1, np.float32), "gigabytes"))
+    weight.dims[:] = [3 << 10, 1 << 18]
+    point_to(weight, "model.onnx.data", length=GIGABYTES)
     with (tmp_path / "model.onnx.data").open("wb") as data:
-        data.truncate(3 << 30)  # a hole: it takes no space on the disk
+        data.truncate(GIGABYTES)  # a hole: it takes no space on the disk
     loaded = loading.load(save_inline(model, tmp_path / "model.onnx"))
-    assert loaded.graph.initializers["gigabytes"].const_value.numpy()[2, -1] == 0
+    return loaded.graph.initializers["gigabytes"].const_value
+
+
+def test_three_gigabytes_are_not_read(gigabytes: FileTensor) -> None:
+    with Path(gigabytes.path).open("r+b") as data:
+        data.seek(-4, os.SEEK_END)
+        data.write(np.float32(1.5).tobytes())
+    (last,) = gigabytes.rows((3 << 10) - 1, 3 << 10)
+    assert (last[-2], last[-1]) == (0, 1.5)
+
+
+@pytest.mark.slow
+def test_three_gigabytes_are_read_where_they_are_asked_for(gigabytes: FileTensor) -> None:
+    """It takes ten seconds; Linux reads two gigabytes at a time."""
+    assert gigabytes.numpy()[-1, -1] == 0
+
+
+def test_what_a_read_leaves_is_read_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(io.FileIO):
+        """A file of which no read gives more than 100 bytes."""
+
+        def readinto(self, buffer: memoryview) -> int:
+            return super().readinto(buffer[:100])
+
+    model = block()
+    path = save_external(model, tmp_path / "model.onnx")
+    expected = weights(path)
+    tensor = loading.load(path).graph.initializers["weight_1"].const_value
+    monkeypatch.setattr(Path, "open", lambda file, *_, **__: Slow(file))
+    assert tensor.nbytes > 100
+    np.testing.assert_array_equal(tensor.numpy(), expected["weight_1"])
 
 
 def test_weights_in_typed_fields_are_read(tmp_path: Path) -> None:
