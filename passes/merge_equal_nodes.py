@@ -77,7 +77,7 @@ def _content(attribute: ir.Attr) -> Hashable | None:
     if attribute.is_ref() or attribute.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
         return None
     if attribute.type == ir.AttributeType.TENSOR:
-        return _entries(attribute.as_tensor())
+        return _entries(attribute.value)
     value = attribute.value
     return repr(tuple(value) if isinstance(value, list | tuple) else value)
 

@@ -238,5 +238,5 @@ def _resolve(attribute: ir.Attr, scope: _Scope) -> ir.Attr | None:
 
 def _value(attribute: ir.Attr) -> Any:
     if attribute.type == ir.AttributeType.TENSOR:
-        return read_tensor(attribute.as_tensor())
+        return read_tensor(attribute.value)
     return attribute.value
