@@ -24,7 +24,8 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 # Test processes side by side are told a width; what a command prints without a terminal has none.
 os.environ.pop("COLUMNS", None)
-# Of the hundreds of processes that tests start, the first one writes what Python compiles.
+# Of the hundreds of processes that tests start, the first one keeps what it compiles: packages too,
+# which `make` installs as they are, and which take seconds each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 

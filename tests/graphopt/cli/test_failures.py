@@ -47,6 +47,7 @@ def test_without_onnxruntime_nothing_is_written(
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "onnxruntime.py").write_text("raise ImportError('there is none')")
     monkeypatch.syspath_prepend(tmp_path / "path")  # what other processes import, too
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # nor do they write what they compile of it
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
     before = snapshot(tmp_path)
     code, _, error = run(capsys, "optimize", model)
