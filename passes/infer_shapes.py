@@ -12,6 +12,9 @@ from graphopt.passes.rewrite import Rewrite
 
 __all__ = ["ForgetShapes", "InferShapes"]
 
+_OUTPUTS = "graphopt.declared_outputs"
+"""Key of a graph's ``meta``: the shapes that the file declared for its outputs, in their order."""
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -31,6 +34,9 @@ class InferShapes(Rewrite):
         values = list(values_of(model))
         for value in values:
             value.meta.setdefault(DECLARED, None if value.shape is None else value.shape.copy())
+        for graph in model.graphs():
+            shapes = [None if v.shape is None else v.shape.copy() for v in graph.outputs]
+            graph.meta.setdefault(_OUTPUTS, shapes)
         infer(model)
         contradicted = [value for value in values if _is_contradicted(value)]
         for value in contradicted:
@@ -46,13 +52,18 @@ class ForgetShapes(Rewrite):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Forget in place; a value that is new to the model loses its shape, unless it is constant
-        or a graph output.
+        or takes the place of a graph output, whose shape is that of the output.
         """
         for value in values_of(model):
             if DECLARED in value.meta:
                 value.shape = value.meta.pop(DECLARED)
             elif value.producer() is not None and not value.is_graph_output():
                 value.shape = None
+        for graph in model.graphs():
+            declared = graph.meta.pop(_OUTPUTS, [])
+            for value, shape in zip(graph.outputs, declared, strict=False):
+                if value.producer() is not None:
+                    value.shape = shape
         return ir.passes.PassResult(model, modified=False)
 
 

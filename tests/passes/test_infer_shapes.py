@@ -150,6 +150,18 @@ def test_new_values_lose_their_shape_and_new_outputs_keep_it() -> None:
     assert _shapes(model) == {"a": "[B,S,4]", "y": "None", "inner": "None", "outer": "[1,2]"}
 
 
+def test_what_takes_the_place_of_an_output_has_the_shape_that_was_declared() -> None:
+    model = graph("y = MatMul(a, w)", "w[4,8]", outputs="float[M,S,8] y")
+    InferShapes()(model)
+    (old,) = model.graph.outputs
+    node = ir.node("Neg", [old])
+    node.outputs[0].shape = old.shape
+    model.graph.append(node)
+    model.graph.outputs[0] = node.outputs[0]
+    ForgetShapes()(model)
+    assert str(model.graph.outputs[0].shape) == "[M,S,8]"
+
+
 def test_inference_adds_no_constants_and_no_metadata() -> None:
     body = """h = Shape(a) i = Gather(h, zero) u = Unsqueeze(i, zero1) j = Add(u, u)
         k = Add(zero1, zero1) q = Add(j, k) y = Cast<to = 1>(q)"""
