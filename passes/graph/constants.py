@@ -73,6 +73,10 @@ class FoldedTensor(ir.LazyTensor):
         super().__init__(self._round, dtype or base.dtype, ir.Shape(shape), name=name)
         self.base, self.edits = base, tuple(edits)
 
+    def __repr__(self) -> str:
+        """Without what computes it, as which LazyTensor would print the tensor again."""
+        return f"{self._repr_base()}(name={self.name!r})"
+
     def _round(self) -> ir.TensorProtocol:
         result = np.empty(self.shape.numpy(), dtype=self.dtype.numpy())
         for index, block in self.blocks():

@@ -124,6 +124,11 @@ def test_what_a_caller_may_replace_is_no_constant() -> None:
     assert constants.constant_tensor(None) is None
 
 
+def test_a_folded_constant_is_printed() -> None:
+    tensor = constants.edited(ir.tensor(np.ones((6, 8), np.float32)), [Centring(1, 8)], "w")
+    assert repr(tensor) == "FoldedTensor<FLOAT,[6,8]>(name='w')"
+
+
 UNIFORM = {
     "one number": ([2.0, 2.0, 2.0], 2.0),
     "two numbers": ([2.0, 2.0, 3.0], None),
