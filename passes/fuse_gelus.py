@@ -63,7 +63,8 @@ class FuseGelus(Rewrite):
             for gelu in chosen:
                 # What goes in may be what came out of one that is fused by now.
                 x = taken_over.get(gelu.x, gelu.x)
-                taken_over[gelu.result] = _fuse(dataclasses.replace(gelu, x=x))
+                bias = None if gelu.bias is None else taken_over.get(gelu.bias, gelu.bias)
+                taken_over[gelu.result] = _fuse(dataclasses.replace(gelu, x=x, bias=bias))
             self.record[operator] = len(chosen)
         define_operators(model)
         return ir.passes.PassResult(model, modified=any(self.record.values()))

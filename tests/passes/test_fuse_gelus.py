@@ -231,6 +231,14 @@ def test_each_operator_has_a_form_of_its_own() -> None:
     assert {key[1] for key in model.functions} == {"Gelu", "TanhGelu"}
 
 
+def test_the_bias_of_a_gelu_may_be_what_another_gave() -> None:
+    body = "b = com.microsoft.FastGelu(v) y = com.microsoft.BiasGelu(x, b)"
+    model = spelled(body, inputs="float[B, S, 4] x, float[4] v")
+    assert fused(model) == {"TanhGelu": 1, "Gelu": 1}
+    bias, gelu = model.graph
+    assert gelu.inputs[1] is bias.outputs[0]
+
+
 def test_a_gelu_in_a_subgraph_is_fused_there() -> None:
     body = f"""c = Constant<value = bool {{1}}>() y = If(c) <
         then_branch = t () => (float[B, S, 4] k) {{ {ERF["PyTorch"].replace("y =", "k =")} }},
