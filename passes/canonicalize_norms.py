@@ -57,7 +57,9 @@ class CanonicalizeNorms(Rewrite):
                 if node.op_type == "LayerNormalization" and not node.domain:
                     self.record["LayerNormalization"] += _canonicalize(node, names)
                     continue
-                for norm in decomposed_norms.spelled_norms(node):
+                # Anew for each: what one affine part gives may be the gamma of the next.
+                while spelled := decomposed_norms.spelled_norms(node):
+                    norm = spelled[0]
                     _replace(norm, sorted(norm.nodes, key=order.__getitem__), names)
                     self.record["decomposed"] += 1
         return ir.passes.PassResult(model, modified=any(self.record.values()))

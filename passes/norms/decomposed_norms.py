@@ -43,7 +43,8 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
     """The LayerNorms that ``node`` normalizes: several where affine parts share it.
 
     1. Only the last axis, with a static size; epsilon is a constant, or absent (0).
-    2. A Cast back to the type of x after the normalization belongs to it (stash_type 1).
+    2. A Cast back to the type of x after the normalization belongs to it (stash_type 1), unless
+       gamma or beta is applied before it.
     3. One Mul by gamma and one Add of beta belong to it where gamma and beta have an entry for
        each feature (or one for all) and no other axis. An intermediate value that has a reader
        beside them ends the norm there.
@@ -57,7 +58,9 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
     if not isinstance(size, int):
         return ()
     normalized, x = core.output, core.root
-    cast = only_reader(normalized, "Cast")
+    # An affine part before the Cast has the wide type, in which the norm must be computed then.
+    is_bare = core.scale is None and core.bias is None
+    cast = only_reader(normalized, "Cast") if is_bare else None
     if cast is not None and cast.outputs[0].dtype == core.root.dtype is not None:
         normalized = cast.outputs[0]
     elif core.output.dtype != core.root.dtype:
@@ -132,14 +135,15 @@ def _affine_reader(
     if node.graph is not (producer.graph if (producer := value.producer()) else None):
         return None
     for operand, parameter in orders(node):
-        parameter = _unflattened(parameter)
+        if value.shape is not None and len(value.shape) > 1:
+            parameter = _unflattened(parameter)
         if operand is value is not parameter and is_per_feature(parameter, value, size):
             return node.outputs[0], parameter
     return None
 
 
 def _unflattened(parameter: ir.Value) -> ir.Value:
-    """``parameter`` before a Flatten of a vector to [1, d]."""
+    """``parameter`` before a Flatten of a vector to [1, d], which is one for two axes or more."""
     node = produced_by(parameter, "Flatten")
     source = None if node is None else node.inputs[0]
     if node is None or source is None or source.shape is None or len(source.shape) != 1:
