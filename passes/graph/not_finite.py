@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph import constants
@@ -21,7 +22,9 @@ class NotFinite:
     is taken to reach everything.
 
     Args:
-        model: The graph. Every float constant is read once, when it is first asked.
+        model: The graph. Every float constant is read once, when it is first asked; constants are
+            those that the file holds, filled by ConstantOfShape or narrowed by a Cast, but not what
+            is computed of some.
     """
 
     def __init__(self, model: ir.Model) -> None:
@@ -55,12 +58,27 @@ class NotFinite:
         found: dict[bool, list[ir.Value]] = {True: [], False: []}
         read = {value: None for node in all_nodes(self._model) for value in node.inputs if value}
         for value in read:
-            tensor = constants.constant_tensor(value)
-            if tensor is not None and tensor.dtype.is_floating_point():
-                largest = constants.largest(tensor)
-                if not math.isfinite(largest):
-                    found[math.isnan(largest)].append(value)
+            largest = _largest(value)
+            if largest is not None and not math.isfinite(largest):
+                found[math.isnan(largest)].append(value)
         return found
+
+
+def _largest(value: ir.Value) -> float | None:
+    """The largest magnitude of a float constant, or of what fills or narrows one; else None."""
+    node = value.producer()
+    tensor = constants.constant_tensor(value)
+    if tensor is None and node is not None and not node.domain:
+        if node.op_type == "ConstantOfShape":
+            tensor = node.attributes.get_tensor("value", None)
+        elif node.op_type == "Cast" and value.dtype is not None and _is_float(value):
+            stored = constants.constant_tensor(node.inputs[0])
+            if stored is not None and stored.dtype.is_floating_point():
+                with np.errstate(over="ignore"):
+                    return float(np.float64(constants.largest(stored)).astype(value.dtype.numpy()))
+    if tensor is None or not tensor.dtype.is_floating_point():
+        return None
+    return constants.largest(tensor)
 
 
 def _has_bodies(node: ir.Node) -> bool:

@@ -72,6 +72,21 @@ CASES: dict[str, tuple[str, bool]] = {
         f"w = Cast<to=7>(weight_nan) x = Cast<to=1>(w) s = MatMul(t, x) {_GUARD}",
         True,
     ),
+    "a product of what a number too large for float32 made": (
+        f"n64 = Constant<value = double {{1e300}}>() k = Cast<to=1>(n64) q = Mul(f, k)"
+        f" s = MatMul(q, t) {_GUARD}",
+        False,
+    ),
+    "a product of what a number that float32 holds made": (
+        f"n64 = Constant<value = double {{1e30}}>() k = Cast<to=1>(n64) q = Mul(f, k)"
+        f" s = MatMul(q, t) {_GUARD}",
+        True,
+    ),
+    "a product of what is filled with NaN": (
+        f"h = Shape(f) k = ConstantOfShape<value = float[1] {{nan}}>(h) q = Add(f, k)"
+        f" s = MatMul(q, t) {_GUARD}",
+        False,
+    ),
     "a broken constant in a branch": (
         "s = If(d) <then_branch = g () => (float a1) { a1 = MatMul(t, weight_nan) },"
         " else_branch = h () => (float a2) { a2 = MatMul(t, t) }> r = MatMul(t, t)"
