@@ -21,8 +21,9 @@ class FuseSkipNorms(Rewrite):
     2. A second Add of a constant bias [d] before or after the residual Add is taken in; it must
        have one reader.
     3. Rank 2 or 3; operands of the same, proved shape (the second may be [S, d] or [1, S, d] beside
-       [B, S, d]); constant gamma [d] and beta [d]; float32, float16 or bfloat16.
-    4. Epsilon is always written: the defaults differ from those of the unfused norms.
+       [B, S, d]); constant gamma [d] and beta [d]; all of one type, float32, float16 or bfloat16.
+    4. Epsilon is always written: the defaults differ from those of the unfused norms. The kernels
+       refuse a negative one.
     """
 
     needs_shapes = True

@@ -54,13 +54,13 @@ def fused_type(node: ir.Node) -> str:
 
 
 def _takes(node: ir.Node, x: ir.Value) -> bool:
-    """True where the fused kernels take the type, the rank and the parameters of the norm."""
+    """True where the fused kernels take type, rank, epsilon and parameters of the norm."""
     if x.dtype not in _TYPES or x.shape is None or len(x.shape) not in (2, 3):
         return False
-    if node.attributes.get_int("axis", -1) not in (-1, len(x.shape) - 1):
+    if node.attributes.get_int("axis", -1) not in (-1, len(x.shape) - 1) or epsilon_of(node) < 0:
         return False
     parameters = [value for value in node.inputs[1:] if value is not None]
-    return all(is_vector(value, x) for value in parameters)
+    return all(is_vector(value, x) and value.dtype == x.dtype for value in parameters)
 
 
 def _reading(

@@ -96,6 +96,7 @@ UNFUSED = {
     "an Add that broadcasts": f"t = Add(x, column)\n y = {_LN}(t, gamma)",
     "gamma of rank 2": f"t = Add(x, s)\n y = {_LN}(t, gamma2)",
     "computed gamma": f"t = Add(x, s)\n g = Exp(bias)\n y = {_LN}(t, g)",
+    "a negative epsilon": f"t = Add(x, s)\n y = {_RMS.replace('0.25', '-0.25')}(t, gamma)",
     "more than one axis": f"t = Add(x, s)\n y = {_LN.replace('-1', '1')}(t, plane)",
 }
 
@@ -167,6 +168,15 @@ def test_what_the_kernels_do_not_take_stays(name: str) -> None:
 
 def test_float64_stays() -> None:
     model = cast_to_float64(_model(FUSED["LayerNorm"][0]))
+    assert not FuseSkipNorms()(model).modified
+
+
+@pytest.mark.parametrize("norm", [_LN, _RMS])
+def test_a_gamma_of_a_wider_type_stays(norm: str) -> None:
+    """ONNX Runtime takes such norms, but no such fused node."""
+    model = _model(f"t = Add(x, s)\n y = {norm}(t, gamma)")
+    for value in (*model.graph.inputs[:2], model.graph.node(0).outputs[0]):
+        value.type = ir.TensorType(ir.DataType.FLOAT16)
     assert not FuseSkipNorms()(model).modified
 
 
