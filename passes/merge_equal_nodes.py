@@ -30,6 +30,10 @@ _STAYS = frozenset(
 )
 
 
+_COUNTS_RESULTS = frozenset({"BatchNormalization", "Split"})
+"""How many results such a node has says what they are: the sizes of the parts, or training."""
+
+
 class MergeEqualNodes(Rewrite):
     """Two nodes that compute the same from the same become one.
 
@@ -37,7 +41,8 @@ class MergeEqualNodes(Rewrite):
        they give the same twice. Not those that draw at random, not those with nested graphs, and
        not LayerNormalization: the report names each norm that stays.
     2. Their attributes are equal, and so are their operands: one value, or constants of one type
-       and shape with at most 64 equal entries. The first has every result that the other has.
+       and shape with at most 64 equal entries. The first has every result that the other has, and
+       no more of them where their number decides what they are (a Split without sizes).
     3. A node with a graph output stays, because the output needs its name.
 
     The pass of onnx_ir merges Bernoulli, operators of any domain and nodes whose optional results
@@ -70,7 +75,8 @@ def _key(node: ir.Node) -> Hashable | None:
             return None
         attributes.append((name, attribute.type, content))
     operands = tuple(_operand(value) for value in node.inputs)
-    return (id(node.graph), node.op_type, node.version, operands, tuple(attributes))
+    results = len(node.outputs) if node.op_type in _COUNTS_RESULTS else None
+    return (id(node.graph), node.op_type, node.version, operands, tuple(attributes), results)
 
 
 def _content(attribute: ir.Attr) -> Hashable | None:

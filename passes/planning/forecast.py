@@ -11,6 +11,7 @@ from graphopt.passes.graph.naming import all_nodes
 from graphopt.passes.planning.costs import Costs, RowCounts, provider_costs
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.report import Forecast
+from graphopt.passes.streams import readers
 
 __all__ = ["forecast"]
 
@@ -44,12 +45,12 @@ def forecast(model: ir.Model, plan: Plan, provider: str) -> Forecast | None:
 
 def _time(node: ir.Node, counts: RowCounts, costs: Costs, multiply_add: float) -> float:
     """Nanoseconds of one run of a node, about."""
-    if node.op_type == "Constant":
+    if node.op_type == "Constant" and not node.domain:
         return 0.0
     elements = sum(counts.count(value) for value in node.outputs if value.shape is not None)
-    if node.op_type in _PRODUCTS:
+    if not node.domain and node.op_type in _PRODUCTS:
         return costs.launch + elements * _depth(node, counts) * multiply_add
-    if node.op_type == "LayerNormalization":
+    if readers.is_norm(node):
         return costs.launch + elements * costs.layer_norm
     return costs.launch + elements * costs.add
 

@@ -48,6 +48,8 @@ CASES: dict[str, tuple[str, int]] = {
         "s, u = Split<axis=1>(a, split) t, v = Split<axis=1>(a, split) y = Sum(s, t, u, v)",
         1,
     ),
+    "equal parts": ("s, u = Split(a) t, v = Split(a) y = Sum(s, t, u, v)", 1),
+    "fewer parts": ("s, u, v, w = Split(a) t, r = Split(a) y = Concat<axis=0>(s, t)", 0),
     "a result that the first lacks": (
         "s = Dropout(a) s1, i1 = MaxPool<kernel_shape=[1]>(c) s2 = MaxPool<kernel_shape=[1]>(c)"
         " y = Add(s, s)",

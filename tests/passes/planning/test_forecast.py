@@ -63,3 +63,21 @@ def test_nothing_is_forecast_where_no_norm_converts() -> None:
     plan = MakePlan()
     plan(model)
     assert plan.summary.forecast is None
+
+
+def test_a_node_of_another_domain_is_no_product_whatever_its_name() -> None:
+    model = ir.from_onnx_text(
+        """<ir_version: 8, opset_import: ["" : 17, "own": 1]>
+        g (float[N, 4] a) => (float[N, 4] z)
+        <float[4, 4] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7}, float[4] g = {1, 2, 3, 4}>
+        {
+            x = MatMul (a, w)
+            y = LayerNormalization (x, g)
+            z = own.Conv (y)
+        }"""
+    )
+    InferShapes()(model)
+    plan = MakePlan()
+    plan(model)
+    assert plan.summary.converted == 1
+    assert plan.summary.forecast is not None
