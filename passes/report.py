@@ -193,9 +193,10 @@ class Forecast:
 
     Attributes:
         rows: The least and the most rows that a converted norm has in one call.
-        saved_us: Microseconds that a call takes less, on the machine of the costs.
-        share: That over the time of a call, 0 to 1, or None where nothing is known of the time of
-            the other nodes.
+        saved_us: Microseconds that a call takes less, on the machine of the costs; negative where
+            what the compression of streams costs is more.
+        share: That over the time of a call, 1 at the most, or None where nothing is known of the
+            time of the other nodes.
     """
 
     rows: tuple[int, int]

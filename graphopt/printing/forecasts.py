@@ -32,6 +32,8 @@ def forecast_line(plan: PlanSummary) -> str:
         )
     if found.share is None:
         return f"{head} unknown on {plan.provider}, measure it ({norms})"
+    if found.share <= -_NOTICEABLE:
+        return f"{head} a call takes about {_percent(-found.share)} MORE ({norms})"
     if found.share < _NOTICEABLE:
         return f"{head} nothing that can be measured ({norms}, a small share of a call)"
     return f"{head} a call takes about {_percent(found.share)} less ({norms})"

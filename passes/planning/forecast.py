@@ -39,7 +39,7 @@ def forecast(model: ir.Model, plan: Plan, provider: str) -> Forecast | None:
     share = None
     if costs.multiply_add is not None:
         total = sum(_time(node, counts, costs, costs.multiply_add) for node in all_nodes(model))
-        share = min(1.0, max(0.0, plan.saving_ns / total)) if total else None
+        share = min(1.0, plan.saving_ns / total) if total else None
     return Forecast((max(1, min(rows)), max(1, max(rows))), plan.saving_ns / 1000, share)
 
 

@@ -42,7 +42,8 @@ class Plan:
         causes: What kind of obstacle keeps it.
         unlocks: For each recentred value the norms that need it.
         costs_ns: Cost of each recentring at run time, in nanoseconds.
-        saving_ns: What the conversions save a run, less what the recentrings cost.
+        saving_ns: What the conversions save a run, less what the recentrings, encoders and decoders
+            cost: negative where compression is asked for and does not pay.
         basis: Basis of what is compressed, ``"orthonormal"`` or ``"drop"``; None for rms.
         compressed: Streams that are computed with d - 1 features.
         compressed_norms: Converted norms that read and write d - 1 features.
@@ -188,13 +189,16 @@ def _compressed(plan: Plan, basis: str | None, squeezed: Compression, chosen: Ch
     read_whole = streams - chosen.streams(StreamState.UNREAD)
     ordered = (*found.streams, *sorted(found.centred, key=str))  # a set has no order of its own
     runtime = [stream for stream in ordered if not _is_constant(stream)]
+    encoded = {s: squeezed.encoding[s] for s in runtime if s in at_hand}
+    decoded = {s: squeezed.decoding[s] for s in found.streams if s in read_whole}
     return dataclasses.replace(
         plan,
         basis=basis,
         compressed=streams,
         compressed_norms=norms,
-        encoded={s: squeezed.encoding[s] for s in runtime if s in at_hand},
-        decoded={s: squeezed.decoding[s] for s in found.streams if s in read_whole},
+        saving_ns=plan.saving_ns - sum(encoded.values()) - sum(decoded.values()),
+        encoded=encoded,
+        decoded=decoded,
         twofold=tuple(stream for stream in found.streams if stream in twofold),
         uncompressed={
             norm: why_uncompressed(found, squeezed, norm)

@@ -149,6 +149,8 @@ def test_verbose_is_a_row_for_each_norm() -> None:
     [
         (Forecast((1, 1), 0.1, 0.2), "nothing that can be measured (100 norms of 1 row: a norm of"),
         (Forecast((16, 64), 1, 0.001), "nothing that can be measured (100 norms of 16 to 64 rows,"),
+        (Forecast((16, 64), -1, -0.001), "nothing that can be measured (100 norms of 16 to 64"),
+        (Forecast((16, 16), -9, -0.123), "a call takes about 12% MORE (100 norms of 16 rows)"),
         (Forecast((16, 16), 1, None), "unknown on cpu, measure it (100 norms of 16 rows)"),
         (Forecast((16, 16), 1, 0.123), "a call takes about 12% less (100 norms of 16 rows)"),
     ],

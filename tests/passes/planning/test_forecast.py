@@ -8,6 +8,7 @@ import pytest
 from graphopt.passes.infer_shapes import InferShapes
 from graphopt.passes.make_plan import MakePlan
 from graphopt.passes.report import Forecast
+from tests.passes.graphs import graph
 
 
 def forecast(rows: str = "", provider: str = "cpu") -> Forecast | None:
@@ -68,8 +69,8 @@ def test_nothing_is_forecast_where_no_norm_converts() -> None:
 def test_a_node_of_another_domain_is_no_product_whatever_its_name() -> None:
     model = ir.from_onnx_text(
         """<ir_version: 8, opset_import: ["" : 17, "own": 1]>
-        g (float[N, 4] a) => (float[N, 4] z)
-        <float[4, 4] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7}, float[4] g = {1, 2, 3, 4}>
+        g (float[N, 1] a) => (float[N, 4] z)
+        <float[1, 4] w = {1, 2, 3, 5}, float[4] g = {1, 2, 3, 4}>
         {
             x = MatMul (a, w)
             y = LayerNormalization (x, g)
@@ -81,3 +82,39 @@ def test_a_node_of_another_domain_is_no_product_whatever_its_name() -> None:
     plan(model)
     assert plan.summary.converted == 1
     assert plan.summary.forecast is not None
+
+
+def test_a_change_of_basis_is_a_cost() -> None:
+    model = graph(
+        """x = MatMul(a, w) n = LayerNormalization(x, g) p = MatMul(n, v)
+        x2 = Add(x, p) m = LayerNormalization(x2, g) q = MatMul(m, v)
+        x3 = Add(x2, q) y = LayerNormalization(x3, g)""",
+        "w[4,8] v[8,8] g[8]",
+    )
+    InferShapes()(model)
+    rms, crms = MakePlan(), MakePlan("crms", "orthonormal")
+    rms(model)
+    crms(model)
+    assert rms.summary.converted == crms.summary.converted == 3
+    (decoder,) = crms.summary.basis_changes
+    before, after = rms.summary.forecast, crms.summary.forecast
+    assert before is not None
+    assert after is not None
+    assert after.saved_us == pytest.approx(before.saved_us - decoder.cost_us)
+
+
+@pytest.mark.launches
+def test_what_does_not_pay_is_no_saving() -> None:
+    model = graph(
+        "x = MatMul(a, w) n = LayerNormalization(x, g) y = MatMul(n, v)",
+        "w[4,8] v[8,8] g[8]",
+        inputs="float[B,S,4] a, float[4,8] w",
+    )
+    InferShapes()(model)
+    plan = MakePlan("crms", "orthonormal")
+    plan(model)
+    found = plan.summary.forecast
+    assert found is not None
+    assert found.saved_us < 0
+    assert found.share is not None
+    assert found.share < 0
