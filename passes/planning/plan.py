@@ -16,7 +16,7 @@ from graphopt.passes.planning.compression import Compression, compression, weigh
 from graphopt.passes.planning.costs import RowCounts, provider_costs
 from graphopt.passes.planning.cut import minimum_cut
 from graphopt.passes.planning.prices import Prices, constant_bytes, prices_of
-from graphopt.passes.planning.reasons import why_kept, why_uncompressed
+from graphopt.passes.planning.reasons import NO_ROOM, why_kept, why_uncompressed
 from graphopt.passes.planning.upstream import Upstream
 from graphopt.passes.planning.variables import Choice, NormState, StreamState
 from graphopt.passes.report import Cause
@@ -94,6 +94,7 @@ def make_plan(
     rows = RowCounts(model)
     rate = costs.nanoseconds_per_byte
     limit = None if max_growth is None else max_growth * _all_constant_bytes(model)
+    unbounded: Plan | None = None
     while True:
         prices = prices_of(found, affines, costs, rows, rate)
         squeezed = None
@@ -112,8 +113,21 @@ def make_plan(
         copied += sum(constants.widening(stream.value) for stream in plan.made)
         copied += sum(copy.nbytes for copy in weight_copies(plan.compressed_norms, affines))
         if limit is None or copied <= limit:
-            return plan
+            return plan if unbounded is None else _bounded(plan, unbounded)
+        unbounded = unbounded or plan
         rate = rate * 8 if rate < 1e6 else float("inf")
+
+
+def _bounded(plan: Plan, unbounded: Plan) -> Plan:
+    """``plan`` with the reason of the norms that more copies would convert or compress."""
+    without_room = [norm for norm in unbounded.converted if norm.node in plan.kept]
+    whole = [norm for norm in plan.uncompressed if norm in unbounded.compressed_norms]
+    return dataclasses.replace(
+        plan,
+        kept=plan.kept | {norm.node: NO_ROOM for norm in without_room},
+        causes=plan.causes | {norm.node: "price" for norm in without_room},
+        uncompressed=plan.uncompressed | dict.fromkeys(whole, NO_ROOM),
+    )
 
 
 def _misread_betas(plan: Plan) -> dict[Norm, Affine]:

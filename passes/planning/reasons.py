@@ -10,7 +10,10 @@ from graphopt.passes.planning.prices import Prices
 from graphopt.passes.report import Cause
 from graphopt.passes.streams.trace import Norm, StreamFacts, Trace
 
-__all__ = ["Reason", "why_kept", "why_uncompressed"]
+__all__ = ["NO_ROOM", "Reason", "why_kept", "why_uncompressed"]
+
+NO_ROOM = "the copies of weights that it needs are more than --max-growth allows"
+"""Of a norm that would convert, or be compressed, if files might grow."""
 
 
 @dataclasses.dataclass(frozen=True)

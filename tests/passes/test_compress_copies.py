@@ -34,7 +34,7 @@ def test_copies_of_readers_count_against_the_growth() -> None:
     assert bounded.summary.compressed == 0
     assert bounded.summary.converted == 1
     reasons = [norm.uncompressed for norm in bounded.summary.norms]
-    assert reasons == ["the copies of its readers' weights would cost more than it gains"]
+    assert reasons == ["the copies of weights that it needs are more than --max-growth allows"]
 
 
 @pytest.mark.parametrize(("gammas", "copies"), [("gg", 0), ("gh", 1)])

@@ -276,6 +276,9 @@ def test_copies_stay_within_the_growth(growth: float | None) -> None:
     assert copied <= (float("inf") if growth is None else growth) * total
     assert (copied > 0) == (growth is None or growth > 0.05)
     assert len(outcome.converted) == len(outcome.copied)
+    assert {reason.partition(" are more than ")[2] for reason in outcome.reasons.values()} <= {
+        "--max-growth allows"
+    }
 
 
 def test_a_plan_changes_nothing() -> None:
