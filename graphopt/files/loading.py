@@ -153,6 +153,8 @@ def _checked(proto: onnx.ModelProto) -> ir.Model:
             tensor = value.const_value
             if tensor is not None:
                 value.shape = ir.Shape(tensor.shape.numpy())  # whatever the file declares
+                if not value.is_graph_input():
+                    value.type = ir.TensorType(tensor.dtype)
             if isinstance(tensor, ir.ExternalTensor):
                 value.const_value = _in_file(tensor)
     check_calls(model)

@@ -35,6 +35,15 @@ def _untyped_value(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def _mistyped_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """As a converter of types leaves it that forgets what is declared."""
+    model.graph.value_info.extend(
+        onnx.helper.make_tensor_value_info(weight.name, onnx.TensorProto.FLOAT16, weight.dims)
+        for weight in model.graph.initializer
+    )
+    return model
+
+
 def _untyped_output(model: onnx.ModelProto) -> onnx.ModelProto:
     model.graph.output[0].ClearField("type")
     return model
@@ -54,6 +63,12 @@ FORMS = {
         1,
     ),
     "a value without a type": (_untyped_value(_model(_NORM)), 1),
+    "constants of another type than is declared": (
+        _mistyped_constants(
+            _model("x = MatMul(a, w) n = LayerNormalization(x, g, c) y = Neg(n)"),
+        ),
+        1,
+    ),
     "an output without a type": (_untyped_output(_model(_NORM)), 1),
 }
 _IF = """i = If(k)<then_branch = t () => (float[B,8] {0}) {{{1}}},
