@@ -4,7 +4,6 @@ from __future__ import annotations
 
 __all__ = ["benchmark", "run_benchmark"]
 
-import contextlib
 import dataclasses
 import datetime
 import os
@@ -18,12 +17,11 @@ import onnx_ir as ir
 
 from graphopt.benchmarking import machine
 from graphopt.benchmarking.baseline import check_made, check_named
-from graphopt.benchmarking.candidates import Candidate, difference_to, given_candidates
+from graphopt.benchmarking.candidates import Candidate
+from graphopt.benchmarking.contenders import compared
 from graphopt.benchmarking.execution import Execution, check_start, choose_execution
-from graphopt.benchmarking.grid import Place, batch_size, build_grid, with_padding
+from graphopt.benchmarking.grid import Place, batch_size, build_grid
 from graphopt.benchmarking.half_precision import convert_to_float16, fit_precision, weight_type
-from graphopt.benchmarking.making import Workshop, make_candidates
-from graphopt.benchmarking.output_errors import error_of
 from graphopt.benchmarking.result import (
     Benchmark,
     BenchmarkEnvironment,
@@ -35,14 +33,10 @@ from graphopt.benchmarking.settings import Settings
 from graphopt.benchmarking.timing import describe_method, time_point, with_failure
 from graphopt.errors import ModelError, UsageError
 from graphopt.files import parsing
-from graphopt.files.external_data import size_of
-from graphopt.files.loading import load, source_of
+from graphopt.files.loading import load
 from graphopt.inputs import generate_inputs
-from graphopt.options import Sample
-from graphopt.passes.pipeline import Options
 from graphopt.passes.report import Progress
 from graphopt.passes.targets import provider_named
-from graphopt.verification import Original
 
 ModelPath = str | os.PathLike[str]
 Keep = Callable[[Benchmark], None]
@@ -183,9 +177,19 @@ class _Run:
         for place in self.places:
             inputs, dims = self._inputs(model, place)
             if not candidates:  # made once, for the first place
-                with contextlib.ExitStack() as stack:
-                    original = self._original(model, source, execution, place, stack)
-                    candidates, failures = self._candidates(source, dtype, execution, original)
+                made = compared(
+                    model,
+                    source,
+                    execution,
+                    place,
+                    self.directory / dtype / execution.provider,
+                    paths=self.paths,
+                    settings=self.settings,
+                    announce=lambda what: self._advance(what, 0),
+                )
+                candidates, failures = made.candidates, made.failures
+                self.notes += made.notes
+                self.models |= {candidate.info.name: candidate.info for candidate in candidates}
                 check_made(self.settings.baseline, candidates, failures)
             point = Point(
                 provider=execution.provider,
@@ -210,88 +214,6 @@ class _Run:
                     self.points.append(dataclasses.replace(point, threads=threads))
             self.done += len(self.settings.threads)
             yield place
-
-    def _original(
-        self,
-        model: ir.Model,
-        source: Path,
-        execution: Execution,
-        place: Place,
-        stack: contextlib.ExitStack,
-    ) -> Original:
-        """What candidates are verified against, run with two samples where that can be.
-
-        A candidate that ignores a mask must not pass for right. There is no second sample where
-        the batch is frozen, or an input is given.
-        """
-
-        sample = Sample(
-            inputs=fit_precision(self.settings.inputs, model),
-            input_shapes=place.input_shapes,
-            seed=self.settings.seed,
-            custom_op_libraries=self.settings.custom_op_libraries,
-        )
-
-        def at(place: Place) -> Original:
-            return stack.enter_context(
-                Original(model, dataclasses.replace(sample, dims=place.dims), path=source)
-            )
-
-        padded = with_padding(place, model)
-        if padded != place:
-            with contextlib.suppress(UsageError):  # what was given has one sample
-                original = at(padded)
-                if original.expectation(execution.provider).draws:
-                    return original
-        return at(place)
-
-    def _candidates(
-        self, source: Path, dtype: str, execution: Execution, original: Original
-    ) -> tuple[list[Candidate], list[Failure]]:
-        first, *others = given_candidates(self.paths, source)
-        loaded = source_of(original.model)
-        first = dataclasses.replace(first, file_bytes=loaded.size if loaded else None)
-        others = [dataclasses.replace(each, file_bytes=size_of(each.path)) for each in others]
-        for other in others:
-            self._advance(f"checking {other.info.name}", 0)
-            if difference := difference_to(original, other.path, execution.provider):
-                self.notes.append(
-                    f"{other.info.name} was not found to compute what {first.info.name} does: "
-                    f"{difference}"
-                )
-        workshop = Workshop(
-            source=source,
-            original=original,
-            directory=self.directory / dtype / execution.provider,
-            options=Options(ops=self.settings.ops, provider=execution.provider),
-            model_type=self.settings.model_type,
-        )
-        made, failures = make_candidates(
-            workshop,
-            [first, *others],
-            optimized=not others,
-            no_fuse=self.settings.no_fuse,
-            floor=self.settings.floor,
-            peers=self.settings.peers,
-            quantizers=tuple(dict.fromkeys(self.settings.quantize)),
-            announce=lambda name: self._advance(f"making {name}", 0),
-        )
-        compared = [*others, *made]
-        if self.settings.quantize:
-            compared = [self._with_error(each, original, execution) for each in compared]
-        candidates = [first, *compared]
-        self.models |= {candidate.info.name: candidate.info for candidate in candidates}
-        return candidates, failures
-
-    def _with_error(
-        self, candidate: Candidate, original: Original, execution: Execution
-    ) -> Candidate:
-        """How far it is from the original; a floor computes something else on purpose."""
-        if candidate.info.kind == "floor":
-            return candidate
-        self._advance(f"checking {candidate.info.name}", 0)
-        error = error_of(original, candidate.path, execution.provider, execution.library)
-        return dataclasses.replace(candidate, error=error)
 
     def _source(self, dtype: str) -> Path:
         """The original in this type."""

@@ -92,21 +92,21 @@ def export(
     of any size with random weights, written one at a time, so that 13 GB take the memory of the
     largest weight.
     """
-    from graphopt.cli import commands
+    from graphopt.cli import exporting
 
     if list_models:
-        commands.list_models()
+        exporting.list_models()
         return
     if name is None:
         raise click.UsageError("Missing argument 'NAME'; --list shows the names")
     target = output or Path(f"{name}.onnx")
     if name == _SYNTHETIC:
         _refuse({"--exporter": exporter, "--opset": opset, "--from": weights}, "the zoo", name)
-        commands.export_synthetic(target, synthetic.given(), force=force, dtype=dtype, seed=seed)
+        exporting.export_synthetic(target, synthetic.given(), force=force, dtype=dtype, seed=seed)
         return
     given = {f"--{option}": value for option, value in synthetic.given().items()}
     _refuse(given, f"the model {_SYNTHETIC!r}", name)
-    commands.export(
+    exporting.export(
         name,
         target,
         force=force,
