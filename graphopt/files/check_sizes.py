@@ -21,19 +21,32 @@ def check_sizes(proto: onnx.ModelProto) -> None:
 
     Inference computes what a Slice takes of an axis, and of a negative size, such as that of a
     kernel beyond its image, an assertion of the onnx package ends the process. So it is not told
-    where Slices start: what is computed by an Identity it does not know. What depends on the size
-    of a slice is not checked.
+    where Slices start: what is computed by an Identity it does not know. Where that is what
+    confuses it, as it may in a list of sizes, it is told after all.
 
     Args:
-        proto: The model, without declared shapes of what it computes; changed by this.
+        proto: The model, without declared shapes of what it computes.
 
     Raises:
         ModelError: Names a value and its size.
         onnx.shape_inference.InferenceError: A contradiction.
     """
-    for nodes in _bodies(proto):
+    hidden = onnx.ModelProto()
+    hidden.CopyFrom(proto)
+    for nodes in _bodies(hidden):
         _hide_starts(nodes)
-    inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
+    try:
+        _refuse_below_zero(_inferred(hidden))
+    except onnx.shape_inference.InferenceError:
+        _refuse_below_zero(onnx.shape_inference.infer_shapes(hidden))
+        _inferred(proto)
+
+
+def _inferred(proto: onnx.ModelProto) -> onnx.ModelProto:
+    return onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True)
+
+
+def _refuse_below_zero(inferred: onnx.ModelProto) -> None:
     for graph in check_names.graphs(inferred.graph):
         for info in (*graph.value_info, *graph.output):
             for axis, size in enumerate(info.type.tensor_type.shape.dim):

@@ -17,6 +17,9 @@ CUT = f"{SLICE} y = Slice(b, zero, nine, last)"
 PADDED = "pads = Constant<value_ints = [0, 0, 0, -9]>() b = Pad(x, pads)"
 TWICE = f"""{CUT.replace("y = Slice(b", "c = Slice(x")} {PADDED.replace("(x", "(c")}
 y = Slice(b, zero, nine, last)"""
+_RESIZED_INPUTS = "float[1, 8, 4, 4] x, int64[2] grid"
+RESIZED = f"""{SLICE} two = Constant<value_ints = [2]>() h = Shape(x) l = Cast<to = 7>(h)
+c = Slice(l, zero, two, zero) k = Concat<axis = 0>(c, grid) y = Resize<mode = "cubic">(x, , , k)"""
 FUNCTION = f"""<domain: "own", opset_import: ["" : 18]> F (x) => (y) {{ {PADDED} {CUT} }}"""
 
 
@@ -61,11 +64,27 @@ def test_a_size_below_zero_is_named(proto: onnx.ModelProto, message: str) -> Non
         model("y = own.F(x)", functions=FUNCTION.replace("-9", "-3")),
         model("y = own.F(x)", functions=FUNCTION),
         model(TWICE),
+        model(RESIZED, _RESIZED_INPUTS),
     ],
-    ids=["plain", "empty", "function", "below zero in a function", "below zero behind a Slice"],
+    ids=[
+        "plain",
+        "empty",
+        "function",
+        "below zero in a function",
+        "below zero behind a Slice",
+        "list",
+    ],
 )
 def test_other_models_pass(proto: onnx.ModelProto) -> None:
     check_sizes(proto)
+
+
+def test_a_size_below_zero_is_named_where_hidden_starts_confuse_inference() -> None:
+    body = f"{PADDED} {CUT.replace(SLICE, '').replace('y =', 'z =')} {RESIZED}"
+    with pytest.raises(ModelError, match=r"axis 1 of 'b' has the size -5"):
+        check_sizes(
+            model(body.replace("(x, pads", "(v, pads"), _RESIZED_INPUTS + ", float[2, 4] v")
+        )
 
 
 def test_a_declared_size_below_zero_is_unknown() -> None:
