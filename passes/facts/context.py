@@ -16,6 +16,7 @@ __all__ = ["Facts", "Rule"]
 _LONGEST = 96
 """Characters of an expression; a longer one proves nothing that is worth its arithmetic."""
 _LARGEST = 1 << 48
+"""No axis is longer, in any memory; a file may declare any number."""
 _NUMBER = re.compile(r"(?<![\w.])\d+")
 _MAY_BE_ZERO = frozenset("-/%")
 _INDICES = (ir.DataType.INT32, ir.DataType.INT64)
@@ -128,13 +129,13 @@ class Facts(ShapeInferenceContext):  # type: ignore[misc]
 
     def _size(self, dim: Dim) -> Dim:
         dim = self._entry(dim)
-        return self.fresh() if isinstance(dim, int) and dim < 0 else dim
+        return self.fresh() if isinstance(dim, int) and not 0 <= dim <= _LARGEST else dim
 
     def _entry(self, dim: Dim) -> Dim:
         if not isinstance(dim, int) and dim.value is not None and dim.value.isdigit():
             dim = int(dim.value)  # arithmetic divides 24*B by 4*B
         if isinstance(dim, int):
-            return dim if abs(dim) < _LARGEST or dim.bit_length() < 65 else self.fresh()
+            return dim if dim.bit_length() < 65 else self.fresh()
         return self.fresh() if dim.value is None or len(dim.value) > _LONGEST else dim
 
 

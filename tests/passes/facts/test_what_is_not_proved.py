@@ -202,6 +202,16 @@ def test_a_negative_size_is_unknown() -> None:
     assert a.shape == ir.Shape([-1, -1, 4])
 
 
+def test_a_size_that_no_memory_holds_is_unknown() -> None:
+    body = "x = MatMul(a, w) q = Concat<axis = 0>(minus, eight) v = Reshape(x, q)"
+    model = graph(body + _NORM, _W, outputs="float y", constants=_NUMBERS)
+    (a,) = model.graph.inputs
+    a.shape = ir.Shape([1 << 62, 2, 4])  # 2^63 rows are no int64
+    summary, _ = pipeline.run(model, pipeline.Options())
+    assert summary.converted == 1
+    assert a.shape == ir.Shape([1 << 62, 2, 4])
+
+
 def test_a_contradicted_declaration_is_counted_and_not_saved() -> None:
     case = UNKNOWN["a declared size that no MatMul can have"]
     model = graph(case.body, case.weights, **case.given)
