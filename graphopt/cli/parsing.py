@@ -39,9 +39,9 @@ def to_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
     """Parse ``NAME:1,128`` (``NAME:`` is a scalar's).
 
     Raises:
-        UsageError: A text of another form, or a negative size.
+        UsageError: A text of another form, a negative size, or a name given twice.
     """
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for text in texts:
         # The last colon: names such as "input:0" have their own.
         name, separator, sizes = text.rpartition(":")
@@ -51,6 +51,8 @@ def to_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
             shape = (-1,)
         if not separator or not name or min(shape, default=0) < 0:
             raise UsageError(f"--input-shape {text!r}: write it as NAME:1,128")
+        if name in shapes:
+            raise UsageError(f"--input-shape {text!r}: {name!r} has a shape already: give one")
         shapes[name] = shape
     return shapes
 
@@ -76,13 +78,15 @@ def to_entries(texts: Sequence[str]) -> dict[str, str]:
     """Parse ``KEY=VALUE``.
 
     Raises:
-        UsageError: A text of another form.
+        UsageError: A text of another form, or a key given twice.
     """
-    entries = {}
+    entries: dict[str, str] = {}
     for text in texts:
         key, separator, value = text.partition("=")
         if not key or not separator:
             raise UsageError(f"--session-option {text!r}: write it as KEY=VALUE")
+        if key in entries:
+            raise UsageError(f"--session-option {text!r}: {key!r} has a value already: give one")
         entries[key] = value
     return entries
 
@@ -91,18 +95,21 @@ def read_arrays(texts: Sequence[str]) -> dict[str, np.ndarray]:
     """Read the files of ``NAME:FILE.npy``.
 
     Raises:
-        UsageError: A text of another form, or a file that is missing or holds no array.
+        UsageError: A text of another form, a name given twice, or a file that is missing or holds
+            no array.
         EnvironmentFailure: The file cannot be read.
     """
     if not texts:
         return {}
     import numpy as np
 
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for text in texts:
         name, _, file = text.rpartition(":")
         if not name or not file:
             raise UsageError(f"--input {text!r}: write it as NAME:FILE.npy")
+        if name in arrays:
+            raise UsageError(f"--input {text!r}: {name!r} has a file already: give one")
         path = Path(file)
         if not path.is_file():
             raise UsageError(f"--input {name}: no such file, {path}: check the path")

@@ -57,6 +57,10 @@ def test_a_library_of_the_users_own_operators(
     ("option", "said"),
     [
         (("--dim", "n=1", "--dim", "n=2"), "--dim 'n=2': 'n' has a size already: give one"),
+        (
+            ("--input-shape", "x:1,2", "--input-shape", "x:2,2"),
+            "--input-shape 'x:2,2': 'x' has a shape already: give one",
+        ),
         (("--seed", -1), "seed -1: give 0 or more"),
         (("--rtol", "nan"), "rtol nan is no tolerance: give 0 or more"),
         (("--atol", -1), "atol -1.0 is no tolerance: give 0 or more"),
