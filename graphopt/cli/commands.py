@@ -110,7 +110,8 @@ def optimize(
         print(target)
         _warn_if_slower(report)
     else:
-        reports.print_report(console, report, verbose=verbose)
+        failed = unmeasured is not None
+        reports.print_report(console, report, verbose=verbose, failed_to_measure=failed)
     if unmeasured is not None:
         raise unmeasured
 

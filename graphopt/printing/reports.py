@@ -40,13 +40,16 @@ if TYPE_CHECKING:
 _VERDICTS = {"faster": "bold green", "no difference": "bold", "slower": "bold yellow"}
 
 
-def print_report(out: Console, report: Report, *, verbose: bool) -> None:
+def print_report(
+    out: Console, report: Report, *, verbose: bool, failed_to_measure: bool = False
+) -> None:
     """Print how the result was checked and timed, and what to do next: what follows on the plan.
 
     Args:
         out: Where to.
         report: The report.
         verbose: Print a row for each pass and each output, too.
+        failed_to_measure: It was to be timed, and could not be: an error follows.
     """
     if verbose:
         _print_passes(out, report.passes)
@@ -72,6 +75,8 @@ def print_report(out: Console, report: Report, *, verbose: bool) -> None:
         _print_tuning(out, report.tuning)
     if report.speedup is not None:
         _print_speedup(out, report.speedup, report.variant)
+    elif failed_to_measure:
+        out.print("not measured: the error below says why", style="yellow")
     elif report.variant == "crms" and report.plan.compressed:
         out.print("note: crms is seldom faster than rms: --measure compares them", style="yellow")
     elif report.tuning is None and after.path is not None:

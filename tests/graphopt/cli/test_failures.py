@@ -148,6 +148,7 @@ def test_what_cannot_be_measured_is_reported_all_the_same(
     assert_one_line(error, "no clock: buy one")
     assert (code, output.exists(), report.exists()) == (3, True, True)
     assert f"wrote {output}" in out
+    assert "\nnot measured: the error below says why\n" in out
 
 
 def test_a_command_without_verbosity_is_not_told_of_it(
