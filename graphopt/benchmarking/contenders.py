@@ -19,7 +19,8 @@ from graphopt.benchmarking.making import Workshop, make_candidates
 from graphopt.benchmarking.output_errors import error_of
 from graphopt.benchmarking.result import Failure
 from graphopt.benchmarking.settings import Settings
-from graphopt.errors import UsageError
+from graphopt.errors import ModelError, UsageError, listed
+from graphopt.files import parsing
 from graphopt.files.external_data import size_of
 from graphopt.files.loading import source_of
 from graphopt.options import Sample
@@ -66,6 +67,9 @@ def compared(
         paths: The model files that were given, the original first.
         settings: The choices.
         announce: Called with what is done next.
+
+    Raises:
+        ModelError: No candidate that was given has the inputs of the original.
     """
     notes: list[str] = []
     with contextlib.ExitStack() as stack:
@@ -74,6 +78,13 @@ def compared(
         loaded = source_of(original.model)
         first = dataclasses.replace(first, file_bytes=loaded.size if loaded else None)
         others = [dataclasses.replace(each, file_bytes=size_of(each.path)) for each in others]
+        strangers = {each.info.name: _other_inputs(model, each.path) for each in others}
+        unfit = [Failure(name, problem) for name, problem in strangers.items() if problem]
+        if unfit and len(unfit) == len(others):
+            raise ModelError(
+                f"{others[0].path}: {unfit[0].reason}: give a model with the same ones"
+            )
+        others = [each for each in others if not strangers[each.info.name]]
         for other in others:
             announce(f"checking {other.info.name}")
             if difference := difference_to(original, other.path, execution.provider):
@@ -91,7 +102,7 @@ def compared(
         made, failures = make_candidates(
             workshop,
             [first, *others],
-            optimized=not others,
+            optimized=not strangers,
             no_fuse=settings.no_fuse,
             floor=settings.floor,
             peers=settings.peers,
@@ -102,7 +113,24 @@ def compared(
         if settings.quantize:
             measured = (_with_error(each, original, execution, announce) for each in candidates[1:])
             candidates = [first, *measured]
-    return Contenders(candidates, failures, notes)
+    return Contenders(candidates, unfit + failures, notes)
+
+
+def _other_inputs(model: ir.Model, candidate: Path) -> str:
+    """In which inputs a candidate differs from the original, so that it cannot be timed beside it.
+
+    Those that have a value of their own are left out: they need none.
+    """
+    graph = parsing.read(candidate).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    found = {info.name for info in graph.input} - constants
+    needed = {str(v.name) for v in model.graph.inputs if v.name not in model.graph.initializers}
+    parts = []
+    if needed - found:
+        parts.append(f"lacks the inputs {listed(sorted(needed - found))} of the original")
+    if found - needed:
+        parts.append(f"has the inputs {listed(sorted(found - needed))}, which the original has not")
+    return " and ".join(parts)
 
 
 def _original(

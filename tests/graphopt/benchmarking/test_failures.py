@@ -84,6 +84,24 @@ def test_a_candidate_that_computes_something_else_is_timed_and_named(
     assert note.startswith("wrong was not found to compute what model does: it differs in y by ")
 
 
+def test_a_candidate_with_other_inputs_is_not_timed(model: Path, tmp_path: Path) -> None:
+    renamed = block()
+    renamed.graph.input[0].name = "z"
+    for node in renamed.graph.node:
+        node.input[:] = ["z" if name == "x" else name for name in node.input]
+    other = save_external(renamed, tmp_path / "renamed.onnx")
+    problem = "lacks the inputs x of the original and has the inputs z, which the original has not"
+    with pytest.raises(ModelError, match=rf"renamed\.onnx: {problem}: give a model with the same"):
+        graphopt.benchmark([model, other], **QUICK)
+    same = save_external(block(), tmp_path / "same.onnx")
+    result = graphopt.benchmark([model, other, same], floor=False, **QUICK)
+    assert measured(result) == [["model", "same"]]
+    assert [(each.model, each.reason) for each in result.points[0].failures] == [
+        ("renamed", problem)
+    ]
+    assert not [note for note in result.notes if note.startswith("renamed")]
+
+
 def test_points_before_one_that_fails_are_kept(model: Path) -> None:
     result = graphopt.benchmark(model, batches=(1, 200), **QUICK)
     assert measured(result) == [["original", "rms", "crms", "floor"], []]
