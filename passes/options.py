@@ -62,7 +62,9 @@ class Options:
         choices.PROVIDER.check(self.provider)
         self._choose_operators()
         if self.max_growth is not None and not self.max_growth >= 0:
-            raise UsageError(f"max_growth {self.max_growth} is negative: give a share such as 0.1")
+            raise UsageError(
+                f"max_growth {self.max_growth} is no share: give 0 or more, such as 0.1"
+            )
         object.__setattr__(self, "skip", frozenset(self.skip))
         self._check_skipped()
 

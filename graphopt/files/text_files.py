@@ -37,8 +37,12 @@ def check_targets(
         for other, place in taken.items():
             if is_same_file(path, place):
                 raise UsageError(f"{option} {path}: {other} names it, too: choose another file")
-        if is_other_than_file(path) or not path.parent.is_dir():
-            raise UsageError(f"{option} {path}: cannot be a file: choose another")
+        if not path.parent.is_dir():
+            raise UsageError(f"{option} {path}: there is no folder {path.parent}: make it first")
+        if is_other_than_file(path):
+            raise UsageError(
+                f"{option} {path}: is a folder or a device, and no file: choose another"
+            )
         if os.path.lexists(path) and not force:
             raise UsageError(
                 f"{option} {path}: exists: choose another file, or replace it (--force)"

@@ -37,8 +37,8 @@ REFUSED = {
     "a basis for rms": ({"basis": "drop"}, "basis 'drop' is for the variant crms"),
     "unknown operators": ({"ops": "x"}, "unknown ops 'x': choose custom or standard or ort"),
     "an unknown provider": ({"provider": "tpu"}, "unknown provider 'tpu': choose cpu or cuda"),
-    "a negative share": ({"max_growth": -0.5}, "max_growth -0.5 is negative"),
-    "no share": ({"max_growth": float("nan")}, "max_growth nan is negative"),
+    "a negative share": ({"max_growth": -0.5}, "max_growth -0.5 is no share"),
+    "no share": ({"max_growth": float("nan")}, "max_growth nan is no share"),
     "skipping what is needed": (
         {"skip": frozenset({"recentre"})},
         "pass 'recentre' cannot be skipped, because the result would be wrong: choose one that",

@@ -124,7 +124,12 @@ def test_saved_benchmarks_are_compared(saved: Path, capsys: pytest.CaptureFixtur
         (("{model}", "--provider", "cuda"), 3, "CUDAExecutionProvider does not start"),
         (("{model}", "--seq", "8"), 2, "--seq: no symbolic dimension"),
         (("{model}", "--json", "{model}"), 2, "--json {model}: is a model of this run"),
-        (("{model}", "--csv", "{folder}"), 2, "--csv {folder}: cannot be a file"),
+        (("{model}", "--csv", "{folder}"), 2, "--csv {folder}: is a folder or a device"),
+        (
+            ("{model}", "--html", "{folder}/no/r"),
+            2,
+            "there is no folder {folder}/no: make it first",
+        ),
         (("{model}", "--json", "{model}.data"), 2, "--json {model}.data: is a model of this run"),
         (
             ("{model}", "--json", "{folder}/r", "--csv", "{folder}/r"),

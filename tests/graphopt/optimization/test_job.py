@@ -137,7 +137,7 @@ def test_inspecting_changes_nothing(tmp_path: Path, model: Path) -> None:
         ({"basis": "drop"}, "basis 'drop' is for the variant crms: leave it out for rms"),
         ({"ops": "all"}, "unknown ops 'all': choose custom or standard or ort"),
         ({"provider": "tpu"}, "unknown provider 'tpu': choose cpu or cuda"),
-        ({"max_growth": -1.0}, "max_growth -1.0 is negative"),
+        ({"max_growth": -1.0}, "max_growth -1.0 is no share"),
         ({"skip": ["nothing"]}, "no pass is called 'nothing' here"),
         (
             {"skip": ["recentre"]},
