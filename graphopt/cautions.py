@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["cautions"]
+__all__ = ["cautions", "optimized_before"]
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -35,18 +35,20 @@ def cautions(
         if value.const_value is not None
     }
     opset = model.graph.opset_imports.get("", MINIMUM_OPSET)
-    return (*_optimized_before(given), *_cautions(weights, opset, options, plan))
+    before = optimized_before(given)
+    return (*([before] if before else []), *_cautions(weights, opset, options, plan))
 
 
-def _optimized_before(given: Mapping[str, str]) -> Iterator[str]:
+def optimized_before(given: Mapping[str, str]) -> str:
+    """That the metadata of a model say that graphopt made it, and as what; "" where they do not."""
     if (version := given.get("graphopt.version")) is None:
-        return
+        return ""
     made = [
         f"{key} {given[name]}"
         for key in ("variant", "ops", "target")
         if (name := f"graphopt.{key}") in given
     ]
-    yield f"the input was optimized before, by graphopt {version} ({', '.join(made)})"
+    return f"the input was optimized before, by graphopt {version} ({', '.join(made)})"
 
 
 def _cautions(

@@ -206,7 +206,7 @@ def inspect(
     if as_json:
         print(to_json(found), end="")
     else:
-        reports.print_metadata(reports.console(), made)
+        reports.print_metadata(reports.console(), made, verbose=verbose)
         reports.print_plan(reports.console(), plan, verbose=verbose)
 
 

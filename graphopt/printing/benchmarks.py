@@ -26,7 +26,7 @@ from graphopt.benchmarking.figures import (
 from graphopt.benchmarking.result import Benchmark, Point, Row
 from graphopt.errors import shortened
 from graphopt.measuring.comparison import Verdict
-from graphopt.printing.console import table
+from graphopt.printing.console import table, wrapped
 from graphopt.profiling.result import longest_first
 
 _STYLES: dict[Verdict, str] = {"faster": "green", "slower": "yellow", "no difference": ""}
@@ -62,11 +62,11 @@ def print_benchmark(out: Console, benchmark: Benchmark) -> None:
             out.print(profile_table(point))
         out.print()
     if any(row.captured for point in benchmark.points for row in point.rows):
-        out.print(_CAPTURED, soft_wrap=True)
+        wrapped(out, _CAPTURED)
     for model in benchmark.models:
         out.print(f"{model.name}: {model.source}")
     for note in (*benchmark.notes, method_line(benchmark), environment_line(benchmark)):
-        out.print(note, soft_wrap=True)
+        wrapped(out, note)
 
 
 def point_table(point: Point, *, stacked: bool = False) -> Table:

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphopt.benchmarking.figures import milliseconds, ratio_text
+from graphopt.cautions import optimized_before
 from graphopt.errors import EnvironmentFailure, shortened
 from graphopt.passes.choices import PROVIDER
 from graphopt.printing.console import console, size_text, table, wrapped
@@ -93,10 +94,19 @@ def print_report(
         out.print(f"native kernels: {_registration(report.provider)}", soft_wrap=True)
 
 
-def print_metadata(out: Console, made: Mapping[str, str]) -> None:
-    """Print what graphopt said in a file of what it made; nothing where it made nothing."""
-    if made:
-        _print_pairs(out, "optimized before", made.items())
+def print_metadata(out: Console, made: Mapping[str, str], *, verbose: bool) -> None:
+    """Print what graphopt said in a file of what it made; nothing where it made nothing.
+
+    Args:
+        out: Where to.
+        made: The metadata.
+        verbose: Print every entry, too.
+    """
+    if line := optimized_before(made):
+        checked = made.get("graphopt.verification", "unknown")
+        wrapped(out, f"{line}; verification: {checked}")
+    if verbose and made:
+        _print_pairs(out, "metadata", made.items())
 
 
 def _registration(provider: str) -> str:

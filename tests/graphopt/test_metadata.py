@@ -109,8 +109,14 @@ def test_inspect_prints_it(
     optimized: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli(["inspect", str(optimized)], standalone_mode=False)
-    printed = capsys.readouterr().out
-    assert "optimized before: graphopt.least_ir 10, " in " ".join(printed.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.startswith(
+        f"the input was optimized before, by graphopt {graphopt.__version__} "
+        "(variant rms, ops custom, target onnxruntime); verification: passed "
+    )
+    assert "least_ir" not in printed
+    cli(["inspect", str(optimized), "-v"], standalone_mode=False)
+    assert "metadata: graphopt.least_ir 10, " in " ".join(capsys.readouterr().out.split())
     cli(["inspect", str(optimized), "--json"], standalone_mode=False)
     assert json.loads(capsys.readouterr().out)["metadata"] == said(optimized)
     cli(["inspect", str(model)], standalone_mode=False)

@@ -170,18 +170,6 @@ def test_of_several_models_the_first_is_the_original(model: Path, tmp_path: Path
     assert result.points[0].baseline == "third"
 
 
-def test_a_candidate_with_other_inputs_is_not_timed(model: Path, tmp_path: Path) -> None:
-    other = block()
-    other.graph.input[0].name = "z"
-    other.graph.node[0].input[0] = "z"
-    other = save_external(other, tmp_path / "other.onnx")
-    result = graphopt.benchmark([model, other], floor=False, **QUICK)
-    assert measured(result) == [["model"]]
-    (failure,) = result.points[0].failures
-    assert failure.model == "other"
-    assert "z" in failure.reason
-
-
 def test_a_model_without_norms_has_no_floor(tmp_path: Path) -> None:
     text = """<ir_version: 8, opset_import: ["" : 17]>
         g (float[batch, 4] x) => (float[batch, 4] y) { y = Exp (x) }"""
