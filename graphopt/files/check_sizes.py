@@ -4,9 +4,11 @@ from __future__ import annotations
 
 __all__ = ["check_sizes"]
 
+import itertools
 from collections.abc import Iterator, MutableSequence
 
 import onnx
+import onnx.inliner
 
 from graphopt.errors import ModelError
 from graphopt.files import check_names
@@ -22,7 +24,8 @@ def check_sizes(proto: onnx.ModelProto) -> None:
     Inference computes what a Slice takes of an axis, and of a negative size, such as that of a
     kernel beyond its image, an assertion of the onnx package ends the process. So it is not told
     where Slices start: what is computed by an Identity it does not know. Where that is what
-    confuses it, as it may in a list of sizes, it is told after all.
+    confuses it, as it may in a list of sizes, it is told where Slices of lists start after all: of
+    a list that it knows the length of, no size is below zero.
 
     Args:
         proto: The model, without declared shapes of what it computes.
@@ -36,10 +39,10 @@ def check_sizes(proto: onnx.ModelProto) -> None:
     for nodes in _bodies(hidden):
         _hide_starts(nodes)
     try:
-        _refuse_below_zero(_inferred(hidden))
+        inferred = _inferred(hidden)
     except onnx.shape_inference.InferenceError:
-        _refuse_below_zero(onnx.shape_inference.infer_shapes(hidden))
-        _inferred(proto)
+        inferred = _inferred(_with_starts_in_lists(hidden))
+    _refuse_below_zero(inferred)
 
 
 def _inferred(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -77,3 +80,56 @@ def _hide_starts(nodes: Nodes) -> None:
         hidden = f"where the Slice of {node.output[0]} starts"
         nodes.insert(index, onnx.helper.make_node("Identity", [node.input[1]], [hidden]))
         nodes[index + 1].input[1] = hidden
+
+
+def _with_starts_in_lists(hidden: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with what was hidden of Slices of lists, one behind another or not.
+
+    Raises:
+        ModelError: Names a value whose size is below zero.
+    """
+    shown = _without_functions(hidden)
+    while True:
+        inferred = onnx.shape_inference.infer_shapes(shown)
+        _refuse_below_zero(inferred)
+        lists = _lists(inferred)
+        if not sum(_show_starts(graph.node, lists) for graph in check_names.graphs(shown.graph)):
+            return shown
+
+
+def _without_functions(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its functions in place: what inference finds within them it does not tell."""
+    if not proto.functions:
+        return proto
+    try:
+        return onnx.inliner.inline_local_functions(proto)
+    except RuntimeError:  # the inliner does not take every model
+        return proto
+
+
+def _lists(inferred: onnx.ModelProto) -> set[str]:
+    """Names of values of one axis whose length is known, in each graph that has such a name."""
+    known: set[str] = set()
+    others: set[str] = set()
+    for graph in check_names.graphs(inferred.graph):
+        shapes = {
+            info.name: info.type.tensor_type.shape.dim
+            for info in (*graph.input, *graph.value_info, *graph.output)
+        }
+        own = {n for n, dims in shapes.items() if len(dims) == 1 and dims[0].HasField("dim_value")}
+        own |= {tensor.name for tensor in graph.initializer if len(tensor.dims) == 1}
+        known |= own
+        others |= {*shapes, *(name for node in graph.node for name in node.output)} - own
+    return known - others
+
+
+def _show_starts(nodes: Nodes, lists: set[str]) -> int:
+    """Undo what was hidden of Slices of ``lists``; returns how many those are."""
+    found = 0
+    for identity, node in itertools.pairwise(nodes):
+        if (identity.op_type, node.op_type) != ("Identity", "Slice") or node.input[0] not in lists:
+            continue
+        if list(node.input[1:2]) == list(identity.output):
+            node.input[1] = identity.input[0]
+            found += 1
+    return found

@@ -25,6 +25,8 @@ def forecast_line(plan: PlanSummary) -> str:
     rows = f"{least}" if least == most else f"{least} to {most}"
     norms = f"{plan.converted} norm{'s' * (plan.converted != 1)} of {rows} row{'s' * (most != 1)}"
     head = "forecast for the norms alone:"
+    if found.share is not None and found.share <= -_NOTICEABLE:
+        return f"{head} a call takes about {_percent(-found.share)} MORE ({norms})"
     if most == 1:
         return (
             f"{head} nothing that can be measured ({norms}: a norm of one row costs little more "
@@ -32,8 +34,6 @@ def forecast_line(plan: PlanSummary) -> str:
         )
     if found.share is None:
         return f"{head} unknown on {plan.provider}, measure it ({norms})"
-    if found.share <= -_NOTICEABLE:
-        return f"{head} a call takes about {_percent(-found.share)} MORE ({norms})"
     if found.share < _NOTICEABLE:
         return f"{head} nothing that can be measured ({norms}, a small share of a call)"
     return f"{head} a call takes about {_percent(found.share)} less ({norms})"

@@ -73,7 +73,7 @@ def _largest(value: ir.Value) -> float | None:
             tensor = node.attributes.get_tensor("value", None)
         elif node.op_type == "Cast" and value.dtype is not None and _is_float(value):
             stored = constants.constant_tensor(node.inputs[0])
-            if stored is not None and stored.dtype.is_floating_point():
+            if stored is not None and stored.dtype != ir.DataType.STRING:
                 with np.errstate(over="ignore"):
                     return float(np.float64(constants.largest(stored)).astype(value.dtype.numpy()))
     if tensor is None or not tensor.dtype.is_floating_point():

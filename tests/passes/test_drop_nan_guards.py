@@ -77,6 +77,11 @@ CASES: dict[str, tuple[str, bool]] = {
         f" s = MatMul(q, t) {_GUARD}",
         False,
     ),
+    "a product of what an integer too large for float16 made": (
+        f"large = Constant<value = int64 {{100000}}>() h = Cast<to=10>(large) k = Cast<to=1>(h)"
+        f" q = Mul(f, k) s = MatMul(q, t) {_GUARD}",
+        False,
+    ),
     "a product of what a number that float32 holds made": (
         f"n64 = Constant<value = double {{1e30}}>() k = Cast<to=1>(n64) q = Mul(f, k)"
         f" s = MatMul(q, t) {_GUARD}",

@@ -20,6 +20,7 @@ y = Slice(b, zero, nine, last)"""
 _RESIZED_INPUTS = "float[1, 8, 4, 4] x, int64[2] grid"
 RESIZED = f"""{SLICE} two = Constant<value_ints = [2]>() h = Shape(x) l = Cast<to = 7>(h)
 c = Slice(l, zero, two, zero) k = Concat<axis = 0>(c, grid) y = Resize<mode = "cubic">(x, , , k)"""
+RESIZING = f"""<domain: "own", opset_import: ["" : 18]> G (x, grid) => (y) {{ {RESIZED} }}"""
 FUNCTION = f"""<domain: "own", opset_import: ["" : 18]> F (x) => (y) {{ {PADDED} {CUT} }}"""
 
 
@@ -65,6 +66,11 @@ def test_a_size_below_zero_is_named(proto: onnx.ModelProto, message: str) -> Non
         model("y = own.F(x)", functions=FUNCTION),
         model(TWICE),
         model(RESIZED, _RESIZED_INPUTS),
+        model(
+            RESIZED.replace("k = ", "s = Slice(c, zero, two, zero) k = ").replace("(c, g", "(s, g"),
+            _RESIZED_INPUTS,
+        ),
+        model("y = own.G(x, grid)", _RESIZED_INPUTS, RESIZING),
     ],
     ids=[
         "plain",
@@ -73,10 +79,20 @@ def test_a_size_below_zero_is_named(proto: onnx.ModelProto, message: str) -> Non
         "below zero in a function",
         "below zero behind a Slice",
         "list",
+        "list of a list",
+        "list in a function",
     ],
 )
 def test_other_models_pass(proto: onnx.ModelProto) -> None:
     check_sizes(proto)
+
+
+def test_a_contradiction_beside_sizes_below_zero_is_named() -> None:
+    """Without an end of the process, although inference is asked once more then."""
+    with pytest.raises(onnx.shape_inference.InferenceError, match="MatMul"):
+        check_sizes(model(f"{TWICE} z = MatMul(x, x)"))
+    with pytest.raises(ModelError, match=r"axis 1 of 'b.*' has the size -5"):
+        check_sizes(model("y = own.F(x) z = MatMul(x, x)", functions=FUNCTION))
 
 
 def test_a_size_below_zero_is_named_where_hidden_starts_confuse_inference() -> None:

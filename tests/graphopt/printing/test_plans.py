@@ -151,6 +151,7 @@ def test_verbose_is_a_row_for_each_norm() -> None:
         (Forecast((16, 64), 1, 0.001), "nothing that can be measured (100 norms of 16 to 64 rows,"),
         (Forecast((16, 64), -1, -0.001), "nothing that can be measured (100 norms of 16 to 64"),
         (Forecast((16, 16), -9, -0.123), "a call takes about 12% MORE (100 norms of 16 rows)"),
+        (Forecast((1, 1), -9, -0.123), "a call takes about 12% MORE (100 norms of 1 row)"),
         (Forecast((16, 16), 1, None), "unknown on cpu, measure it (100 norms of 16 rows)"),
         (Forecast((16, 16), 1, 0.123), "a call takes about 12% less (100 norms of 16 rows)"),
     ],
