@@ -22,9 +22,9 @@ class NotFinite:
     is taken to reach everything.
 
     Args:
-        model: The graph. Every float constant is read once, when it is first asked; constants are
-            those that the file holds, filled by ConstantOfShape or narrowed by a Cast, but not what
-            is computed of some.
+        model: The graph. Every constant that is or becomes a float is read once, when it is first
+            asked; constants are those that the file holds, filled by ConstantOfShape or converted
+            by a Cast, but not what is computed of some.
     """
 
     def __init__(self, model: ir.Model) -> None:
@@ -65,7 +65,7 @@ class NotFinite:
 
 
 def _largest(value: ir.Value) -> float | None:
-    """The largest magnitude of a float constant, or of what fills or narrows one; else None."""
+    """The largest magnitude of a float constant, or of what fills or converts one; else None."""
     node = value.producer()
     tensor = constants.constant_tensor(value)
     if tensor is None and node is not None and not node.domain:

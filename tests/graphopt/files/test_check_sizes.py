@@ -95,6 +95,19 @@ def test_a_contradiction_beside_sizes_below_zero_is_named() -> None:
         check_sizes(model("y = own.F(x) z = MatMul(x, x)", functions=FUNCTION))
 
 
+def test_a_list_of_one_branch_is_none_of_the_other() -> None:
+    body = f"""k = Constant<value = bool {{1}}>() z = MatMul(x, x) y = If(k) <
+        then_branch = t () => (float[] u) {{
+            {SLICE} b = Shape(x) u0 = Slice(b, zero, nine) u = Cast<to = 1>(u0) }},
+        else_branch = e () => (float[] v) {{
+            {SLICE} h = Shape(x) c = Slice(h, zero, nine)
+            pads = Constant<value_ints = [0, -9]>() b = Pad(c, pads)
+            v0 = Slice(b, zero, nine) v = Cast<to = 1>(v0)
+        }}>"""
+    with pytest.raises(ModelError, match=r"axis 0 of 'b' has the size -7"):
+        check_sizes(model(body))
+
+
 def test_a_size_below_zero_is_named_where_hidden_starts_confuse_inference() -> None:
     body = f"{PADDED} {CUT.replace(SLICE, '').replace('y =', 'z =')} {RESIZED}"
     with pytest.raises(ModelError, match=r"axis 1 of 'b' has the size -5"):
