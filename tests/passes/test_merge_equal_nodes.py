@@ -94,3 +94,14 @@ def test_a_branch_that_may_not_run_keeps_its_node() -> None:
         outputs="float[B,4] y",
     )
     assert records(model, MergeEqualNodes()) == {}
+
+
+def test_before_opset_14_the_number_of_results_tells_training() -> None:
+    model = graph(
+        """s, m, v, m1, v1 = BatchNormalization(a, one4, one4, m0, v0)
+        t = BatchNormalization(a, one4, one4, m0, v0) y = Add(s, t)""",
+        inputs="float[B,4] a, float[4] one4, float[4] m0, float[4] v0",
+        outputs="float[B,4] y",
+        opset=13,
+    )
+    assert records(model, MergeEqualNodes()) == {}

@@ -114,6 +114,20 @@ def test_a_beta_that_would_overflow_stays_at_its_norm(
     assert made.graph.initializers["bias"].const_value is not None
 
 
+@pytest.mark.parametrize(
+    ("places", "bias", "bias_factor", "overflows"),
+    [(9, 0.0, 1.0, True), (1, 0.0, 1.0, False), (1, 3e4, 1.0, True), (1, 3e4, 0.5, False)],
+    ids=["a convolution", "a product", "a bias", "half a bias"],
+)
+def test_the_bound_of_a_beta_that_is_folded(
+    places: int, bias: float, bias_factor: float, overflows: bool
+) -> None:
+    weight = ir.tensor(np.full((2, 2, places), 2000.0, np.float16))
+    held = ir.tensor(np.full(2, bias, np.float16))
+    beta = np.array([1.0, -1.0])
+    assert overflow.beta_overflows(weight, beta, held, 1.0, bias_factor) == overflows
+
+
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
 def test_a_scaled_weight_that_could_leave_its_range(kind: str) -> None:
     limit = float(np.finfo(kind).max)

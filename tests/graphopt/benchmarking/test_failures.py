@@ -102,6 +102,20 @@ def test_a_candidate_with_other_inputs_is_not_timed(model: Path, tmp_path: Path)
     assert not [note for note in result.notes if note.startswith("renamed")]
 
 
+def test_weights_that_are_listed_as_inputs_are_no_other_inputs(model: Path, tmp_path: Path) -> None:
+    """Below IR version 4 each is."""
+    listed = block()
+    listed.ir_version = 3
+    listed.graph.input.extend(
+        helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
+        for weight in listed.graph.initializer
+    )
+    older = save_inline(listed, tmp_path / "older.onnx")
+    for paths in ([model, older], [older, model]):
+        result = graphopt.benchmark(paths, floor=False, **QUICK)
+        assert measured(result) == [[path.stem for path in paths]]
+
+
 def test_points_before_one_that_fails_are_kept(model: Path) -> None:
     result = graphopt.benchmark(model, batches=(1, 200), **QUICK)
     assert measured(result) == [["original", "rms", "crms", "floor"], []]

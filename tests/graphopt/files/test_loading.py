@@ -12,6 +12,7 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from graphopt.errors import ModelError
 from graphopt.files import loading
 from graphopt.files.file_tensor import FileTensor
 from tests.graphopt.model_files import (
@@ -63,6 +64,17 @@ def test_an_array_is_kept_by_nobody_else(tmp_path: Path) -> None:
     read = weakref.ref(array)
     del array
     assert read() is None
+
+
+def test_an_input_with_a_default_of_another_type_is_refused(tmp_path: Path) -> None:
+    """A caller may give it, in the type that is declared; ONNX Runtime refuses it, too."""
+    model = block()
+    weight = model.graph.initializer[0]
+    model.graph.input.append(
+        helper.make_tensor_value_info(weight.name, TensorProto.FLOAT16, weight.dims)
+    )
+    with pytest.raises(ModelError, match=r"inconsistent type tensor\(float16\)"):
+        loading.load(save_inline(model, tmp_path / "model.onnx"))
 
 
 GIGABYTES = 3 << 30
