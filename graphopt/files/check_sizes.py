@@ -12,6 +12,7 @@ import onnx.inliner
 
 from graphopt.errors import ModelError
 from graphopt.files import check_names
+from graphopt.files.check_attributes import check_attributes
 
 _ONNX_DOMAIN = ("", "ai.onnx")
 
@@ -37,6 +38,7 @@ def check_sizes(proto: onnx.ModelProto) -> None:
     hidden = onnx.ModelProto()
     hidden.CopyFrom(proto)
     for nodes in _bodies(hidden):
+        check_attributes(nodes)
         _hide_starts(nodes)
     try:
         inferred = _inferred(hidden)
