@@ -25,8 +25,8 @@ def check_sizes(proto: onnx.ModelProto) -> None:
     Inference computes what a Slice takes of an axis, and of a negative size, such as that of a
     kernel beyond its image, an assertion of the onnx package ends the process. So it is not told
     where Slices start: what is computed by an Identity it does not know. Where that is what
-    confuses it, as it may in a list of sizes, it is told where Slices of lists start after all: of
-    a list that it knows the length of, no size is below zero.
+    confuses it, as it may in a list of sizes, it is told after all of the Slices of whose operand
+    it knows every size, and none is below zero.
 
     Args:
         proto: The model, without declared shapes of what it computes.
@@ -43,7 +43,7 @@ def check_sizes(proto: onnx.ModelProto) -> None:
     try:
         inferred = _inferred(hidden)
     except onnx.shape_inference.InferenceError:
-        inferred = _inferred(_with_starts_in_lists(hidden))
+        inferred = _inferred(_with_safe_starts(hidden))
     _refuse_below_zero(inferred)
 
 
@@ -84,8 +84,8 @@ def _hide_starts(nodes: Nodes) -> None:
         nodes[index + 1].input[1] = hidden
 
 
-def _with_starts_in_lists(hidden: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with what was hidden of Slices of lists, one behind another or not.
+def _with_safe_starts(hidden: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with what was hidden of Slices of known sizes, one behind another or not.
 
     Raises:
         ModelError: Names a value whose size is below zero.
@@ -94,8 +94,8 @@ def _with_starts_in_lists(hidden: onnx.ModelProto) -> onnx.ModelProto:
     while True:
         inferred = onnx.shape_inference.infer_shapes(shown)
         _refuse_below_zero(inferred)
-        lists = _lists(inferred)
-        if not sum(_show_starts(graph.node, lists) for graph in check_names.graphs(shown.graph)):
+        sized = _sized(inferred)
+        if not sum(_show_starts(graph.node, sized) for graph in check_names.graphs(shown.graph)):
             return shown
 
 
@@ -109,8 +109,8 @@ def _without_functions(proto: onnx.ModelProto) -> onnx.ModelProto:
         return proto
 
 
-def _lists(inferred: onnx.ModelProto) -> set[str]:
-    """Names of values of one axis whose length is known, in each graph that has such a name."""
+def _sized(inferred: onnx.ModelProto) -> set[str]:
+    """Names of values of which every size is known, in each graph that has such a name."""
     known: set[str] = set()
     others: set[str] = set()
     for graph in check_names.graphs(inferred.graph):
@@ -118,18 +118,22 @@ def _lists(inferred: onnx.ModelProto) -> set[str]:
             info.name: info.type.tensor_type.shape.dim
             for info in (*graph.input, *graph.value_info, *graph.output)
         }
-        own = {n for n, dims in shapes.items() if len(dims) == 1 and dims[0].HasField("dim_value")}
-        own |= {tensor.name for tensor in graph.initializer if len(tensor.dims) == 1}
+        own = {
+            name
+            for name, sizes in shapes.items()
+            if sizes and all(size.HasField("dim_value") for size in sizes)
+        }
+        own |= {tensor.name for tensor in graph.initializer}
         known |= own
         others |= {*shapes, *(name for node in graph.node for name in node.output)} - own
     return known - others
 
 
-def _show_starts(nodes: Nodes, lists: set[str]) -> int:
-    """Undo what was hidden of Slices of ``lists``; returns how many those are."""
+def _show_starts(nodes: Nodes, sized: set[str]) -> int:
+    """Undo what was hidden of Slices of ``sized`` values; returns how many those are."""
     found = 0
     for identity, node in itertools.pairwise(nodes):
-        if (identity.op_type, node.op_type) != ("Identity", "Slice") or node.input[0] not in lists:
+        if (identity.op_type, node.op_type) != ("Identity", "Slice") or node.input[0] not in sized:
             continue
         if list(node.input[1:2]) == list(identity.output):
             node.input[1] = identity.input[0]

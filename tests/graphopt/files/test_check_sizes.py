@@ -87,15 +87,20 @@ def test_other_models_pass(proto: onnx.ModelProto) -> None:
     check_sizes(proto)
 
 
-def test_a_contradiction_beside_sizes_below_zero_is_named() -> None:
-    """Without an end of the process, although inference is asked once more then."""
-    with pytest.raises(onnx.shape_inference.InferenceError, match="MatMul"):
-        check_sizes(model(f"{TWICE} z = MatMul(x, x)"))
+@pytest.mark.parametrize(
+    "proto",
+    [
+        model(f"{TWICE} z = MatMul(x, x)"),
+        model("y = own.F(x) z = MatMul(x, x)", functions=FUNCTION),
+    ],
+    ids=["behind a Slice", "in a function"],
+)
+def test_a_size_below_zero_beside_a_contradiction_ends_no_process(proto: onnx.ModelProto) -> None:
     with pytest.raises(ModelError, match=r"axis 1 of 'b.*' has the size -5"):
-        check_sizes(model("y = own.F(x) z = MatMul(x, x)", functions=FUNCTION))
+        check_sizes(proto)
 
 
-def test_a_list_of_one_branch_is_none_of_the_other() -> None:
+def test_what_one_branch_knows_the_sizes_of_the_other_may_not() -> None:
     body = f"""k = Constant<value = bool {{1}}>() z = MatMul(x, x) y = If(k) <
         then_branch = t () => (float[] u) {{
             {SLICE} b = Shape(x) u0 = Slice(b, zero, nine) u = Cast<to = 1>(u0) }},
