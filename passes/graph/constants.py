@@ -7,6 +7,7 @@ computed before the model is saved, and nothing stays in memory after.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast
 
@@ -37,6 +38,9 @@ HALF = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 """The floating-point types of 16 bits: what sums over the features is computed in float32."""
 
 _CHUNK_ENTRIES = 1 << 21
+
+_LARGEST: weakref.WeakKeyDictionary[ir.TensorProtocol, float] = weakref.WeakKeyDictionary()
+"""What was found of tensors that are still there; their entries do not change."""
 
 _WIDTHS = {
     ir.DataType.FLOAT8E4M3FN: 1,
@@ -180,7 +184,16 @@ def uniform_value(value: ir.Value | None, limit: int = 65536) -> float | None:
 
 
 def largest(tensor: ir.TensorProtocol) -> float:
-    """The largest magnitude of an entry; NaN or infinity where one is. Lets go of the tensor."""
+    """The largest magnitude of an entry; NaN or infinity where one is.
+
+    A tensor is read once for all who ask, and let go of.
+    """
+    if tensor not in _LARGEST:
+        _LARGEST[tensor] = _largest(tensor)
+    return _LARGEST[tensor]
+
+
+def _largest(tensor: ir.TensorProtocol) -> float:
     length = tensor.shape.numpy()[0] if len(tensor.shape) else 1
     step = max(1, _CHUNK_ENTRIES * length // max(1, tensor.size))
     part_at = _parts_of(tensor, by_rows=True)
