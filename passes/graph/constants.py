@@ -188,9 +188,13 @@ def largest(tensor: ir.TensorProtocol) -> float:
 
     A tensor is read once for all who ask, and let go of.
     """
-    if tensor not in _LARGEST:
-        _LARGEST[tensor] = _largest(tensor)
-    return _LARGEST[tensor]
+    try:
+        found = _LARGEST.get(tensor)
+    except TypeError:  # a class of somebody else, of which nothing can be kept
+        return _largest(tensor)
+    if found is None:
+        found = _LARGEST[tensor] = _largest(tensor)
+    return found
 
 
 def _largest(tensor: ir.TensorProtocol) -> float:
