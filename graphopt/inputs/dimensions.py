@@ -9,6 +9,7 @@ __all__ = [
     "choose_dimensions",
     "declared_dims",
     "free_symbols",
+    "is_total",
 ]
 
 import dataclasses
@@ -119,7 +120,7 @@ def choose_dimensions(
     given = set(symbols.sizes)
     quantities = quantities_of(declared, symbols.names)
     defaults = _defaults(configuration, attempt)
-    free = [name for name in symbols.names if name not in given and not _is_total(name)]
+    free = [name for name in symbols.names if name not in given and not is_total(name)]
     for name in free:
         symbols.sizes[name] = defaults.get(quantities[name], defaults[Quantity.UNKNOWN])
     known = {*_IMAGES_AND_SOUND, *configuration.sizes}
@@ -262,16 +263,17 @@ def free_symbols(dim: ir.SymbolicDim) -> list[str]:
     return symbols(str(dim))
 
 
-def _is_total(name: str) -> bool:
+def is_total(name: str) -> bool:
+    """True where a symbol is named as a sum of a past and a new length."""
     return "total" in name.lower()
 
 
 def _is_past(name: str) -> bool:
-    return "past" in name.lower() and not _is_total(name)
+    return "past" in name.lower() and not is_total(name)
 
 
 def _is_new(name: str) -> bool:
-    return "seq" in name.lower() and not _is_past(name) and not _is_total(name)
+    return "seq" in name.lower() and not _is_past(name) and not is_total(name)
 
 
 def _text(shape: Iterable[int | ir.SymbolicDim]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["GeneratedInputs", "InputGenerator", "generate_inputs"]
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -19,6 +20,8 @@ from graphopt.files import loading
 from graphopt.inputs.configuration import Configuration, read_configuration
 from graphopt.inputs.dimensions import ATTEMPTS, Dimensions, InputsUnknown, choose_dimensions
 from graphopt.inputs.meaning import Meaning, trace_meaning
+from graphopt.inputs.other_sizes import other_sizes
+from graphopt.inputs.padding import is_float_mask, is_mask, padded_lengths, padding_mask
 from graphopt.passes.infer_shapes import InferShapes
 
 
@@ -51,8 +54,8 @@ def generate_inputs(
 
     Floats are normal. Integers that index a table are bounded by it, wherever the graph hides the
     lookup; integers used as a mask are ones, with the last quarter of every sample but the first
-    set to 0 as padding to the right; positions that no table bounds count upwards; any other
-    integer is 0 or 1. The same seed gives the same arrays.
+    set to 0 as padding to the right, and lengths say the same; positions that no table bounds count
+    upwards; any other integer is 0 or 1. The same seed gives the same arrays.
 
     Args:
         model: A file, or a model in memory, which is not changed.
@@ -121,8 +124,25 @@ class InputGenerator:
                 seen.append(chosen.symbols)
                 yield chosen
 
-    def draw(self, chosen: Dimensions, *, seed: int = 0, scale: float = 1.0) -> GeneratedInputs:
-        """Inputs of these sizes; generated floats are normal with a deviation of ``scale``.
+    def other_sizes(self, chosen: Dimensions) -> Iterator[Dimensions]:
+        """Sizes beside those chosen, in which no two symbols nobody gave are alike, or all are.
+
+        None where every size is given, stated by the configuration, or that of an image or sound.
+        """
+        for dims in other_sizes(self._inputs, chosen, self._dims):
+            with contextlib.suppress(UsageError):  # an expression of them is no size
+                yield choose_dimensions(self._inputs, self._shapes, dims, self.configuration)
+
+    def draw(
+        self, chosen: Dimensions, *, seed: int = 0, scale: float = 1.0, whole: int = 0
+    ) -> GeneratedInputs:
+        """Inputs of these sizes.
+
+        Args:
+            chosen: The sizes.
+            seed: Of the random numbers.
+            scale: Deviation of generated floats, which are normal.
+            whole: Number of the sample that masks leave whole (``padding_mask``).
 
         Raises:
             UsageError: An array that was given has another type than the input.
@@ -140,7 +160,7 @@ class InputGenerator:
                     turn = seed >> switches.index(name) % 2
                     array = np.full(chosen.shapes[name], (turn + number) % 2)
                 else:
-                    array = _draw(value, chosen, meaning, stream, scale)
+                    array = _draw(value, chosen, meaning, stream, scale, whole)
                 assert value.dtype is not None
                 arrays[name] = np.asarray(array).astype(value.dtype.numpy())
         arrays |= {name: array for name, array in self._given.items() if name not in arrays}
@@ -222,29 +242,34 @@ def _draw(
     meaning: Meaning,
     stream: np.random.Generator,
     scale: float,
+    whole: int,
 ) -> Array:
     """An array for an input that is no switch."""
     name = value.name or ""
     assert isinstance(value.type, ir.TensorType)
     shape, dtype = chosen.shapes[name], value.type.dtype
     if dtype == ir.DataType.BOOL:
-        array = _mask(shape) if _is_mask(name, meaning) else stream.integers(0, 2, shape)
+        array = stream.integers(0, 2, shape)
+        array = padding_mask(shape, whole) if is_mask(name, meaning) else array
     elif dtype.is_integer():
-        array = _draw_integers(name, shape, meaning, stream)
-    elif meaning.mask:
-        array = _mask(shape)
+        array = _draw_integers(name, chosen, meaning, stream, whole)
+    elif is_float_mask(name, shape, meaning):
+        array = padding_mask(shape, whole)
     else:
         array = scale * stream.normal(size=shape)
     return np.asarray(array)
 
 
 def _draw_integers(
-    name: str, shape: tuple[int, ...], meaning: Meaning, stream: np.random.Generator
+    name: str, chosen: Dimensions, meaning: Meaning, stream: np.random.Generator, whole: int
 ) -> Array:
+    shape = chosen.shapes[name]
     if meaning.high is not None:
         return stream.integers(meaning.low, max(meaning.high, meaning.low + 1), shape)
-    if _is_mask(name, meaning):
-        return _mask(shape)
+    if (lengths := padded_lengths(name, shape, chosen.shapes, whole)) is not None:
+        return lengths
+    if is_mask(name, meaning):
+        return padding_mask(shape, whole)
     if "position" in name.lower() and shape:
         return np.broadcast_to(np.arange(shape[-1]), shape)
     return stream.integers(0, 2, shape)
@@ -257,16 +282,6 @@ def _is_switch(value: ir.Value, chosen: Dimensions, meaning: Meaning) -> bool:
     shape, dtype = chosen.shapes[name], value.dtype
     is_discrete = dtype == ir.DataType.BOOL or dtype.is_integer()
     is_index = meaning.high is not None or "position" in name.lower()
-    return is_discrete and not is_index and not _is_mask(name, meaning) and math.prod(shape) == 1
-
-
-def _is_mask(name: str, meaning: Meaning) -> bool:
-    return meaning.mask or "mask" in name.lower()
-
-
-def _mask(shape: tuple[int, ...]) -> Array:
-    """Ones; every sample but the first is padded to the right by a quarter of its length."""
-    mask = np.ones(shape)
-    if len(shape) > 1:
-        mask[1:, ..., shape[-1] - shape[-1] // 4 :] = 0
-    return mask
+    if not is_discrete or is_index or is_mask(name, meaning) or math.prod(shape) != 1:
+        return False
+    return padded_lengths(name, shape, chosen.shapes) is None

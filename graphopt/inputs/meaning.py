@@ -45,12 +45,14 @@ class Meaning:
         high: One more than the largest valid index, or None where no table is indexed.
         mask: True where the input is used as a mask of zeros and ones.
         unbounded: True where it indexes a table whose size is not known.
+        computed: True where it is used as a number too, which no mask explains.
     """
 
     low: int = 0
     high: int | None = None
     mask: bool = False
     unbounded: bool = False
+    computed: bool = False
 
 
 def trace_meaning(value: ir.Value) -> Meaning:
@@ -60,6 +62,7 @@ def trace_meaning(value: ir.Value) -> Meaning:
     is an index, even where it is also compared, as token ids are with the end token.
     """
     meaning = Meaning()
+    is_float = value.dtype is not None and value.dtype.is_floating_point()
     pending, seen = [(value, 0)], {value}
     while pending:
         current, offset = pending.pop()
@@ -72,8 +75,12 @@ def trace_meaning(value: ir.Value) -> Meaning:
                 meaning = dataclasses.replace(
                     meaning, low=max(meaning.low, -offset), high=int(min(highs))
                 )
+            elif is_float and node.op_type == "ReduceSum":
+                continue  # a mask is counted so, and a stream is averaged
             elif _is_mask_use(node, position):
                 meaning = dataclasses.replace(meaning, mask=True)
+            elif _shift(node, position) is None:
+                meaning = dataclasses.replace(meaning, computed=True)
             shift = _shift(node, position)
             if shift is None:
                 continue

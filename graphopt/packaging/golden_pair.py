@@ -37,4 +37,9 @@ def make_golden(model: Path, sample: Sample) -> Golden:
         name: default_rtol(str(array.dtype), types.get(name)) for name, array in results[0].items()
     }
     pairs = zip(expected.draws, results, strict=True)
-    return Golden(tuple(Request(inputs, outputs) for inputs, outputs in pairs), rtol)
+    requests = (
+        Request(inputs, outputs)
+        for draw, (inputs, outputs) in enumerate(pairs)
+        if not expected.other_sizes(draw)  # a server may be set up for the likeliest alone
+    )
+    return Golden(tuple(requests), rtol)

@@ -1,11 +1,11 @@
-"""Inputs of several sizes, seeds and scales, and what a model gives on them."""
+"""Inputs of several seeds, scales and sizes, and what a model gives on them."""
 
 from __future__ import annotations
 
 __all__ = ["Draws", "Runs", "SizesRefused"]
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -34,12 +34,14 @@ class Runs:
         inputs: The inputs of each run, by name.
         results: The outputs of each run, by name.
         attempt: Number of the sizes that were taken, 0 for the likeliest.
+        refused: True where the model refused some inputs that came before the last of these.
     """
 
     sizes: GeneratedInputs
     inputs: tuple[Mapping[str, Array], ...]
     results: tuple[Mapping[str, Result], ...]
     attempt: int
+    refused: bool = False
 
 
 class Draws:
@@ -71,7 +73,8 @@ class Draws:
     def run(self, process: SessionProcess, attempt: int = 0) -> Runs:
         """Run the open session on the first sizes that it takes, with every seed and scale.
 
-        A further draw that it refuses, because of its values, is left out.
+        Then once on other sizes, where it takes others. A further draw that it refuses, because of
+        its values, is left out.
 
         Args:
             process: What runs it.
@@ -79,7 +82,7 @@ class Draws:
 
         Raises:
             SizesRefused: It runs on none.
-            RuntimeDied: It ended the process.
+            RuntimeDied: It ended the process on the first sizes.
         """
         problem: RuntimeRefused | None = None
         for number in range(attempt, len(self._sizes)):
@@ -92,21 +95,37 @@ class Draws:
                 problem = problem or error
                 continue
             inputs: list[Mapping[str, Array]] = [drawn.arrays]
-            for index, scale in enumerate(self._further_scales(number), start=1):
-                other = self._generator.draw(
-                    self._sizes[number], seed=self._seed + index, scale=scale
-                )
-                if _equal(other.arrays, inputs[0]):
+            refused = problem is not None
+            for other, is_resized in self._further(number):
+                if _equal(other, inputs[0]):
                     continue
                 try:
-                    results.append(process.run(other.arrays))
+                    results.append(process.run(other))
                 except RuntimeDied:
+                    if is_resized:  # the session is gone, and what it gave is enough
+                        break
                     raise
                 except RuntimeRefused:
+                    refused = True
                     continue
-                inputs.append(other.arrays)
-            return Runs(drawn, tuple(inputs), tuple(results), number)
+                inputs.append(other)
+                if is_resized:
+                    break
+            return Runs(drawn, tuple(inputs), tuple(results), number, refused)
         raise SizesRefused(str(problem))
+
+    def _further(self, number: int) -> Iterator[tuple[Mapping[str, Array], bool]]:
+        """The other draws: of the same sizes, then, marked so, of others until one is taken."""
+        sizes = self._sizes[number]
+        scales = self._further_scales(number)
+        for index, scale in enumerate(scales, start=1):
+            drawn = self._generator.draw(sizes, seed=self._seed + index, scale=scale, whole=index)
+            yield drawn.arrays, False
+        if not self._generator.varies:
+            return
+        index = len(scales) + 1
+        for other in self._generator.other_sizes(sizes):
+            yield self._generator.draw(other, seed=self._seed + index, whole=index).arrays, True
 
     def _further_scales(self, number: int) -> tuple[float, ...]:
         """One for each further draw: enough for two switches to be set in every way."""

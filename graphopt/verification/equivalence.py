@@ -53,8 +53,9 @@ def verify(
 ) -> Verification:
     """Run both models in ONNX Runtime on the same inputs and compare their outputs.
 
-    Generated inputs are drawn with several seeds and scales, in sizes that the base runs on. ONNX
-    Runtime runs in a process of its own, which a model may end.
+    Generated inputs are drawn with several seeds and scales, in sizes that the base runs on,
+    and once in other sizes where it runs on others. ONNX Runtime runs in a process of its own,
+    which a model may end.
 
     With the reference ``ort`` every element of the candidate must be within a tolerance of the
     base (:func:`graphopt.verification.differences.compare`); where it is not, and the base can be
@@ -139,6 +140,7 @@ def _verify(
             )
             return dataclasses.replace(result, reason=reason)
     expected = known.results[0]
+    actual: list[Mapping[str, Result]] = []
     try:
         with _file(base, candidate) as path:
             opened = base.process.open(
@@ -154,7 +156,7 @@ def _verify(
             if opened.outputs != known.outputs:
                 problem = _difference("output", known.outputs, opened.outputs)
                 return _failed(result, expected, problem)
-            actual = [base.process.run(inputs) for inputs in known.draws]
+            actual.extend(base.process.run(inputs) for inputs in known.draws)
     except _NotSeeded as error:
         return dataclasses.replace(result, reason=str(error))
     except RuntimeDied as error:
@@ -162,7 +164,10 @@ def _verify(
     except RuntimeRefused as error:
         if not isinstance(candidate, ir.Model):
             parsing.read(Path(candidate))  # a file that holds no model is no wrong model
-        failed = _failed(result, expected, f"the candidate does not run: {error}")
+        sizes = known.other_sizes(len(actual)) if actual else ""
+        where = f"where the original does on {sizes}" if sizes else ""
+        words = f"the candidate does not run {where}".rstrip()
+        failed = _failed(result, expected, f"{words}: {error}")
         return dataclasses.replace(failed, lacks_kernel=lacks_kernel(error))
     return _judge(result, held, actual)
 

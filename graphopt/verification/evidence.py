@@ -80,6 +80,10 @@ class Comparison:
         """What a reader should be told of the outputs."""
         notes = [f"output {name} proves nothing: it {why}" for name, why in self._empty().items()]
         decided = [output.name for output in outputs if output.decided_by_float64]
+        for name, errors in self._errors.items():
+            wrong = [draw for draw, error in enumerate(errors) if not error.passed]
+            if wrong and all(sizes := [self.expected.other_sizes(draw) for draw in wrong]):
+                notes.append(f"output {name} differs on other sizes alone: {sizes[0]}")
         if decided:
             notes.append(
                 f"{listed(decided)}: both differ by more than the tolerance, and the original "

@@ -69,6 +69,14 @@ class Expectation:
     optimization: Optimization = "all"
     problem: str = ""
 
+    def other_sizes(self, draw: int) -> str:
+        """The shapes of the inputs of a draw, in words, where they are not those of the first."""
+        return ", ".join(
+            f"{name} {list(array.shape)}"
+            for name, array in self.draws[draw].items()
+            if array.shape != self.draws[0][name].shape
+        )
+
 
 class Original:
     """A model, and what ONNX Runtime makes of it: found when it is first asked for, and once.
@@ -183,9 +191,10 @@ class Original:
             try:
                 opened = self._open(provider, level)
                 runs = draws.run(self.process)
-                if self.random and runs.attempt:  # they draw on where a refused run left them
+                if self.random and runs.refused:  # they draw on where a refused run left them
                     self._open(provider, level)
-                    runs = draws.run(self.process, runs.attempt)
+                    again = tuple(self.process.run(inputs) for inputs in runs.inputs)
+                    runs = dataclasses.replace(runs, results=again)
             except RuntimeRefused as error:
                 problems.append(error)
                 continue

@@ -25,7 +25,7 @@ class Verification:
         lacks_kernel: The candidate has an operator that the execution provider has no kernel for.
         configured: Those of ``defaulted`` that files beside the model state.
         configuration: Names of these files.
-        draws: How many inputs, of several seeds and scales, were tried.
+        draws: How many inputs, of several seeds, scales and sizes, were tried.
         notes: Sentences on what the result does not rest on: outputs that prove nothing, and
             decisions that were left to float64.
     """

@@ -83,7 +83,7 @@ def test_each_branch_that_has_to_do_with_a_norm_ran(
     reason = REASONS[body, condition]
     assert checked.status == ("unverified" if reason else "passed"), checked
     assert reason in checked.reason
-    assert checked.draws == (4 if len(CONDITIONS[condition][0].split(",")) > 1 else 3)
+    assert checked.draws == (5 if len(CONDITIONS[condition][0].split(",")) > 1 else 4)
 
 
 @pytest.mark.parametrize(
