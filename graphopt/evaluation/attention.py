@@ -51,13 +51,17 @@ def _causal_bias(queries: int, keys: int, dtype: np.dtype[Any]) -> Array:
     return np.where(visible, 0, -np.inf).astype(dtype)
 
 
-def _bias(call: Call, scores: Array, mask: Array | None, added: Array | None) -> Array | None:
-    """The sum of attention bias, padding mask and causal mask."""
+def _bias(
+    call: Call, scores: Array, mask: Array | None, added: Array | None, past: Array | None
+) -> Array | None:
+    """The sum of attention bias, padding mask and causal mask after the cached keys."""
     batch, _, queries, keys = scores.shape
     terms = [] if added is None else [added]
     if mask is not None:
         terms.append(_padding_bias(call, mask, batch, keys).astype(scores.dtype))
     if call.get("unidirectional", 0):
+        if keys != queries + (0 if past is None else past.shape[-2]):
+            raise _refuse(call, "a causal mask over the keys of another sequence")
         terms.append(_causal_bias(queries, keys, scores.dtype))
     return sum(terms[1:], start=terms[0]) if terms else None
 
@@ -113,7 +117,7 @@ def _attention(
         key = np.concatenate([past[0], key], axis=2)
         value = np.concatenate([past[1], value], axis=2)
     scores = scaled_scores(call, query, key)
-    result = attend(scores, value, _bias(call, scores, mask, added))
+    result = attend(scores, value, _bias(call, scores, mask, added, past))
     return result, np.stack([key, value]) if call.wants(1) else key
 
 
@@ -149,7 +153,7 @@ def _multi_head_attention(
         k = np.concatenate([past_key, k], axis=2)
         v = np.concatenate([past_value, v], axis=2)
     scores = scaled_scores(call, q, k)
-    return attend(scores, v, _bias(call, scores, mask, added)), k, v
+    return attend(scores, v, _bias(call, scores, mask, added, past_key)), k, v
 
 
 MICROSOFT_KERNELS: dict[str, Kernel] = {

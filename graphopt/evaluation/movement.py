@@ -81,7 +81,9 @@ def _slice(
     step = [1] * len(begin) if steps is None else steps.tolist()
     index = [slice(None)] * x.ndim
     for axis, low, high, stride in zip(chosen, begin, end, step, strict=True):
-        index[axis] = slice(low, high, stride)
+        # Backwards ONNX begins inside, where numpy finds nothing before the first element.
+        start = max(low, -x.shape[axis]) if stride < 0 else low
+        index[axis] = slice(start, high, stride)
     return x[tuple(index)]
 
 

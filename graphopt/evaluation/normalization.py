@@ -137,10 +137,13 @@ def _batch_normalization(
 
 
 def _lp_normalization(call: Call, x: Array) -> Array:
+    """x over its norm; zeros, which have none, stay zeros."""
     axis = call.get("axis", -1)
     if call.get("p", 2) == 1:
-        return np.asarray(x / np.abs(x).sum(axis=axis, keepdims=True))
-    return np.asarray(x / np.sqrt(np.square(x).sum(axis=axis, keepdims=True)))
+        norm = np.abs(x).sum(axis=axis, keepdims=True)
+    else:
+        norm = np.sqrt(np.square(x).sum(axis=axis, keepdims=True))
+    return np.asarray(x / np.where(norm == 0, 1, norm))
 
 
 KERNELS: dict[str, Kernel] = {

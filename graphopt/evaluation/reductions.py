@@ -17,9 +17,8 @@ def _reduction(reduce: Callable[..., Any]) -> Kernel:
 
     def kernel(call: Call, x: Array, axes: Array | None = None) -> Array:
         chosen = call.get("axes") if axes is None else axes.reshape(-1).tolist()
-        if not chosen and call.get("noop_with_empty_axes", 0):
-            return x
-        axis = tuple(chosen) if chosen else None
+        is_kept = not chosen and call.get("noop_with_empty_axes", 0)
+        axis = tuple(chosen) if chosen else () if is_kept else None  # over none: its steps alone
         return np.asarray(reduce(x, axis=axis, keepdims=bool(call.get("keepdims", 1)))).astype(
             x.dtype
         )

@@ -85,6 +85,7 @@ MOVEMENT = [
     Case("Slice", [f(5, 6), i64(1, -3), i64(4, 100)]),
     Case("Slice", [f(5, 6), i64(4), i64(-100), i64(0), i64(-2)]),
     Case("Slice", [f(5, 6), i64(-1), i64(-4), i64(-1), i64(-1)]),
+    Case("Slice", [f(5, 6), i64(-7), i64(-9), i64(0), i64(-1)]),
     Case("Slice", [f(5, 6)], {"starts": [1], "ends": [-1], "axes": [1]}, opset=9),
     Case("Gather", [f(5, 6), below(5, 2, 3)]),
     Case("Gather", [f(5, 6), i64(-1, 0)], {"axis": 1}),
@@ -138,6 +139,8 @@ REDUCTIONS = [
       for attributes in ({}, {"axes": [1], "keepdims": 0}, {"axes": [0, -1]})),
     Case("ReduceSum", [f(3, 4, 5), i64(-1)]),
     Case("ReduceSum", [f(3, 4, 5), i64()], {"noop_with_empty_axes": 1}),
+    Case("ReduceSumSquare", [f(3, 4), i64()], {"noop_with_empty_axes": 1}, opset=18),
+    Case("ReduceLogSum", [positive(3, 4), i64()], {"noop_with_empty_axes": 1}, opset=18),
     Case("ReduceSum", [f(3, 4, 5)], {"keepdims": 0}),
     Case("ReduceSum", [f(3, 4, 5)], {"axes": [1]}, opset=11),
     Case("ReduceMean", [f(3, 4, 5), i64(1, 2)], {"keepdims": 0}, opset=18),
@@ -183,6 +186,11 @@ CONVOLUTION = [
     Case("AveragePool", [f(1, 2, 6, 6)], {"kernel_shape": [2, 2], "strides": [2, 2]}),
     Case("MaxPool", [f(1, 2, 6, 6)], {"kernel_shape": [3, 3], "strides": [2, 2]}),
     Case("Resize", [f(1, 2, 4, 4), None, np.array([1, 1, 2, 2], np.float32)], {"mode": "linear"}),
+    Case("Resize", [f(1, 2, 4, 5), None, np.array([1, 1, 2, 1.5], np.float32)],
+         {"mode": "linear", "coordinate_transformation_mode": "align_corners"}),
+    Case("Resize", [f(1, 2, 4, 5), np.array([1, 1, 2, 1.5], np.float32)], {"mode": "linear"}, 10),
+    Case("LSTM", [f(3, 2, 4), f(1, 20, 4), f(1, 20, 5), None, i32(3, 3)], {"hidden_size": 5},
+         outputs=3),
 ]  # fmt: skip
 
 NORMS = [
@@ -197,6 +205,7 @@ NORMS = [
     Case("GroupNormalization", [f(2, 6, 4, 5), f(6), f(6)], {"num_groups": 2}, opset=21),
     Case("BatchNormalization", [f(2, 3, 4), f(3), f(3), f(3), positive(3)]),
     Case("LpNormalization", [f(3, 4)]),
+    Case("LpNormalization", [np.zeros((2, 3), np.float32)]),
     Case("LpNormalization", [f(3, 4)], {"p": 1, "axis": 0}),
     ms("SkipLayerNormalization", [f(2, 3, 8), f(2, 3, 8), f(8), f(8), f(8)], outputs=4,
        unread=(1, 2)),
