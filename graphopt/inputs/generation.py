@@ -24,6 +24,9 @@ from graphopt.inputs.other_sizes import other_sizes
 from graphopt.inputs.padding import is_float_mask, is_mask, padded_lengths, padding_mask
 from graphopt.passes.infer_shapes import InferShapes
 
+_DIGITS = 3
+"""A step of a diffusion model is below 1000."""
+
 
 @dataclasses.dataclass(frozen=True)
 class GeneratedInputs:
@@ -142,7 +145,8 @@ class InputGenerator:
             chosen: The sizes.
             seed: Of the random numbers.
             scale: Deviation of generated floats, which are normal.
-            whole: Number of the sample that masks leave whole (``padding_mask``).
+            whole: Number of the draw, and of the sample that masks leave whole (``padding_mask``).
+                Integers that are used as numbers have as many digits, up to three.
 
         Raises:
             UsageError: An array that was given has another type than the input.
@@ -272,7 +276,12 @@ def _draw_integers(
         return padding_mask(shape, whole)
     if "position" in name.lower() and shape:
         return np.broadcast_to(np.arange(shape[-1]), shape)
-    return stream.integers(0, 2, shape)
+    return stream.integers(0, _highest_number(meaning, whole) + 1, shape)
+
+
+def _highest_number(meaning: Meaning, whole: int) -> int:
+    """1, which is valid for most that can be asked of an integer; more where anything is."""
+    return 10 ** min(whole, _DIGITS) if meaning.number else 1
 
 
 def _is_switch(value: ir.Value, chosen: Dimensions, meaning: Meaning) -> bool:
@@ -283,5 +292,7 @@ def _is_switch(value: ir.Value, chosen: Dimensions, meaning: Meaning) -> bool:
     is_discrete = dtype == ir.DataType.BOOL or dtype.is_integer()
     is_index = meaning.high is not None or "position" in name.lower()
     if not is_discrete or is_index or is_mask(name, meaning) or math.prod(shape) != 1:
+        return False
+    if meaning.number and dtype.is_integer():
         return False
     return padded_lengths(name, shape, chosen.shapes) is None

@@ -46,6 +46,7 @@ class Meaning:
         mask: True where the input is used as a mask of zeros and ones.
         unbounded: True where it indexes a table whose size is not known.
         computed: True where it is used as a number too, which no mask explains.
+        number: True where that is all it is used as, cast to floats: no value of it is invalid.
     """
 
     low: int = 0
@@ -53,6 +54,7 @@ class Meaning:
     mask: bool = False
     unbounded: bool = False
     computed: bool = False
+    number: bool = False
 
 
 def trace_meaning(value: ir.Value) -> Meaning:
@@ -63,9 +65,10 @@ def trace_meaning(value: ir.Value) -> Meaning:
     """
     meaning = Meaning()
     is_float = value.dtype is not None and value.dtype.is_floating_point()
-    pending, seen = [(value, 0)], {value}
+    pending, seen = [(value, 0, is_float)], {value}
+    is_whole = False  # some use needs whole numbers, which may have bounds
     while pending:
-        current, offset = pending.pop()
+        current, offset, is_cast = pending.pop()
         for node, position in current.uses():
             size = _table_size(node, position)
             if size == math.inf:
@@ -81,14 +84,21 @@ def trace_meaning(value: ir.Value) -> Meaning:
                 meaning = dataclasses.replace(meaning, mask=True)
             elif _shift(node, position) is None:
                 meaning = dataclasses.replace(meaning, computed=True)
+                is_whole = is_whole or not is_cast
             shift = _shift(node, position)
             if shift is None:
                 continue
+            is_cast_here = _casts_to_float(node) if node.op_type == "Cast" else is_cast
             for output in node.outputs:
                 if output not in seen:
                     seen.add(output)
-                    pending.append((output, offset + shift))
-    return meaning
+                    pending.append((output, offset + shift, is_cast_here))
+    is_number = meaning.computed and not (is_whole or meaning.mask or meaning.unbounded)
+    return dataclasses.replace(meaning, number=is_number and meaning.high is None)
+
+
+def _casts_to_float(cast: ir.Node) -> bool:
+    return ir.DataType(cast.attributes["to"].value).is_floating_point()
 
 
 def _table_size(node: ir.Node, position: int) -> float | None:

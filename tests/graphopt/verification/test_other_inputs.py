@@ -52,6 +52,17 @@ WRONG = {
         f"""{KNOWN} b = Less(r, o) w = Unsqueeze(b, a) l = Unsqueeze(lengths, a)
         c = Constant <value_float = 0.0> () y = Where(w, x, c)""",
     ),
+    "integers of one digit": (
+        ("int64[batch, sequence] n", "float[batch, sequence] y"),
+        "f = Cast <to = 1> (n) y = Sin(f)",
+        "f = Cast <to = 1> (n) c = Constant <value_float = 0.84147098> () y = Mul(f, c)",
+    ),
+    "a step of a single digit": (
+        ("int64 step", "float[2] y"),
+        "f = Cast <to = 1> (step) c = Constant <value_floats = [1.0, 0.5]> () y = Mul(f, c)",
+        """f = Cast <to = 1> (step) c = Constant <value_floats = [1.0, 0.5]> ()
+        t = Constant <value_float = 1.0> () m = Min(f, t) y = Mul(m, c)""",
+    ),
 }
 
 
@@ -137,3 +148,22 @@ def test_floats_that_only_hide_positions_are_a_mask(signature: str) -> None:
     body = f"o = Constant <value_float = 1.0> () y = Sub(o, {name})"
     drawn = generate_inputs(model(signature, "float[a, b] y", body)).arrays[name]
     assert drawn.sum() == 14
+
+
+WHOLE = {
+    "an index of an unknown table": "s = Shape(n) y = GatherND(s, n)",
+    "a size": "c = Constant <value_float = 1.0> () y = Expand(c, n)",
+    "a number and a size": """f = Cast <to = 1> (n) e = Exp(f) c = Constant <value_float = 1.0> ()
+        x = Expand(c, n) y = Mul(x, e)""",
+    "a size behind Casts": """f = Cast <to = 1> (n) i = Cast <to = 7> (f)
+        c = Constant <value_float = 1.0> () y = Expand(c, i)""",
+    "a mask": """f = Cast <to = 1> (n) o = Constant <value_float = 1.0> () s = Sub(o, f)
+        y = Exp(f)""",
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_integers_that_not_every_value_is_valid_for_stay_small(name: str) -> None:
+    generator = InputGenerator(model("int64[9] n", "float[a] y", WHOLE[name]))
+    sizes = next(generator.sizes())
+    assert all(generator.draw(sizes, whole=n).arrays["n"].max() <= 1 for n in range(4))
