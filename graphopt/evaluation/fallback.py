@@ -98,7 +98,8 @@ def _resize_inputs(call: Call, inputs: Sequence[Any]) -> tuple[Any, ...]:
     An empty roi or empty scales are none, but older onnx indexes them. Until opset 10 the scales
     are the second input. Aligned corners are those of the whole number of elements that result.
     """
-    x, *given = (None if array is None or not array.size else array for array in inputs)
+    x = inputs[0]
+    given = [None if array is None or not array.size else array for array in inputs[1:]]
     if call.version < _RESIZE_WITH_ROI:
         given = [None, *given]
     is_aligned = call.get("coordinate_transformation_mode") == "align_corners"

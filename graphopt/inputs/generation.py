@@ -253,8 +253,8 @@ def _draw(
     assert isinstance(value.type, ir.TensorType)
     shape, dtype = chosen.shapes[name], value.type.dtype
     if dtype == ir.DataType.BOOL:
-        array = stream.integers(0, 2, shape)
-        array = padding_mask(shape, whole) if is_mask(name, meaning) else array
+        is_padding = is_mask(name, meaning)
+        array = padding_mask(shape, whole) if is_padding else stream.integers(0, 2, shape)
     elif dtype.is_integer():
         array = _draw_integers(name, chosen, meaning, stream, whole)
     elif is_float_mask(name, shape, meaning):
