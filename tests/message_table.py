@@ -44,6 +44,7 @@ JUDGES = (
     "graphopt/verification/equivalence.py",
     "graphopt/verification/evidence.py",
     "graphopt/verification/exercise.py",
+    "graphopt/verification/interface.py",
     "graphopt/verification/original.py",
 )
 """The files that say why nothing could be verified, or what failed beyond numbers."""

@@ -19,13 +19,14 @@ from graphopt.benchmarking.making import Workshop, make_candidates
 from graphopt.benchmarking.output_errors import error_of
 from graphopt.benchmarking.result import Failure
 from graphopt.benchmarking.settings import Settings
-from graphopt.errors import ModelError, UsageError, listed
+from graphopt.errors import ModelError, UsageError
 from graphopt.files import parsing
 from graphopt.files.external_data import size_of
 from graphopt.files.loading import source_of
 from graphopt.options import Sample
 from graphopt.passes.pipeline import Options
 from graphopt.verification import Original
+from graphopt.verification.interface import interface_difference
 
 Announce = Callable[[str], None]
 
@@ -125,12 +126,8 @@ def _other_inputs(model: ir.Model, candidate: Path) -> str:
     constants = {tensor.name for tensor in graph.initializer}
     found = {info.name for info in graph.input} - constants
     needed = {str(v.name) for v in model.graph.inputs if v.name not in model.graph.initializers}
-    parts = []
-    if needed - found:
-        parts.append(f"lacks the inputs {listed(sorted(needed - found))} of the original")
-    if found - needed:
-        parts.append(f"has the inputs {listed(sorted(found - needed))}, which the original has not")
-    return " and ".join(parts)
+    same = found == needed
+    return "" if same else interface_difference("input", sorted(needed), sorted(found))
 
 
 def _original(

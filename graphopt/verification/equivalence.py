@@ -25,6 +25,7 @@ from graphopt.runtime.sessions import RuntimeRefused, lacks_kernel
 from graphopt.verification.differences import OutputError, compare, mismatch
 from graphopt.verification.evidence import Comparison
 from graphopt.verification.idle_norms import idle_norms
+from graphopt.verification.interface import interface_difference
 from graphopt.verification.original import Expectation, Original
 from graphopt.verification.random_operators import random_outputs, seed_operators
 from graphopt.verification.result import Verification
@@ -151,10 +152,10 @@ def _verify(
                 custom_op_libraries=base.sample.custom_op_libraries,
             )
             if sorted(opened.inputs) != list(known.needed):
-                problem = _difference("input", known.needed, sorted(opened.inputs))
+                problem = interface_difference("input", known.needed, sorted(opened.inputs))
                 return _failed(result, expected, problem)
             if opened.outputs != known.outputs:
-                problem = _difference("output", known.outputs, opened.outputs)
+                problem = interface_difference("output", known.outputs, opened.outputs)
                 return _failed(result, expected, problem)
             actual.extend(base.process.run(inputs) for inputs in known.draws)
     except _NotSeeded as error:
@@ -258,7 +259,9 @@ def prove(
     expected, actual = evaluate(base, inputs), evaluate(candidate, inputs)
     result = Verification("unverified", reference="float64")
     if list(actual) != list(expected):
-        return _failed(result, expected, _difference("output", list(expected), list(actual)))
+        return _failed(
+            result, expected, interface_difference("output", list(expected), list(actual))
+        )
     outputs = []
     for name, base_result in expected.items():
 
@@ -282,19 +285,6 @@ def prove(
 def _failed(undecided: Verification, expected: Mapping[str, Result], problem: str) -> Verification:
     outputs = [mismatch(name, element_type(base), problem) for name, base in expected.items()]
     return dataclasses.replace(undecided, status="failed", outputs=tuple(outputs), reason=problem)
-
-
-def _difference(kind: str, needed: Sequence[str], found: Sequence[str]) -> str:
-    missing = [name for name in needed if name not in found]
-    extra = [name for name in found if name not in needed]
-    parts = []
-    if missing:
-        parts.append(f"lacks the {kind}s {listed(missing)}")
-    if extra:
-        parts.append(f"has the {kind}s {listed(extra)}, which the original has not")
-    if not parts and sorted(needed) != sorted(found):
-        parts.append(f"does not list each of its {kind}s as often as the original")
-    return f"the candidate {' and '.join(parts) or f'has its {kind}s in another order'}"
 
 
 def _idle(norms: Sequence[str]) -> str:

@@ -131,7 +131,7 @@ def constant_tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
     if attribute is None:
         return None
     if attribute.type == ir.AttributeType.TENSOR:
-        # as_tensor() looks for every attribute of its protocol: a tenth of the time of all passes.
+        # Not as_tensor(), which looks for every attribute of the protocol each time.
         return cast(ir.TensorProtocol | None, attribute.value)
     if attribute.name in ("value_float", "value_floats"):
         return ir.tensor(np.asarray(attribute.value, dtype=np.float32))

@@ -90,7 +90,7 @@ def test_a_candidate_with_other_inputs_is_not_timed(model: Path, tmp_path: Path)
     for node in renamed.graph.node:
         node.input[:] = ["z" if name == "x" else name for name in node.input]
     other = save_external(renamed, tmp_path / "renamed.onnx")
-    problem = "lacks the inputs x of the original and has the inputs z, which the original has not"
+    problem = "the candidate lacks the inputs x and has the inputs z, which the original has not"
     with pytest.raises(ModelError, match=rf"renamed\.onnx: {problem}: give a model with the same"):
         graphopt.benchmark([model, other], **QUICK)
     same = save_external(block(), tmp_path / "same.onnx")

@@ -72,7 +72,7 @@ def test_it_gets_its_request_and_environment_and_may_print(module: Path) -> None
     assert said == ["é", "red"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="another system chooses in another way")
+@pytest.mark.skipif(sys.platform != "linux", reason="oom_score_adj is of Linux")
 def test_where_memory_runs_out_it_is_ended_first(module: Path) -> None:
     module.write_text(
         f"from pathlib import Path\n{SERVE}"
