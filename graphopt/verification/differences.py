@@ -8,6 +8,7 @@ __all__ = [
     "compare_with_truth",
     "decide",
     "default_rtol",
+    "is_float",
     "mismatch",
     "tolerance_type",
 ]
@@ -64,6 +65,11 @@ class OutputError:
     error_candidate: float | None = None
     computed_in: str = ""
     decided_by_float64: bool = False
+
+
+def is_float(array: Array) -> bool:
+    """True where a tolerance applies to the elements."""
+    return str(array.dtype) in _RTOL
 
 
 def mismatch(name: str, dtype: str, problem: str) -> OutputError:

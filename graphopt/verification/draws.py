@@ -35,6 +35,7 @@ class Runs:
         results: The outputs of each run, by name.
         attempt: Number of the sizes that were taken, 0 for the likeliest.
         refused: True where the model refused some inputs that came before the last of these.
+        left_out: How many further inputs of the same sizes the model refused.
     """
 
     sizes: GeneratedInputs
@@ -42,6 +43,7 @@ class Runs:
     results: tuple[Mapping[str, Result], ...]
     attempt: int
     refused: bool = False
+    left_out: int = 0
 
 
 class Draws:
@@ -74,7 +76,7 @@ class Draws:
         """Run the open session on the first sizes that it takes, with every seed and scale.
 
         Then once on other sizes, where it takes others. A further draw that it refuses, because of
-        its values, is left out.
+        its values, is left out, and counted.
 
         Args:
             process: What runs it.
@@ -95,7 +97,7 @@ class Draws:
                 problem = problem or error
                 continue
             inputs: list[Mapping[str, Array]] = [drawn.arrays]
-            refused = problem is not None
+            refused, left_out = problem is not None, 0
             for other, is_resized in self._further(number):
                 if _equal(other, inputs[0]):
                     continue
@@ -107,11 +109,12 @@ class Draws:
                     raise
                 except RuntimeRefused:
                     refused = True
+                    left_out += not is_resized
                     continue
                 inputs.append(other)
                 if is_resized:
                     break
-            return Runs(drawn, tuple(inputs), tuple(results), number, refused)
+            return Runs(drawn, tuple(inputs), tuple(results), number, refused, left_out)
         raise SizesRefused(str(problem))
 
     def _further(self, number: int) -> Iterator[tuple[Mapping[str, Array], bool]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Comparison"]
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,10 +20,13 @@ from graphopt.verification.differences import (
     compare,
     compare_with_truth,
     decide,
+    is_float,
     mismatch,
 )
 from graphopt.verification.exercise import untried_norms
+from graphopt.verification.limits import limits
 from graphopt.verification.original import Expectation, Original
+from graphopt.verification.pieces import Cut, cuts, words
 from graphopt.verification.structured import compare_results
 
 
@@ -84,6 +88,12 @@ class Comparison:
             wrong = [draw for draw, error in enumerate(errors) if not error.passed]
             if wrong and all(sizes := [self.expected.other_sizes(draw) for draw in wrong]):
                 notes.append(f"output {name} differs on other sizes alone: {sizes[0]}")
+        if left_out := self.expected.left_out:
+            drawn = left_out + len(self.expected.draws)
+            notes.append(
+                f"{left_out} of {drawn} drawn inputs were left out: the original refuses them "
+                "(--input gives others)"
+            )
         if decided:
             notes.append(
                 f"{listed(decided)}: both differ by more than the tolerance, and the original "
@@ -136,20 +146,35 @@ class Comparison:
     def _compare_part(
         self, draw: int, name: str, number: int, base: Array, found: Array
     ) -> OutputError:
+        def compare_cut(cut: Cut) -> OutputError:
+            return _placed(self._compare_cut(draw, name, number, (base, found), cut), cut)
+
+        if base.dtype != found.dtype or base.shape != found.shape or not is_float(base):
+            return compare_cut(())
+        parts = cuts(self._original.output(name), base.shape) or [()]
+        return max(map(compare_cut, parts), key=_badness)
+
+    def _compare_cut(
+        self, draw: int, name: str, number: int, arrays: tuple[Array, Array], cut: Cut
+    ) -> OutputError:
+        """Compare a part of a tensor of the base and of the candidate, or all of it."""
+        base, found = (array[cut] for array in arrays)
         if self.reference == "float64":
             try:
                 truth = self._true_part(draw, name, number)
             except EvaluationFailed as error:
                 return mismatch(name, str(base.dtype), str(error))
-            return compare_with_truth(name, truth, base, found)
+            same = truth.shape == arrays[0].shape
+            return compare_with_truth(name, truth[cut] if same else truth, base, found)
         computing = self._original.computing_types.get(name)
         plain = compare(name, base, found, *self._tolerances, computing)
         if plain.passed or plain.dtype != str(found.dtype) or base.shape != found.shape:
             return plain
         try:
-            return decide(plain, self._true_part(draw, name, number), base, found)
+            truth = self._true_part(draw, name, number)
         except (EvaluationFailed, MemoryError):
             return plain
+        return decide(plain, truth[cut], base, found) if truth.shape == arrays[0].shape else plain
 
     def _true_part(self, draw: int, name: str, number: int) -> Array:
         """A tensor of an output, evaluated in float64.
@@ -168,18 +193,22 @@ class Comparison:
         found = {}
         for name, errors in self._errors.items():
             parts = [part for result in results for part in structure.parts(result[name])]
-            reason = _emptiness([part.array for part in parts], errors)
+            ends = limits(self._original.output(name))
+            reason = _emptiness([part.array for part in parts], errors, ends)
             if reason:
                 found[name] = reason
         return found
 
 
-def _emptiness(arrays: Sequence[Array], errors: Sequence[OutputError]) -> str:
+def _emptiness(
+    arrays: Sequence[Array], errors: Sequence[OutputError], ends: tuple[float, float] | None
+) -> str:
     """Why one output of the original says nothing of its candidates, in words; else "".
 
     Args:
         arrays: The tensors in it, of all draws.
         errors: What came of comparing it, in each draw.
+        ends: The values between which its operator holds it; None where that is no such one.
     """
     if not arrays:
         return "holds no tensor"
@@ -202,7 +231,25 @@ def _emptiness(arrays: Sequence[Array], errors: Sequence[OutputError]) -> str:
     tolerance = max(error.atol + error.rtol * max(abs(low), abs(high)) for error in errors)
     if kind == "f" and high - low <= tolerance:
         return f"is saturated: all of it is between {low:.6g} and {high:.6g}"
+    # Any number would do that is far enough from where the operator bends.
+    if ends and all(_is_at(ends, array, tolerance) for array in finite):
+        return f"is saturated: all of it is at {ends[0]:.6g} or {ends[1]:.6g}"
     return ""
+
+
+def _is_at(ends: tuple[float, float], array: Array, tolerance: float) -> bool:
+    """True where each element is within the tolerance of one of two values."""
+    values = array.astype(np.float64)
+    distance = np.minimum(np.abs(values - ends[0]), np.abs(values - ends[1]))
+    return bool((distance <= tolerance).all())
+
+
+def _placed(error: OutputError, cut: Cut) -> OutputError:
+    """An error that says in which part of its output it is."""
+    if error.passed or not cut:
+        return error
+    problem = error.problem or f"differs by {error.max_abs:.2g}"
+    return dataclasses.replace(error, problem=f"at {words(cut)}: {problem}")
 
 
 def _badness(error: OutputError) -> tuple[bool, float]:

@@ -55,6 +55,7 @@ class Expectation:
         version: Version of ONNX Runtime.
         optimization: The highest level of ONNX Runtime's own optimizations at which it runs.
         problem: How ONNX Runtime ended at a higher level; else "".
+        left_out: How many drawn inputs it refused.
     """
 
     reason: str = ""
@@ -68,6 +69,7 @@ class Expectation:
     version: str = ""
     optimization: Optimization = "all"
     problem: str = ""
+    left_out: int = 0
 
     def other_sizes(self, draw: int) -> str:
         """The shapes of the inputs of a draw, in words, where they are not those of the first."""
@@ -162,6 +164,10 @@ class Original:
         """The coarsest floating-point type that computes each output, by name."""
         return computing_types(self.inlined)
 
+    def output(self, name: str) -> ir.Value | None:
+        """The value of ``inlined`` that is the output of that name."""
+        return next((value for value in self.inlined.graph.outputs if value.name == name), None)
+
     def graphs_that_ran(self, expected: Expectation) -> GraphRuns | None:
         """The nested graphs of ``inlined`` that ran in each draw; None where it cannot be told."""
         if self._ran is None:
@@ -210,6 +216,7 @@ class Original:
                 version=opened.version,
                 optimization=level,
                 problem=_problem(problems),
+                left_out=runs.left_out,
             )
         sample = self.sample
         given = sample.inputs or sample.input_shapes or sample.dims

@@ -44,6 +44,56 @@ NOTHING = {
     ),
 }
 
+# Where every element is at one of the two ends, any other steep function of the same sign would do.
+STEEP = {
+    "sigmoid": ("y = Sigmoid(s)", "0 or 1"),
+    "tanh": ("y = Tanh(s)", "-1 or 1"),
+    "erf": ("y = Erf(s)", "-1 or 1"),
+    "softsign": ("y = Softsign(s)", "-1 or 1"),
+    "hard sigmoid": ("y = HardSigmoid(s)", "0 or 1"),
+    "softmax": ("y = Softmax(s)", "0 or 1"),
+    "clip": ("y = Clip(s, n, f)", "-3 or 5"),
+    "half clip": ("y = Clip(s, n)", ""),
+    "moved": ("r = Sigmoid(s) q = Transpose <perm = [1, 0]> (r) y = Transpose(q)", "0 or 1"),
+    "from one": ("r = Sigmoid(s) o = Constant <value_float = 1.0> () y = Sub(o, r)", "0 or 1"),
+    "scaled": ("r = Tanh(s) p = Mul(r, n) y = Add(f, p)", "2 or 8"),
+    "not bounded": ("y = Relu(s)", ""),
+    "other": ("r = Sigmoid(s) y = Mul(r, s)", ""),
+}
+
+
+def steep(factor: float, behind: str) -> ir.Model:
+    return model(
+        f"""c = Constant <value_float = {factor}> () n = Constant <value_float = -3.0> ()
+        f = Constant <value_float = 5.0> () s = Mul(x, c) {behind}"""
+    )
+
+
+@pytest.mark.parametrize("name", STEEP)
+def test_an_output_at_both_ends_of_its_operator_proves_nothing(name: str) -> None:
+    behind, ends = STEEP[name]
+    result = verify(steep(1e6, behind), steep(3e6, behind))
+    if not ends:
+        assert result.status == "failed"
+        return
+    assert result.status == "unverified"
+    assert f"proves anything: y is saturated: all of it is at {ends} (" in result.reason
+    assert verify(steep(1.0, behind), steep(1.0, behind)).status == "passed"
+    assert verify(steep(1.0, behind), steep(1.5, behind)).status == "failed"
+
+
+def test_drawn_inputs_that_the_original_refuses_are_counted() -> None:
+    """Draws at four times the scale reach beyond the table, others do not."""
+    base = model(
+        """t = Constant <value_float = 2.5> () a = Abs(x) p = Div(a, t) f = Floor(p)
+        i = Cast <to = 7> (f) w = Constant <value = float[3] {1.0, 2.0, 3.0}> () y = Gather(w, i)"""
+    )
+    result = verify(base, base)
+    assert result.status == "passed"
+    assert result.notes == (
+        "1 of 4 drawn inputs were left out: the original refuses them (--input gives others)",
+    )
+
 
 @pytest.mark.parametrize("name", NOTHING)
 def test_outputs_that_could_not_differ_prove_nothing(name: str) -> None:
