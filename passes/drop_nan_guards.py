@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from graphopt.passes.attention.guards import LARGEST_SCORE, guard_of
 from graphopt.passes.graph.intervals import Intervals
 from graphopt.passes.graph.naming import all_nodes
 from graphopt.passes.graph.not_finite import NotFinite
 from graphopt.passes.graph.unread import replace
 from graphopt.passes.rewrite import Rewrite
 
-__all__ = ["DropNanGuards"]
-
-_LARGEST_SCORE = 1e30
+__all__ = ["DropNanGuards", "largest_product"]
 
 
 class DropNanGuards(Rewrite):
@@ -53,33 +52,17 @@ def largest_product(dtype: ir.DataType) -> float:
     """What the entries of a product of matrices are taken not to exceed."""
     if dtype == ir.DataType.FLOAT16:
         return float(np.finfo(np.float16).max)
-    return _LARGEST_SCORE
+    return LARGEST_SCORE
 
 
 def _drop(intervals: Intervals, not_finite: NotFinite, node: ir.Node) -> bool:
-    if node.graph is None or node.op_type != "Where" or node.domain:
+    guard = guard_of(node)
+    if guard is None:
         return False
-    condition, filler, kept = node.inputs
-    test = None if condition is None else condition.producer()
-    if test is not None and test.op_type == "Not" and not test.domain:
-        filler, kept = kept, filler
-        test = None if test.inputs[0] is None else test.inputs[0].producer()
-    if test is None or test.op_type != "IsNaN" or test.domain or test.inputs[0] is not kept:
+    scores = intervals.of(guard.softmax.inputs[0])
+    if scores is None or not scores.is_finite:
         return False
-    softmax = None if kept is None else kept.producer()
-    if softmax is None or softmax.op_type != "Softmax" or softmax.domain or kept is None:
+    if node.outputs[0].is_graph_output() or not_finite.reaches(guard.softmax.inputs[0]):
         return False
-    scores = intervals.of(softmax.inputs[0])
-    if scores is None or not scores.is_finite or not _is_scalar(filler, kept):
-        return False
-    if node.outputs[0].is_graph_output() or not_finite.reaches(softmax.inputs[0]):
-        return False
-    replace(node.outputs[0], kept)
+    replace(node.outputs[0], guard.weights)
     return True
-
-
-def _is_scalar(filler: ir.Value | None, kept: ir.Value) -> bool:
-    if filler is None or filler.shape is None or any(dim != 1 for dim in filler.shape):
-        return False
-    # Softmax has at least one axis.
-    return len(filler.shape) <= (1 if kept.shape is None else max(1, len(kept.shape)))

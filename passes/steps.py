@@ -29,6 +29,7 @@ from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.make_plan import MakePlan
 from graphopt.passes.merge_equal_nodes import MergeEqualNodes
 from graphopt.passes.merge_twins import MergeTwins
+from graphopt.passes.move_nan_guards import MoveNanGuards
 from graphopt.passes.recentre import Recentre
 from graphopt.passes.restore_norms import RestoreNorms
 from graphopt.passes.settle_sizes import SettleSizes
@@ -143,6 +144,13 @@ STEPS = (
         "merge-equal-nodes",
         "compute once what every layer computes anew",
         MergeEqualNodes,
+        optional=True,
+        fuses=True,
+    ),
+    Step(
+        "move-nan-guards",
+        "move guards behind Softmax that may act to where there is less to guard",
+        MoveNanGuards,
         optional=True,
         fuses=True,
     ),

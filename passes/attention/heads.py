@@ -17,6 +17,7 @@ __all__ = [
     "SPLIT",
     "SPLIT_KEYS",
     "Heads",
+    "join_of",
     "joining",
     "put",
     "split_from",
@@ -116,6 +117,21 @@ def joining(mixed: ir.Value, count: int, size: int) -> ir.Node | None:
     own = [axes.dimension(apart, 0), axes.dimension(apart, 1), count * size]
     made = [axes.dimension(result, axis) for axis in range(axes.rank(result) or 0)]
     return join if same_dimensions(own, made) and not result.is_graph_output() else None
+
+
+def join_of(mixed: ir.Value) -> ir.Node | None:
+    """The Reshape of ``joining`` where what it makes of [B, N, S, H] is proved [B, S, N * H]."""
+    count, size = (axes.dimension(mixed, axis) for axis in (1, 3))
+    if axes.rank(mixed) != 4 or not isinstance(count, int) or not isinstance(size, int):
+        return None
+    join = joining(mixed, count, size)
+    if join is None or join.outputs[0].is_graph_output():
+        return None
+    apart, result = join.inputs[0], join.outputs[0]
+    assert apart is not None
+    own = [axes.dimension(apart, 0), axes.dimension(apart, 1), count * size]
+    made = [axes.dimension(result, axis) for axis in range(axes.rank(result) or 0)]
+    return join if same_dimensions(own, made) else None
 
 
 def put(join: ir.Node, joined: ir.Value) -> None:

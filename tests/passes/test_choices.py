@@ -110,6 +110,7 @@ def test_what_is_not_about_norms_can_be_left_out(name: str) -> None:
         "fuse-biases",
         "join-heads",
         "merge-equal-nodes",
+        "move-nan-guards",
         "settle-sizes",
     }
     added |= {"fuse-attention", "fuse-key-transposes"} if name != "standard" else set()

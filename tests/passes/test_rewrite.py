@@ -27,6 +27,7 @@ from graphopt.passes.lower_custom_norms import LowerCustomNorms
 from graphopt.passes.lower_norms import LowerNorms
 from graphopt.passes.make_plan import MakePlan
 from graphopt.passes.merge_twins import MergeTwins
+from graphopt.passes.move_nan_guards import MoveNanGuards
 from graphopt.passes.planning.plan import Plan
 from graphopt.passes.recentre import Recentre
 from graphopt.passes.rewrite import PlannedRewrite, Rewrite
@@ -44,6 +45,7 @@ _SHAPED = (
     ComposeTransposes,
     FoldScales,
     MakePlan,
+    MoveNanGuards,
     FuseKeptNorms,
     FuseSkipNorms,
     LowerCustomNorms,
