@@ -1,4 +1,4 @@
-"""Write attention without a mask as one operator."""
+"""Write attention as one operator."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
+from graphopt.passes.attention import padding
 from graphopt.passes.attention.gains import gains_multi_head, gains_multi_head_on_cuda
 from graphopt.passes.attention.heads import (
     SPLIT_KEYS,
@@ -16,10 +17,12 @@ from graphopt.passes.attention.heads import (
     put,
     split_from,
 )
+from graphopt.passes.attention.masks import Mask, mask_of
+from graphopt.passes.attention.padding import PaddingMasks
 from graphopt.passes.choices import PROVIDER
 from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.naming import Names, all_nodes
-from graphopt.passes.graph.walking import only_reader, produced_by
+from graphopt.passes.graph.walking import only_reader, orders, produced_by
 from graphopt.passes.rewrite import Rewrite
 from graphopt.passes.targets import Provider, provider_named
 
@@ -29,15 +32,16 @@ _MICROSOFT = "com.microsoft"
 
 
 class FuseAttention(Rewrite):
-    """softmax(c Q K^T) V, from x [B, S, N * H] to [B, S, N * H], becomes MultiHeadAttention.
+    """softmax(c Q K^T + mask) V, of x [B, S, N * H], becomes MultiHeadAttention.
 
     1. Q, K and V are heads split off by Reshape and Transpose; N and H are numbers, and it is
        proved that all have one B, K and V one length, Q and K one H (V may have another). A Reshape
        joins those that were split off anything else than [B, S, N * H].
-    2. Nothing is added to the scores. On the CPU a mask takes another kernel of ONNX Runtime, which
-       gains nothing, and whose release 1.20 reads a mask [B, 1, S, T] wrongly; on CUDA it takes one
-       that makes something else of a row that is masked whole. So a mask of any kind, and with it a
-       guard behind Softmax, leaves attention as it is.
+    2. Nothing is added to the scores, or on the CPU one mask of ``passes/attention/masks.py``,
+       finite and for all heads, which the kernel adds as the graph does. What else is added stays:
+       release 1.20 of ONNX Runtime reads a bias [B, 1, S, T] wrongly, and one for each head gains
+       nothing. On CUDA a mask takes a kernel that makes something else of a row that is masked
+       whole. A guard behind Softmax leaves attention as it is.
     3. c is one, or one finite constant that is not 0 behind the product, and a float32 (a divisor,
        too: its reciprocal).
     4. Softmax goes over the last axis. Nobody else reads scores, weights or what becomes of them,
@@ -62,7 +66,8 @@ class FuseAttention(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites ``model`` in place."""
         names, opset = Names(model), model.graph.opset_imports.get("", 1)
-        fused = sum(_fuse(self.target, names, opset, node) for node in all_nodes(model))
+        masks = PaddingMasks(names, opset)
+        fused = sum(_fuse(self.target, names, masks, opset, node) for node in all_nodes(model))
         self.record = {"attentions fused": fused}
         if fused:
             model.opset_imports.setdefault(_MICROSOFT, 1)
@@ -75,10 +80,13 @@ class _Attention:
     key: Heads
     value: Heads
     scale: float
+    mask: Mask | None
 
     @property
     def fits(self) -> bool:
-        """Rule 1."""
+        """Rules 1 and 2."""
+        if self.mask is not None and not padding.fits(self.mask, self.query, self.key):
+            return False
         parts = (self.query, self.key, self.value)
         if any(part.batch is None or part.batch != self.query.batch for part in parts):
             return False
@@ -90,11 +98,15 @@ class _Attention:
     def gains(self, target: Provider) -> bool:
         """Rule 7."""
         if target.is_device:
+            if self.mask is not None:
+                return False
             return gains_multi_head_on_cuda(self.query.size, self.value.size)
         return gains_multi_head(self.query.length, self.key.length)
 
 
-def _fuse(target: Provider, names: Names, opset: int, softmax: ir.Node) -> bool:
+def _fuse(
+    target: Provider, names: Names, masks: PaddingMasks, opset: int, softmax: ir.Node
+) -> bool:
     if softmax.op_type != "Softmax" or softmax.domain or softmax.graph is None:
         return False
     if softmax.attributes.get_int("axis", -1 if opset >= 13 else 1) not in (-1, 3):
@@ -111,21 +123,20 @@ def _fuse(target: Provider, names: Names, opset: int, softmax: ir.Node) -> bool:
     join = joining(mixed, found.value.count, found.value.size)
     if join is None:
         return False
-    put(join, _write(names, found, mixing))
+    put(join, _write(names, masks, found, mixing))
     return True
 
 
 def _read(softmax: ir.Node, mixing: ir.Node) -> _Attention | None:
     """Rules 1 to 4: what Softmax weighs, and by what."""
-    scores, scale = softmax.inputs[0], 1.0
+    scores, mask, reader = _unmasked(softmax)
+    scale = 1.0
     scaling = produced_by(scores, "Mul", "Div")
     if scaling is not None:
         number = _scale(scaling)
-        if number is None or only_reader(scaling.outputs[0]) is not softmax:
+        if number is None or only_reader(scaling.outputs[0]) is not reader:
             return None
         scores, scale, reader = scaling.inputs[0], number, scaling
-    else:
-        reader = softmax
     product = produced_by(scores, "MatMul")
     if product is None or scores is None or only_reader(scores) is not reader:
         return None
@@ -133,7 +144,17 @@ def _read(softmax: ir.Node, mixing: ir.Node) -> _Attention | None:
     key = _keys(product.inputs[1])
     if query is None or key is None or value is None:
         return None
-    return _Attention(query, key, value, scale)
+    return _Attention(query, key, value, scale, mask)
+
+
+def _unmasked(softmax: ir.Node) -> tuple[ir.Value | None, Mask | None, ir.Node]:
+    """The scores before a mask is added to them, the mask, and what reads these scores."""
+    adding = produced_by(softmax.inputs[0], "Add")
+    for scores, added in orders(adding):
+        mask = mask_of(added)
+        if mask is not None and adding and only_reader(adding.outputs[0]) is softmax:
+            return scores, mask, adding
+    return softmax.inputs[0], None, softmax
 
 
 def _scale(node: ir.Node) -> float | None:
@@ -157,14 +178,21 @@ def _keys(value: ir.Value | None) -> Heads | None:
     return split_from(value, SPLIT_KEYS)
 
 
-def _write(names: Names, found: _Attention, mixing: ir.Node) -> ir.Value:
+def _write(names: Names, masks: PaddingMasks, found: _Attention, mixing: ir.Node) -> ir.Value:
     """MultiHeadAttention [B, S, N * H], before the multiplication by V."""
     mixed, value = mixing.outputs[0], found.value
     name = names.fresh(f"{mixed.name}.joined")
+    operands: list[ir.Value | None] = [
+        part.join(names, mixing) for part in (found.query, found.key, value)
+    ]
+    attributes: dict[str, int | float] = {"num_heads": found.query.count, "scale": found.scale}
+    if found.mask is not None:
+        operands += [None, masks.write(found.mask, mixing)]
+        attributes["mask_filter_value"] = found.mask.fill
     node = ir.node(
         "MultiHeadAttention",
-        [part.join(names, mixing) for part in (found.query, found.key, value)],
-        {"num_heads": found.query.count, "scale": found.scale},
+        operands,
+        attributes,
         domain=_MICROSOFT,
         name=name,
     )

@@ -11,7 +11,7 @@ from graphopt.passes.fuse_attention import FuseAttention
 from tests.onnx_runtime import OptimizedSession
 from tests.passes.attention import (
     MASKS,
-    assert_masked_attention_stays,
+    assert_fused,
     records,
 )
 from tests.passes.graphs import random_array
@@ -48,4 +48,5 @@ def test_on_cuda_float64_stays() -> None:
 def test_on_cuda_attention_with_a_mask_stays(mask: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the heads are: a row that is masked whole would not be what it was."""
     monkeypatch.setattr(fuse_attention, "gains_multi_head_on_cuda", lambda *sizes: True)
-    assert_masked_attention_stays(mask, pipeline.Options(ops="ort", provider="cuda"))
+    options = pipeline.Options(ops="ort", provider="cuda")
+    assert_fused(mask, options, fused=mask == "constant true")

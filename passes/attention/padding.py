@@ -1,0 +1,86 @@
+"""The masks that ONNX Runtime's MultiHeadAttention takes beside queries, keys and values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from graphopt.passes.attention.heads import Heads
+from graphopt.passes.attention.masks import Mask
+from graphopt.passes.graph import axes
+from graphopt.passes.graph.naming import Names
+from graphopt.passes.graph.sizes import same_dimensions
+
+__all__ = ["PaddingMasks", "fits"]
+
+
+def fits(mask: Mask, query: Heads, key: Heads) -> bool:
+    """True where the kernel adds what the mask adds to the scores.
+
+    It is proved of [B, 1, S, T], or of [B, 1, 1, T] for all queries, with the B and S of the
+    queries and the T of the keys, and adds a finite float32.
+    """
+    if not mask.is_for_all_heads or not math.isfinite(mask.fill):
+        return False
+    if float(np.float32(mask.fill)) != mask.fill:
+        return False
+    batch, _, queries, keys = (axes.dimension(mask.condition, axis) for axis in range(4))
+    own = [batch, query.length if queries == 1 else queries, keys]
+    return same_dimensions(own, [query.batch, query.length, key.length])
+
+
+class PaddingMasks:
+    """Writes the masks of a model for MultiHeadAttention, each once for all layers.
+
+    Args:
+        names: Hands out names.
+        opset: That of ONNX's operators.
+    """
+
+    def __init__(self, names: Names, opset: int) -> None:
+        self._names = names
+        self._opset = opset
+        self._made: dict[tuple[ir.Value, bool, ir.Graph], ir.Value] = {}
+
+    def write(self, mask: Mask, before: ir.Node) -> ir.Value:
+        """int32 [B, S, T], or [B, T] for all queries: 1 where a key is seen, else 0."""
+        assert before.graph is not None
+        key = (mask.condition, mask.hides, before.graph)
+        if key not in self._made:
+            self._made[key] = self._write(mask, before)
+        return self._made[key]
+
+    def _write(self, mask: Mask, before: ir.Node) -> ir.Value:
+        seen, shape = mask.condition, mask.condition.shape
+        assert shape is not None
+        if mask.hides:
+            seen = self._node("Not", [seen], {}, before, ir.DataType.BOOL, shape)
+        whole = (1, 2) if shape[2] == 1 else (1,)
+        thin = ir.Shape([dim for axis, dim in enumerate(shape) if axis not in whole])
+        if self._opset >= 13:
+            operands, attributes = [seen, self._names.integers(*whole)], {}
+        else:
+            operands, attributes = [seen], {"axes": list(whole)}
+        flat = self._node("Squeeze", operands, attributes, before, ir.DataType.BOOL, thin)
+        target = ir.DataType.INT32
+        return self._node("Cast", [flat], {"to": target}, before, target, thin)
+
+    def _node(
+        self,
+        op_type: str,
+        operands: list[ir.Value],
+        attributes: Mapping[str, ir.DataType | list[int]],
+        before: ir.Node,
+        dtype: ir.DataType,
+        shape: ir.Shape,
+    ) -> ir.Value:
+        name = self._names.fresh(f"{operands[0].name}.{op_type.lower()}")
+        node = ir.node(op_type, operands, attributes, name=name)
+        result = node.outputs[0]
+        result.name, result.type, result.shape = name, ir.TensorType(dtype), shape
+        assert before.graph is not None
+        before.graph.insert_before(before, node)
+        return result
