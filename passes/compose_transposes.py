@@ -87,7 +87,7 @@ def _compose(node: ir.Node) -> bool:
     if len(between.uses()) != 1 or between.is_graph_output():
         return False
     inner_order, order = _permutation(inner), _permutation(node)
-    if inner_order is None or order is None:
+    if inner_order is None or order is None or len(inner_order) != len(order):
         return False
     node.attributes["perm"] = ir.AttrInt64s("perm", [inner_order[axis] for axis in order])
     node.replace_input_with(0, inner.inputs[0])
@@ -105,8 +105,10 @@ def _drop(node: ir.Node) -> bool:
 
 
 def _permutation(node: ir.Node) -> tuple[int, ...] | None:
+    """The order of the axes; None where it is unknown, or not one of so many axes."""
     if "perm" in node.attributes:
-        return tuple(node.attributes.get_ints("perm", ()))
+        order = tuple(node.attributes.get_ints("perm", ()))
+        return order if sorted(order) == list(range(len(order))) else None
     count = axes.rank(node.inputs[0])
     return None if count is None else tuple(reversed(range(count)))
 

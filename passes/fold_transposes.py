@@ -15,7 +15,8 @@ __all__ = ["FoldTransposes"]
 class FoldTransposes(Rewrite):
     """Transpose(W) of a constant that nobody else reads becomes a constant.
 
-    A tied table, which an embedding reads as well, stays: the transposed copy would double it.
+    A tied table, which an embedding reads as well, stays: the transposed copy would double it. So
+    does an order that is not one of all its axes, which no runtime takes.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -39,6 +40,8 @@ def _fold(names: Names, node: ir.Node) -> bool:
         return False
     rank = len(tensor.shape)
     permutation = node.attributes.get_ints("perm", tuple(reversed(range(rank))))
+    if sorted(permutation) != list(range(rank)):
+        return False
     dims = [tensor.shape.numpy()[axis] for axis in permutation]
 
     def compute() -> ir.TensorProtocol:

@@ -58,6 +58,8 @@ class MergeEqualNodes(Rewrite):
             if key is None:
                 continue
             twin = first.setdefault(key, node)
+            if twin.graph is None:  # removed with a merged node, which alone read it
+                twin = first[key] = node
             if twin is not node and _replace(node, twin):
                 merged += 1
         self.record = {"equal nodes merged": merged}

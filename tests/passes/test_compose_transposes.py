@@ -130,3 +130,19 @@ def test_a_graph_output_keeps_its_transpose() -> None:
     )
     assert records(model, ComposeTransposes()) == {}
     assert [node.op_type for node in model.graph] == ["Transpose", "Transpose"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "s = Transpose<perm=[1]>(r) t = Transpose<perm=[1]>(s)",
+        "s = Transpose<perm=[2,1,0]>(r) t = Transpose<perm=[1,0]>(s)",
+        "s = Transpose<perm=[1,0]>(r) t = Transpose<perm=[1,2,0]>(s)",
+        "s = Transpose<perm=[0,1,2]>(r) t = Transpose<perm=[2,2,0]>(r)",
+    ],
+)
+def test_an_order_of_other_axes_than_a_value_of_unknown_rank_has_stays(body: str) -> None:
+    inputs = "float[2,3,5] x, int64[N] sizes"
+    model = graph(f"r = Reshape(x, sizes) {body} y = Exp(t)", inputs=inputs, outputs="float y")
+    records(model, ComposeTransposes())
+    assert model.graph.node(-1).inputs[0].producer().attributes["perm"] is not None

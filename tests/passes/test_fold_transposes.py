@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from graphopt.passes.fold_transposes import FoldTransposes
 from graphopt.passes.graph import constants
 from tests.passes.graphs import graph, optimized
 
@@ -58,3 +59,9 @@ def test_a_weight_that_is_a_graph_output_stays() -> None:
     body = "t = Transpose(w) y = MatMul(a, t)"
     outcome = optimized(graph(body, WEIGHTS, outputs="float y, float[8,4] w"))
     assert outcome.counts["transposes folded"] == 0
+
+
+@pytest.mark.parametrize("order", [[1], [1, 0], [0, 2], [0, 1, 1], [3, 1, 2], [-1, 1, 0]])
+def test_an_order_that_is_none_of_its_axes_stays(order: list[int]) -> None:
+    model = graph(f"t = Transpose<perm = {order}>(r) y = MatMul(a, t)", WEIGHTS, outputs="float y")
+    assert not FoldTransposes()(model).modified

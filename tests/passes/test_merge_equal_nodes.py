@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import onnx_ir as ir
 import pytest
 
 from graphopt.passes.merge_equal_nodes import MergeEqualNodes
@@ -105,3 +107,18 @@ def test_before_opset_14_the_number_of_results_tells_training() -> None:
         opset=13,
     )
     assert records(model, MergeEqualNodes()) == {}
+
+
+def test_a_node_that_went_with_a_merged_one_is_no_twin() -> None:
+    model = graph(
+        """d = Cast<to=11>(a) d0 = Cast<to=11>(c0) s = Add(d, d0)
+        f1 = Cast<to=1>(c1) d1 = Cast<to=11>(f1) t = Add(d, d1)
+        f2 = Cast<to=1>(c2) u = Add(a, f2) f3 = Cast<to=1>(c3) v = Mul(a, f3)
+        w = Add(s, t) r = Cast<to=1>(w) y = Sum(r, u, v)""",
+        inputs="float[B,4] a",
+        outputs="float[B,4] y",
+        constants={f"c{i}": np.arange(4, dtype=np.float16) for i in range(4)},
+        float64=False,
+    )
+    assert records(model, MergeEqualNodes()) == {"equal nodes merged": 2}
+    onnx.checker.check_model(ir.to_proto(model))
