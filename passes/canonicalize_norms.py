@@ -137,7 +137,8 @@ def _widened(x: ir.Value, dtype: ir.DataType, norm: ir.Node, names: Names) -> ir
 
 
 def _ones(name: str, x: ir.Value, size: int, names: Names) -> ir.Value:
-    dtype = x.dtype or ir.DataType.FLOAT
+    dtype = x.dtype
+    assert dtype is not None
     return names.initializer(name, ir.tensor(np.ones(size, dtype.numpy()), dtype=dtype))
 
 

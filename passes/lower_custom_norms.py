@@ -32,7 +32,8 @@ class LowerCustomNorms(Rewrite):
     The operators have bodies, for runtimes without kernels for them.
 
     1. The norm is over the last axis, gamma is [d] and has the type of x: float32, float16,
-       bfloat16 or float64. In float64 epsilon is a float32 number, as an attribute is.
+       bfloat16 or float64. In float64 epsilon is a float32 number, as an attribute is. A CRMSNorm,
+       which has no gamma, may be of any size.
     2. In a model of several element types the type of most norms gets the operator: a body is of
        one type (see :func:`~graphopt.passes.operators.custom_ops.define_operators`).
     3. Each float16 and bfloat16 RMSNorm gets a gamma of its own: where kernels are missing and ONNX
@@ -80,15 +81,15 @@ def _norms(model: ir.Model, op_type: str) -> Iterator[tuple[ir.Node, ir.DataType
 
 
 def _takes_x(node: ir.Node, x: ir.Value) -> bool:
-    if x.dtype not in TYPES or not x.shape or not isinstance(x.shape[-1], int):
-        return False
-    return node.attributes.get_int("axis", -1) in (-1, len(x.shape) - 1)
+    axis = node.attributes.get_int("axis", -1)
+    is_last = axis == -1 or (x.shape is not None and axis == len(x.shape) - 1)
+    return x.dtype in TYPES and is_last
 
 
 def _takes_gamma(gamma: ir.Value, x: ir.Value) -> bool:
-    if gamma.dtype != x.dtype or gamma.shape is None or x.shape is None:
+    if gamma.dtype != x.dtype or gamma.shape is None or not x.shape:
         return False
-    return list(gamma.shape) == [x.shape[-1]]
+    return isinstance(x.shape[-1], int) and list(gamma.shape) == [x.shape[-1]]
 
 
 def _own_gamma(node: ir.Node, names: Names) -> None:

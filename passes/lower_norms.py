@@ -17,6 +17,8 @@ from graphopt.passes.targets import operator_set_named
 
 __all__ = ["LowerNorms"]
 
+_CAST_LIKE = 15  # the first opset with it
+
 
 class LowerNorms(Rewrite):
     """Turn the internal norms into what a runtime accepts.
@@ -36,7 +38,8 @@ class LowerNorms(Rewrite):
     5. A canonical LayerNormalization that is left, with no spelling to return to, is decomposed
        likewise below opset 17, where ONNX does not have it.
     6. CRMSNormalization, for which nobody has a kernel, always becomes primitives: the sum of
-       squares and the square of the sum, each of a ReduceSum, over d, and one Reciprocal a row
+       squares and the square of the sum, each of a ReduceSum, over d, and one Reciprocal a row; d
+       is counted at run time where it is not proved
        (see :func:`~graphopt.passes.operators.custom_ops.define_operators` for why).
 
     ``ops="ort"``: RMSNormalization with such an epsilon becomes SimplifiedLayerNormalization, which
@@ -106,14 +109,18 @@ class _Primitives:
     def replace(self, node: ir.Node) -> None:
         """Put the nodes that normalize x, scale it by gamma and add beta in the place of ``node``.
 
-        They compute in float32 at least, but gamma and beta are applied in the type of x.
+        They compute in float32 at least, but gamma and beta are applied in the type of x. Of what
+        was read back from a file that type may be unknown: gamma has it, too; without gamma the
+        nodes do as the body did, which gives back whatever type it is handed.
         """
         x, gamma, beta = (*node.inputs, None, None)[:3]
         assert x is not None
-        dtype = x.dtype or ir.DataType.FLOAT
+        known = x.dtype or (None if gamma is None else gamma.dtype)
+        dtype = known or ir.DataType.FLOAT
         wide = ir.DataType.FLOAT if dtype in HALF else dtype
+        is_any = known is None and self.opset >= _CAST_LIKE
         chain = _Chain(node, self)
-        value = x if wide == dtype else chain.cast(x, wide)
+        value = x if wide == dtype and not is_any else chain.cast(x, wide)
         epsilon = self.constant("epsilon", epsilon_of(node), wide)
         if node.op_type == "CRMSNormalization":
             value = self._crms(chain, value, epsilon)
@@ -121,7 +128,9 @@ class _Primitives:
             if node.op_type == "LayerNormalization":
                 value = chain.emit("Sub", [value, chain.reduce("ReduceMean", value)], value)
             value = self._rms(chain, value, epsilon)
-        if wide != dtype:
+        if is_any:
+            value = chain.emit("CastLike", [value, x], x)
+        elif wide != dtype:
             value = chain.cast(value, dtype)
         if gamma is not None:
             if wide != dtype:
@@ -133,10 +142,10 @@ class _Primitives:
 
     def _rms(self, chain: _Chain, x: ir.Value, epsilon: ir.Value) -> ir.Value:
         """x / sqrt(mean(x^2) + epsilon)"""
-        if x.dtype == ir.DataType.DOUBLE:
+        if epsilon.dtype == ir.DataType.DOUBLE:
             square = chain.emit("Mul", [x, x], x)
         else:
-            two = self.constant("two", 2.0, x.dtype or ir.DataType.FLOAT)
+            two = self.constant("two", 2.0, ir.DataType.FLOAT)
             square = chain.emit("Pow", [x, two], x)
         moment = chain.reduce("ReduceMean", square)
         shifted = chain.emit("Add", [moment, epsilon], moment)
@@ -144,15 +153,24 @@ class _Primitives:
 
     def _crms(self, chain: _Chain, x: ir.Value, epsilon: ir.Value) -> ir.Value:
         """x * 1 / sqrt((sum(x^2) + sum(x)^2) / d + epsilon)"""
-        size = None if x.shape is None else x.shape[-1]
-        assert isinstance(size, int), "compression is of a stream of known size"
-        d = self.constant("d", size + 1.0, x.dtype or ir.DataType.FLOAT)
+        assert epsilon.dtype is not None
+        d = self._whole_size(chain, x, epsilon.dtype)
         squares = chain.reduce("ReduceSum", chain.emit("Mul", [x, x], x))
         total = chain.reduce("ReduceSum", x)
         energy = chain.emit("Add", [squares, chain.emit("Mul", [total, total], total)], total)
         moment = chain.emit("Div", [energy, d], total)
         root = chain.emit("Sqrt", [chain.emit("Add", [moment, epsilon], total)], total)
         return chain.emit("Mul", [x, chain.emit("Reciprocal", [root], total)], x)
+
+    def _whole_size(self, chain: _Chain, x: ir.Value, dtype: ir.DataType) -> ir.Value:
+        """d, one more than x has: a constant, or counted where a norm was read back from a file."""
+        size = x.shape[-1] if x.shape else None
+        if isinstance(size, int):
+            return self.constant("d", size + 1.0, dtype)
+        last = chain.emit("Gather", [chain.count(x), self.axes()], x)
+        last.type, last.shape = ir.TensorType(ir.DataType.INT64), ir.Shape([1])
+        number = chain.cast(last, dtype)
+        return chain.emit("Add", [number, self.constant("one", 1.0, dtype)], number)
 
     def constant(self, name: str, number: float, dtype: ir.DataType) -> ir.Value:
         """A scalar that all norms share."""
@@ -193,6 +211,13 @@ class _Chain:
         new = self.emit("Cast", [value], value)
         self._nodes[-1].attributes.add(ir.AttrInt64("to", target.value))
         new.type = ir.TensorType(target)
+        return new
+
+    def count(self, value: ir.Value) -> ir.Value:
+        """The sizes of ``value``."""
+        new = self.emit("Shape", [value], value)
+        new.type = ir.TensorType(ir.DataType.INT64)
+        new.shape = ir.Shape([None if value.shape is None else len(value.shape)])
         return new
 
     def reduce(self, op_type: str, value: ir.Value) -> ir.Value:

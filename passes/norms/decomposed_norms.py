@@ -42,7 +42,8 @@ class SpelledNorm:
 def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
     """The LayerNorms that ``node`` normalizes: several where affine parts share it.
 
-    1. Only the last axis, with a static size; epsilon is a constant, or absent (0).
+    1. Only the last axis, with a static size, and a known type; epsilon is a constant, or absent
+       (0).
     2. A Cast back to the type of x after the normalization belongs to it (stash_type 1), unless
        gamma or beta is applied before it.
     3. One Mul by gamma and one Add of beta belong to it where gamma and beta have an entry for
@@ -65,7 +66,7 @@ def spelled_norms(node: ir.Node) -> tuple[SpelledNorm, ...]:
         normalized = cast.outputs[0]
     elif core.output.dtype != core.root.dtype:
         x = core.source
-    if x.dtype != normalized.dtype:
+    if x.dtype is None or x.dtype != normalized.dtype:
         return ()
     norms = []
     for output, scale, bias in _affine_parts(normalized, core, size):

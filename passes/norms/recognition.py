@@ -107,4 +107,6 @@ def _decomposed_reason(found: Normalization) -> str:
         return f"normalizes axis {found.axes[0]}, not the last"
     if found.root.shape is None or not isinstance(found.root.shape[-1], int):
         return "the size of its last axis is not static"
+    if found.root.dtype is None:
+        return "the element type of its input is not known"
     return "reads values beside its input, scale and bias"

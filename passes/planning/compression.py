@@ -131,7 +131,7 @@ def compression(
 
 
 def _price(stream: Stream, rate: float, nodes: int, costs: Costs, rows: RowCounts) -> float:
-    if not stream.is_whole:
+    if not stream.is_whole or stream.value.dtype is None:
         return float("inf")
     return rate * rows.elements(stream) + nodes * costs.launch + 1.0
 

@@ -50,7 +50,7 @@ def prices_of(
             wider = constants.widening(stream.value)
             growth[stream] = rate * wider if wider else 0.0
             copies[stream] = rate * max(1, constant_bytes(stream) - wider) + 1.0
-        elif stream.is_whole:
+        elif stream.is_whole and stream.value.dtype is not None:
             copies[stream] = costs.recentring * rows.elements(stream) + 2 * costs.launch + 1.0
         else:
             copies[stream] = float("inf")

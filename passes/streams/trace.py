@@ -134,6 +134,8 @@ def _refusal(node: ir.Node) -> str:
         return "its Mean or InvStdDev output is used"
     if readers.norm_axis(node) is None:
         return "it does not normalize one last axis of static size 3 or more"
+    if any(value is not None and value.dtype is None for value in node.inputs[:2]):
+        return "the element type of its input or gamma is not known"
     if not all(readers.is_feature_vector(value, node) for value in node.inputs[1:3]):
         return "its gamma or beta is not one vector for all tokens"
     return ""
@@ -163,6 +165,9 @@ def _look_up(facts: StreamFacts, branches: Branches) -> list[Stream]:
     roles = algebra.producers_roles(node, value, facts.stream.axis)
     if isinstance(roles, Raw):
         facts.source = f"{_words(node, branches)} writes it"
+        return []
+    if value.dtype is None and any(isinstance(role, Vanishes) for role in roles):
+        facts.source = f"the element type of {value.name} is not known"  # that of zeros, then
         return []
     facts.roles = roles
     facts.siblings = [
