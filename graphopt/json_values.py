@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["fields_of", "from_plain", "read_value", "to_json"]
+__all__ = ["fields_of", "from_plain", "parse_json", "read_value", "to_json"]
 
 import dataclasses
 import json
@@ -42,13 +42,26 @@ def _plain(value: Any) -> object:
     return value
 
 
+def parse_json(text: str | bytes) -> Any:
+    """What JSON text says; of any text that is none, or too much, the error is of one kind.
+
+    Raises:
+        ValueError: It is no JSON (``json.JSONDecodeError`` then), or nested too deeply, or has a
+            number with more digits than Python reads.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def read_value(kind: Any, text: str) -> Any:
     """Read the JSON text of a value that is annotated as ``kind``.
 
     Raises:
         ValueError: The text is no JSON, or not of this kind; the message names the place.
     """
-    return from_plain(kind, json.loads(text), getattr(kind, "__name__", "value").lower())
+    return from_plain(kind, parse_json(text), getattr(kind, "__name__", "value").lower())
 
 
 def from_plain(kind: Any, data: Any, where: str) -> Any:
@@ -58,7 +71,7 @@ def from_plain(kind: Any, data: Any, where: str) -> Any:
 
     Args:
         kind: A dataclass, or an annotation of one of its fields.
-        data: What ``json.loads`` returned.
+        data: What :func:`parse_json` returned.
         where: Its place, for messages.
 
     Raises:
@@ -84,7 +97,10 @@ def from_plain(kind: Any, data: Any, where: str) -> Any:
             raise ValueError(f"{where} is {data!r}")
         return data
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
+        try:
+            return float(data)
+        except OverflowError as error:
+            raise ValueError(f"{where} is beyond what a float takes") from error
     return _checked(kind, data, where)
 
 

@@ -83,12 +83,12 @@ def _kept(intervals: Intervals, node: ir.Node) -> ir.Value | None:
     if node.op_type not in _NEUTRAL or len(node.inputs) != 2:
         return None
     neutral, commutes = _NEUTRAL[node.op_type]
-    if node.op_type in ("Add", "Sub") and not _only_softmax_reads(node.outputs[0]):
-        return None
     for kept, mask in ((0, 1), (1, 0)) if commutes else ((0, 1),):
         interval = intervals.of(node.inputs[mask])
-        if interval is not None and interval.only == neutral:
-            return node.inputs[kept]
+        if interval is None or interval.only != neutral:
+            continue
+        is_sum = node.op_type in ("Add", "Sub")
+        return None if is_sum and not _only_softmax_reads(node.outputs[0]) else node.inputs[kept]
     return None
 
 
@@ -104,13 +104,16 @@ _NEUTRAL = {
 
 
 def _only_softmax_reads(value: ir.Value) -> bool:
-    readers = [use.node for use in value.uses()]
+    readers = list(dict.fromkeys(use.node for use in value.uses()))
+    seen = set(readers)  # many paths may lead to one sum
     while readers:
         reader = readers.pop()
         if reader.domain:
             return False
         if reader.op_type in ("Add", "Sub") and not reader.outputs[0].is_graph_output():
-            readers.extend(use.node for use in reader.outputs[0].uses())
+            found = {use.node for use in reader.outputs[0].uses()} - seen
+            seen |= found
+            readers.extend(found)
         elif reader.op_type not in _SCORES:
             return False
     return bool(value.uses())

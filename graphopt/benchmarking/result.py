@@ -19,12 +19,11 @@ __all__ = [
 ]
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Literal
 
 from graphopt.errors import UsageError
-from graphopt.json_values import fields_of, from_plain, to_json
+from graphopt.json_values import fields_of, from_plain, parse_json, to_json
 from graphopt.measuring.comparison import Verdict, verdict_on
 from graphopt.measuring.intervals import Estimate
 from graphopt.measuring.rounds import Clock
@@ -249,8 +248,8 @@ class Benchmark:
             UsageError: The text is no benchmark, or one of another schema.
         """
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
+            data = parse_json(text)
+        except ValueError as error:
             raise UsageError(f"no benchmark, because no JSON ({error}): {_ADVICE}") from error
         schema = data.get("schema") if isinstance(data, dict) else None
         if schema != SCHEMA:

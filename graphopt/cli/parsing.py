@@ -22,6 +22,9 @@ from graphopt.errors import EnvironmentFailure, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+_MOST_DIGITS = 18
+"""A longer number is no size: it does not fit into 64 bits."""
+
 
 def existing_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The paths.
@@ -49,6 +52,8 @@ def to_shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
             shape = tuple(int(size) for size in sizes.split(",") if size.strip())
         except ValueError:
             shape = (-1,)
+        if max(map(abs, shape), default=0) >= 10**_MOST_DIGITS:
+            shape = (-1,)
         if not separator or not name or min(shape, default=0) < 0:
             raise UsageError(f"--input-shape {text!r}: write it as NAME:1,128")
         if name in shapes:
@@ -66,7 +71,7 @@ def to_dims(texts: Sequence[str]) -> dict[str, int]:
     dims = {}
     for text in texts:
         name, _, size = text.rpartition("=")
-        if not name or not size.strip().isdecimal() or int(size) < 1:
+        if not name or not _is_number(size) or int(size) < 1:
             raise UsageError(f"--dim {text!r}: write it as NAME=N with N at least 1")
         if name in dims:
             raise UsageError(f"--dim {text!r}: {name!r} has a size already: give one")
@@ -115,13 +120,13 @@ def read_arrays(texts: Sequence[str]) -> dict[str, np.ndarray]:
             raise UsageError(f"--input {name}: no such file, {path}: check the path")
         try:
             array = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise UsageError(
-                f"--input {name}: {path} holds no plain NumPy array: write one with numpy.save"
-            ) from error
         except OSError as error:
             raise EnvironmentFailure(
                 f"{path}: cannot be read ({error.strerror}): check its permissions"
+            ) from error
+        except Exception as error:  # of a damaged header NumPy raises whatever its parts do
+            raise UsageError(
+                f"--input {name}: {path} holds no plain NumPy array: write one with numpy.save"
             ) from error
         if not isinstance(array, np.ndarray):
             raise UsageError(f"--input {name}: {path} holds several arrays: give one .npy file")
@@ -136,7 +141,7 @@ def to_integers(text: str) -> tuple[int, ...]:
         UsageError: A text of another form.
     """
     parts = [part.strip() for part in text.split(",")] if text else []
-    if not all(part.isdecimal() for part in parts):
+    if not all(map(_is_number, parts)):
         raise UsageError(f"{text!r} is no list of numbers: write it as 1,8,32")
     return tuple(int(part) for part in parts)
 
@@ -153,7 +158,7 @@ def to_dim_lists(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         if name in lists:
             raise UsageError(f"--dim {text!r}: give all sizes of {name!r} at once: NAME=1,8,32")
         parts = [part.strip() for part in sizes.split(",")]
-        if not name or not all(part.isdecimal() and int(part) for part in parts):
+        if not name or not all(_is_number(part) and int(part) for part in parts):
             raise UsageError(f"--dim {text!r}: write it as NAME=N or NAME=N,N with N at least 1")
         lists[name] = tuple(int(part) for part in parts)
     return lists
@@ -170,3 +175,8 @@ def to_shape_lists(texts: Sequence[str]) -> dict[str, list[tuple[int, ...]]]:
         for name, shape in to_shapes([text]).items():
             lists.setdefault(name, []).append(shape)
     return lists
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a size in digits, of whatever script."""
+    return text.strip().isdecimal() and len(text.strip()) <= _MOST_DIGITS

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from graphopt.directories.layout import Layout
 from graphopt.errors import ModelError, listed
 from graphopt.inputs.meaning import trace_meaning
+from graphopt.json_values import parse_json
 
 _READ = ("config.json", "preprocessor_config.json", "genai_config.json", "modules.json")
 """Files that say what to verify on, or who reads the directory."""
@@ -30,11 +31,11 @@ def read_json(path: Path) -> Any:
         OSError: It cannot be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}: {error.msg}"
         raise ModelError(f"{path}: is no JSON ({place}): copy or write it again") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except ValueError as error:  # no UTF-8, nested too deeply, or a number too long to read
         raise ModelError(f"{path}: is no JSON: copy or write it again") from error
 
 
@@ -57,11 +58,25 @@ def check_configurations(layout: Layout, models: Mapping[Path, ir.Model]) -> Non
     for name in ("config.json", "genai_config.json"):
         if name in found and not isinstance(found[name], dict):
             raise ModelError(f"{layout.directory / name}: holds no object: copy or write it again")
-    _check_file_names(layout, found.get("genai_config.json", {}))
+    if genai := found.get("genai_config.json"):
+        _check_sections(layout.directory / "genai_config.json", genai)
+        _check_file_names(layout, genai)
     for name, entry in found.items():
         where = layout.directory / name
         _check_widths(where, entry, models)
         _check_vocabulary(where, entry, models)
+
+
+def _check_sections(where: Path, genai: Any) -> None:
+    """The models of onnxruntime-genai, and the options of their sessions, are objects."""
+    sections = genai.get("model", {})
+    if not isinstance(sections, dict):
+        raise ModelError(f"{where}: model is no object: copy or write it again")
+    for name, section in sections.items():
+        if isinstance(section, dict) and not isinstance(section.get("session_options", {}), dict):
+            raise ModelError(
+                f"{where}: session_options of {name!r} is no object: copy or write it again"
+            )
 
 
 def _check_file_names(layout: Layout, genai: Any) -> None:

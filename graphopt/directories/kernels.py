@@ -41,7 +41,7 @@ def add_kernels(directory: Path, library: Path, models: Collection[str]) -> str:
     sections = [
         part
         for part in configuration.get("model", {}).values()
-        if isinstance(part, dict) and part.get("filename") in models
+        if isinstance(part, dict) and part.get("filename") in list(models)  # it may be no text
     ]
     if not sections:
         return f"{_CONFIGURATION} names none of the optimized files: the kernels were not added"

@@ -5,12 +5,12 @@ from __future__ import annotations
 __all__ = ["Configuration", "read_configuration"]
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from graphopt.inputs.quantities import Quantity
+from graphopt.json_values import parse_json
 
 _FILES = ("config.json", "preprocessor_config.json", "genai_config.json")
 _LARGEST_BYTES = 1 << 20
@@ -68,8 +68,8 @@ def _read(model: Path, name: str) -> Any:
         path = folder / name
         try:
             if path.is_file() and path.stat().st_size <= _LARGEST_BYTES:
-                return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+                return parse_json(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return None
     return None
 

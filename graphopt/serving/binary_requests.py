@@ -7,9 +7,9 @@ from __future__ import annotations
 
 __all__ = ["split_request"]
 
-import json
 from typing import Any
 
+from graphopt.json_values import parse_json
 from graphopt.serving.served_model import BadRequest
 
 
@@ -28,7 +28,7 @@ def split_request(body: bytes, length: int) -> tuple[dict[str, Any], list[memory
     """
     rest = memoryview(body)[length:]
     try:
-        head = json.loads(body[:length])
+        head = parse_json(body[:length])
         inputs = [(tensor["name"], tensor) for tensor in head["inputs"]]
         if any("data" in tensor for _, tensor in inputs):
             return head, None

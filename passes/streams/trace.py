@@ -210,10 +210,12 @@ def _drop_other_uses(found: Trace, branches: Branches) -> None:
     for facts in found.streams.values():
         if not facts.constant:
             continue
-        followed = [c for c in facts.carriers if c in found.streams or c in found.centred]
-        for other in facts.carriers:
-            producer = other.value.producer()
-            if other not in followed and producer is not None:
+        followed = []
+        for carrier in facts.carriers:
+            producer = carrier.value.producer()
+            if carrier in found.streams or carrier in found.centred:
+                followed.append(carrier)
+            elif producer is not None:
                 facts.raw_readers.append(_words(producer, branches))
         facts.carriers = followed
 

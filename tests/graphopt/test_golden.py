@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,11 @@ def test_what_is_no_file_or_no_archive_is_refused(tmp_path: Path) -> None:
     for name in ("text.npz", "one.npy", "cut.npz", "nothing.npz"):
         with pytest.raises(UsageError, match=r"is no golden pair \(no .npz archive\)"):
             load_golden(tmp_path / name)
+
+
+def test_an_array_with_a_damaged_header_is_refused(tmp_path: Path) -> None:
+    header = b"\x93NUMPY\x01\x00\x07\x00{'descr"
+    with zipfile.ZipFile(tmp_path / "golden.npz", "w") as file:
+        file.writestr("golden.npy", header)
+    with pytest.raises(UsageError, match="is no golden pair"):
+        load_golden(tmp_path / "golden.npz")

@@ -139,3 +139,12 @@ def test_the_mask_of_an_attention_goes_where_it_masks_nothing(case: str) -> None
     assert drop(model).modified == bool(dropped)
     attention = next(node for node in model.graph if node.op_type == "Attention")
     assert len(attention.inputs) == (3 if dropped else operands.count(",") + 1)
+
+
+def test_many_paths_to_one_softmax_are_followed_once() -> None:
+    """Forty sums of a value and itself are 2^40 paths, for who follows each."""
+    sums = " ".join(f"d{i + 1} = Add(d{i}, d{i})" for i in range(40))
+    model = _model(f"d0 = Add(a, zeros) {sums} y = Softmax(d40)")
+    drop = DropIdleMasks()
+    drop(model)
+    assert drop.record == {"idle masks dropped": 1}

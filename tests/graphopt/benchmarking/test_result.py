@@ -83,7 +83,15 @@ def test_what_is_wrong_is_said_with_its_place(change: Any, message: str) -> None
         Benchmark.from_json(json.dumps(data))
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "because no JSON"), ("[]", "schema is None")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "because no JSON"),
+        (5000 * "9", "because no JSON"),
+        (99_999 * "[", "because no JSON"),
+        ("[]", "schema is None"),
+    ],
+)
 def test_other_texts_are_no_benchmark(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Benchmark.from_json(text)

@@ -93,7 +93,7 @@ def test_weights_may_be_constants(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "genai_config.json", "modules.json"])
-@pytest.mark.parametrize("text", [b"{", b"", b"\xff\xfe{}", b'{"a": 1,}'])
+@pytest.mark.parametrize("text", [b"{", b"", b"\xff\xfe{}", b'{"a": 1,}', 5000 * b"9", 99_999 * b"["])
 def test_what_is_no_json_is_refused(directory: Path, name: str, text: bytes) -> None:
     (directory / name).write_bytes(text)
     with pytest.raises(ModelError, match=rf"{name}: is no JSON.*: copy or write it again"):
@@ -103,6 +103,20 @@ def test_what_is_no_json_is_refused(directory: Path, name: str, text: bytes) -> 
 def test_a_configuration_is_an_object(directory: Path) -> None:
     (directory / "config.json").write_text("[1]")
     with pytest.raises(ModelError, match=r"config\.json: holds no object"):
+        check(directory)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ([], "model is no object"),
+        ({"decoder": {"session_options": [1]}}, "session_options of 'decoder' is no object"),
+        ({"decoder": {"session_options": None}}, "session_options of 'decoder' is no object"),
+    ],
+)
+def test_the_sections_of_genai_are_objects(directory: Path, model: object, said: str) -> None:
+    configure(directory, "genai_config.json", model=model)
+    with pytest.raises(ModelError, match=rf"genai_config\.json: {said}: copy or write it again"):
         check(directory)
 
 
