@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "UsageError",
     "VerificationFailed",
     "listed",
+    "printable",
     "shortened",
     "shortened_name",
 ]
@@ -22,6 +24,8 @@ _LONGEST_NAME = 60
 """Characters of a name or path in a message that would be longer than that."""
 _LISTED = 4
 _CUT = "..."
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What moves the cursor, colours or erases the screen, or turns the direction of writing."""
 
 
 class GraphoptError(Exception):
@@ -67,6 +71,21 @@ def shortened(message: str) -> str:
     mark = f" ... ({len(message)} characters) ... "
     head = (_LONGEST - len(mark)) * 2 // 3
     return names_cut[:head] + mark + names_cut[len(mark) + head - _LONGEST :]
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Text for the screen: what would command a terminal is written as Python would escape it.
+
+    Args:
+        text: Such as a line with names out of a file, which may hold any character.
+        keep: Characters that stay as they are.
+    """
+
+    def escaped(found: re.Match[str]) -> str:
+        letter = found[0]
+        return letter if letter in keep else letter.encode("unicode_escape").decode("ascii")
+
+    return _UNPRINTABLE.sub(escaped, text)
 
 
 def shortened_name(name: str, width: int) -> str:

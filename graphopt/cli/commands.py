@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphopt.cli.progress import Bar, progress_bar
-from graphopt.errors import EnvironmentFailure, GraphoptError, VerificationFailed
+from graphopt.errors import EnvironmentFailure, GraphoptError, VerificationFailed, printable
 from graphopt.files.text_files import check_targets, write_text
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _warn_if_slower(report: Report) -> None:
     if report.speedup is not None:
         line, verdict = measured_line(report.speedup, report.variant)
         if verdict == "slower":
-            click.echo(f"graphopt: warning: {line}", err=True)
+            click.echo(f"graphopt: warning: {printable(line)}", err=True)
 
 
 def _tuned(

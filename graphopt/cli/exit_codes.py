@@ -33,17 +33,16 @@ from pathlib import Path
 
 import click
 
-from graphopt.errors import GraphoptError, shortened
+from graphopt.cli.interruptions import interruptions, remember_interruptions
+from graphopt.errors import GraphoptError, printable, shortened
 
 USAGE, ENVIRONMENT, DEFECT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 3, 70, 130, 141, 143
-
-_interruptions: list[bool] = []
 
 
 def run(command: click.Command, arguments: Sequence[str]) -> int:
     """Run ``command`` and return the exit code, having printed one line for an error."""
     verbose = _is_verbose(arguments)
-    _interruptions.clear()
+    interruptions.clear()
     try:
         code = command.main(list(arguments), prog_name="graphopt", standalone_mode=False)
         sys.stdout.flush()
@@ -55,7 +54,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         return _fail(error.format_message(), USAGE)
     except GraphoptError as error:
-        if _interruptions:
+        if interruptions:
             return _fail("interrupted; no output was written", INTERRUPTED)
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:
@@ -70,7 +69,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     except Exception as error:
         if verbose:
             traceback.print_exc()
-        if _interruptions:
+        if interruptions:
             return _fail("interrupted; no output was written", INTERRUPTED)
         can_say_more = not verbose and _can_be_verbose(command, arguments)
         hint = " (-v prints the traceback)" if can_say_more else ""
@@ -92,14 +91,7 @@ def prepare_process(arguments: Sequence[str]) -> None:
         logging.getLogger().addHandler(logging.NullHandler())
         warnings.simplefilter("ignore")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
-
-
-def _interrupt(*_: object) -> None:
-    """Remember Ctrl-C: a module that it finds half imported may turn it into another error."""
-    _interruptions.append(True)
-    raise KeyboardInterrupt
+    remember_interruptions()
 
 
 def _is_verbose(arguments: Sequence[str]) -> bool:
@@ -117,8 +109,9 @@ def _can_be_verbose(command: click.Command, arguments: Sequence[str]) -> bool:
 
 
 def _fail(message: str, code: int) -> int:
+    line = printable(" ".join(message.splitlines()))
     with contextlib.suppress(OSError):  # nobody reads the errors
-        click.echo(f"graphopt: error: {shortened(' '.join(message.splitlines()))}", err=True)
+        click.echo(f"graphopt: error: {shortened(line)}", err=True)
     return code
 
 

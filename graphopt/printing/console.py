@@ -7,13 +7,14 @@ __all__ = ["console", "size_text", "table", "wrapped"]
 import os
 import sys
 import textwrap
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from graphopt.errors import shortened_name
+from graphopt.errors import printable, shortened_name
 
 _UNLIMITED = 10_000
 
@@ -28,15 +29,37 @@ def console() -> Console:
 
 
 class _Console(Console):
-    """Leaves a broken pipe to the caller, where rich would exit with the code of a failed check."""
+    """Shows names as they are, and leaves a broken pipe to the caller.
+
+    Rich would exit with the code of a failed check.
+    """
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print, with whatever would command the terminal written out."""
+        super().print(*(_shown(each, "") for each in objects), **how)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
+class _Table(Table):
+    def add_row(self, *cells: Any, **how: Any) -> None:
+        """Add a row, with whatever would command the terminal written out."""
+        super().add_row(*(_shown(each, "\n") for each in cells), **how)
+
+
+def _shown(what: Any, keep: str) -> Any:
+    """Text without what commands a terminal; all else as it is."""
+    if isinstance(what, str):
+        return printable(what, keep)
+    if isinstance(what, Text) and (text := printable(what.plain, "\n")) != what.plain:
+        return Text(text, what.style)
+    return what
+
+
 def table(*headings: str) -> Table:
     """An empty table of plain text, with lines folded where they are too long."""
-    made = Table(
+    made = _Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -51,7 +74,7 @@ def table(*headings: str) -> Table:
 
 def wrapped(out: Console, line: str, style: str = "") -> None:
     """Print a line, broken at spaces, the rest indented; longer names lose their middle."""
-    words = (shortened_name(word, out.width - 2) for word in line.split(" "))
+    words = (shortened_name(word, out.width - 2) for word in printable(line).split(" "))
     lines = textwrap.wrap(
         " ".join(words),
         out.width,

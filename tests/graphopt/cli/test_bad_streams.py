@@ -26,6 +26,12 @@ from graphopt.cli import main
 main(["optimize", sys.argv[2]])
 """
 
+RAISE_ANOTHER = """
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt as error:
+                raise RuntimeError("Error calling __set_name__") from error
+""".strip()
 
 SESSIONS = "graphopt.runtime.session_process"
 """Starts the process that imports ONNX Runtime, which does not see Ctrl-C."""
@@ -43,6 +49,19 @@ def graphopt(*arguments: str | Path | bytes, redirect: str = "") -> tuple[int, b
         command = ["sh", "-c", f'exec "$@" {redirect}', "sh", *command]
     done = subprocess.run(command, capture_output=True, check=False)
     return done.returncode, done.stdout, done.stderr
+
+
+def test_ctrl_c_that_becomes_another_error(model: Path) -> None:
+    """Python 3.11 raises RuntimeError where a class that is made names its attributes."""
+    script = INTERRUPTED_IMPORT.replace("os.kill(os.getpid(), signal.SIGINT)", RAISE_ANOTHER)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "click", str(model)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.strip() == "graphopt: error: interrupted; no output was written"
+    assert done.returncode == 130
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,33 @@ def test_names_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[bold]a[/bold]" in capsys.readouterr().out
 
 
+COMMANDS = "\x1b[2J\x07\r\n\u202e\x9b"
+"""Erases the screen, rings, overwrites the line, begins another, turns the text around."""
+ESCAPED = r"\x1b[2J\x07\r\n\u202e\x9b"
+
+
+@pytest.mark.parametrize("options", [[], ["-v"]])
+def test_names_do_not_command_the_terminal(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = block()
+    for node in model.graph.node:
+        node.name = node.op_type + COMMANDS
+    size = model.graph.input[0].type.tensor_type.shape.dim[0]
+    size.dim_param = "batch" + COMMANDS
+    path = save_inline(model, tmp_path / "model.onnx")
+    code, out, _ = run(capsys, "optimize", path, *options)
+    assert code == 0
+    assert f"batch{ESCAPED}=" in out
+    assert not set(COMMANDS) - {"\n"} & set(out) - set("[2J")
+
+    model.graph.node[0].input[0] = "nowhere"
+    model.graph.node[0].op_type = "No" + COMMANDS
+    _, _, error = run(capsys, "inspect", save_inline(model, path))
+    assert error.count("\n") == 1
+    assert "\x1b" not in error
+
+
 @pytest.mark.parametrize(
     ("names", "joined"),
     [
