@@ -90,7 +90,10 @@ def _refuse_what_is_for_a_file(directory: Path, check: Check, timing: Mapping[st
 
 def _check_report(path: Path, directory: Path, target: Path, *, force: bool) -> None:
     """A report is no file of either directory: the one is never written to, the other is made."""
+    from graphopt.directories.layout import files_of_layout, read_layout
+
     for folder in (directory, target):
         if folder.resolve() in (path.resolve(), *path.resolve().parents):
             raise UsageError(f"--report {path}: lies in {folder}: choose another file")
-    check_targets({"--report": path}, (), force)
+    files = files_of_layout(read_layout(directory))
+    check_targets({"--report": path}, files, force)

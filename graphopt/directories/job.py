@@ -53,7 +53,7 @@ def optimize_directory_for(
         progress: Called as the work advances.
     """
     layout = read_layout(directory)
-    check_output(directory, output, force=force)
+    check_output(layout, output, force=force)
     models = _loaded(layout)
     check_configurations(layout, models)
     samples = samples_of(models, check.sample if check else Sample())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Layout", "read_layout"]
+__all__ = ["Layout", "files_of_layout", "read_layout"]
 
 import dataclasses
 import os
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from graphopt.errors import EnvironmentFailure, ModelError
+from graphopt.files import external_data
 
 _FOLDERS = (Path(), Path("onnx"))
 """Where the libraries look for models."""
@@ -58,6 +59,16 @@ def read_layout(directory: Path) -> Layout:
         raise ModelError(f"{directory}: has no .onnx file, nor has its folder onnx: {advice}")
     others = [path for path in files if path not in models]
     return Layout(directory, _client(models, others), tuple(models), tuple(others))
+
+
+def files_of_layout(layout: Layout) -> tuple[Path, ...]:
+    """All files of a directory, with weights that lie beside the file that a model is a link to.
+
+    It tells what must not be written to: those of download caches are links to a folder elsewhere.
+    """
+    models = [layout.directory / path for path in layout.models]
+    beside = [file for model in models for file in external_data.files_of(model)]
+    return (*beside, *(layout.directory / path for path in layout.others))
 
 
 def _files(root: Path, folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:

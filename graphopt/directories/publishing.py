@@ -9,18 +9,20 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from graphopt.directories.layout import Layout, files_of_layout
 from graphopt.errors import UsageError
 from graphopt.files.saving import disk_errors, publish
 from graphopt.files.scratch import remove_leftovers, scratch_directory
 
 
-def check_output(directory: Path, output: Path, *, force: bool) -> None:
-    """Raise where ``output`` cannot be written from ``directory``, before any work is done.
+def check_output(layout: Layout, output: Path, *, force: bool) -> None:
+    """Raise where ``output`` cannot be written from a directory, before any work is done.
 
     Raises:
-        UsageError: The output is the input, lies in it or around it, exists, or is not one that may
-            be replaced: a folder without a model is somebody else's.
+        UsageError: The output is the input, lies in it or around it, holds a file that it links to,
+            exists, or is not one that may be replaced: a folder without a model is somebody else's.
     """
+    directory = layout.directory
     source, target = directory.resolve(), output.resolve()
     if source == target:
         raise UsageError(
@@ -30,6 +32,11 @@ def check_output(directory: Path, output: Path, *, force: bool) -> None:
         raise UsageError(f"{output}: lies in the input {directory}: choose another output")
     if target in source.parents:
         raise UsageError(f"{output}: holds the input {directory}: choose another output")
+    for file in files_of_layout(layout):
+        if target in file.resolve().parents:
+            raise UsageError(
+                f"{output}: holds the file that {file} is a link to: choose another output"
+            )
     if not _final(output).parent.is_dir():
         raise UsageError(f"{output.parent}: is not a directory: create it first")
     remove_leftovers(_final(output))

@@ -23,6 +23,7 @@ from graphopt.files import (
     parsing,
 )
 from graphopt.files.check_functions import check_calls
+from graphopt.files.check_references import check_references
 from graphopt.files.file_tensor import FileTensor, location_of
 from graphopt.files.root_cause import root_cause
 
@@ -139,6 +140,7 @@ def _checked(proto: onnx.ModelProto) -> ir.Model:
     if proto.training_info:
         raise ModelError("holds training information: export the model for inference")
     check_names.check_names(proto)
+    check_references(proto)
     types = map_types.detach(proto)
     try:
         model = ir.from_proto(proto)

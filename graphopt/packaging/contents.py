@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["copy_golden", "copy_libraries", "copy_model", "library_names"]
+__all__ = ["copy_golden", "copy_libraries", "copy_model", "library_names", "write_file"]
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,20 +20,14 @@ def copy_model(package: Package, target: Path) -> None:
 
     Raises:
         ModelError: Weights are missing, or lie outside the model's folder.
-        UsageError: Weights have the name that the model would get.
+        UsageError: Weights have the name that the model gets.
         OSError: The disk is full, or writing is not permitted.
     """
-    weights = named_files(package.path)
-    if target.name in weights:
-        raise UsageError(
-            f"{package.path}: its weights are in {target.name!r}, the name of the model in a "
-            "package: save the model with another name for them"
-        )
     shutil.copyfile(package.path, target)
-    for name, file in weights.items():
-        copy = target.parent / name
+    weights = {target.parent / name: file for name, file in named_files(package.path).items()}
+    for copy, file in weights.items():
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
+        _copy(package, file, copy)
 
 
 def copy_libraries(package: Package, folder: Path) -> None:
@@ -42,7 +37,7 @@ def copy_libraries(package: Package, folder: Path) -> None:
         OSError: The disk is full, or writing is not permitted.
     """
     for library in package.libraries:
-        shutil.copyfile(library, folder / library.name)
+        _copy(package, library, folder / library.name)
 
 
 def copy_golden(package: Package, folder: Path) -> None:
@@ -51,7 +46,32 @@ def copy_golden(package: Package, folder: Path) -> None:
     Raises:
         OSError: The disk is full, or writing is not permitted.
     """
-    shutil.copyfile(package.golden, folder / GOLDEN_FILE)
+    _copy(package, package.golden, folder / GOLDEN_FILE)
+
+
+def write_file(package: Package, path: Path, text: str) -> None:
+    """Write a file of settings.
+
+    Raises:
+        UsageError: Weights of the model have its name.
+        OSError: The disk is full, or writing is not permitted.
+    """
+    _refuse_taken(package, path)
+    path.write_text(text, encoding="utf-8")
+
+
+def _copy(package: Package, file: Path, path: Path) -> None:
+    _refuse_taken(package, path)
+    shutil.copyfile(file, path)
+
+
+def _refuse_taken(package: Package, path: Path) -> None:
+    """Raise where a package has a file of this name: weights keep theirs, whatever they are."""
+    if os.path.lexists(path):
+        raise UsageError(
+            f"{package.path}: its weights are in {path.name!r}, the name of another file in a "
+            "package: save the model with another name for them"
+        )
 
 
 def library_names(libraries: Sequence[Path]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ __all__ = ["write"]
 from pathlib import Path
 
 from graphopt.json_values import to_json
-from graphopt.packaging.contents import copy_golden, copy_libraries, copy_model
+from graphopt.packaging.contents import copy_golden, copy_libraries, copy_model, write_file
 from graphopt.packaging.formats import Package
 from graphopt.serving.settings import SETTINGS_FILE
 
@@ -22,4 +22,4 @@ def write(package: Package, folder: Path) -> None:
     copy_model(package, folder / package.settings.model)
     copy_libraries(package, folder)
     copy_golden(package, folder)
-    (folder / SETTINGS_FILE).write_text(to_json(package.settings), encoding="utf-8")
+    write_file(package, folder / SETTINGS_FILE, to_json(package.settings))

@@ -7,7 +7,7 @@ __all__ = ["write"]
 from pathlib import Path
 
 from graphopt.json_values import fields_of, to_json
-from graphopt.packaging.contents import copy_golden, copy_libraries, copy_model
+from graphopt.packaging.contents import copy_golden, copy_libraries, copy_model, write_file
 from graphopt.packaging.formats import Package
 
 _IMPLEMENTATION = "graphopt.serving.mlserver_model.OnnxModel"
@@ -33,5 +33,5 @@ def write(package: Package, folder: Path) -> None:
         "implementation": _IMPLEMENTATION,
         "parameters": {"uri": f"./{uri}", "extra": settings},
     }
-    (folder / "model-settings.json").write_text(to_json(model), encoding="utf-8")
-    (folder / "settings.json").write_text(to_json({"parallel_workers": 0}), encoding="utf-8")
+    write_file(package, folder / "model-settings.json", to_json(model))
+    write_file(package, folder / "settings.json", to_json({"parallel_workers": 0}))

@@ -153,6 +153,32 @@ def test_a_report_lies_in_neither_directory(
         assert (code, f"lies in {folder}" in error) == (2, True)
 
 
+def linked(folder: Path, blobs: Path, data: str) -> Path:
+    """A folder with a link to a model elsewhere, which has its weights beside it, as in a cache."""
+    blobs.mkdir()
+    save_external(block(), blobs / "one.onnx")
+    folder.mkdir()
+    (folder / "model.onnx").symlink_to(blobs / "one.onnx")
+    if data:
+        (folder / data).symlink_to(blobs / data)
+    return folder
+
+
+@pytest.mark.parametrize("data", ["", "one.onnx.data"])
+def test_a_file_that_the_input_links_to_is_never_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: str
+) -> None:
+    blobs = tmp_path / "blobs"
+    source = linked(tmp_path / "linked", blobs, data)
+    before = snapshot(tmp_path)
+    for name in ("one.onnx", "one.onnx.data"):
+        code, _, error = run(capsys, source, "--report", blobs / name, "--force")
+        assert (code, "is a model of this run" in error) == (2, True)
+    code, _, error = run(capsys, source, "-o", blobs, "--force", "--no-verify")
+    assert (code, f"{blobs}: holds the file that {source}" in error) == (2, True)
+    assert snapshot(tmp_path) == before
+
+
 def test_force_replaces_a_directory_of_models_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], directory: Path
 ) -> None:

@@ -170,16 +170,34 @@ def test_what_cannot_be_packaged_is_said_in_one_line(model: Path, tmp_path: Path
         with pytest.raises(kind, match=said) as caught:
             write_package(file, "kserve", out, sample=sample)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "file"),
+    [
+        ("kserve", "model.onnx", "model.onnx"),
+        ("triton", "./model.onnx", "model.onnx"),
+        ("kserve", "golden.npz", "golden.npz"),
+        ("kserve", "serving.json", "serving.json"),
+        ("mlserver", "./model-settings.json", "model-settings.json"),
+        ("mlserver", "settings.json", "settings.json"),
+    ],
+)
+def test_weights_take_no_name_of_another_file(
+    kind: str, name: str, file: str, tmp_path: Path
+) -> None:
     data = save_external(block(), tmp_path / "named.onnx")
     proto = onnx.load(data, load_external_data=False)
     for tensor in proto.graph.initializer:
         for entry in tensor.external_data:
-            entry.value = "model.onnx" if entry.key == "location" else entry.value
-    (tmp_path / "named.onnx.data").rename(tmp_path / "model.onnx")
+            entry.value = name if entry.key == "location" else entry.value
+    (tmp_path / "named.onnx.data").rename(tmp_path / file)
     data.write_bytes(proto.SerializeToString())
-    with pytest.raises(UsageError, match=r"its weights are in 'model.onnx', the name of the model"):
-        write_package(data, "kserve", tmp_path / "out", sample=SMALL)
-    assert not (tmp_path / "out").exists()
+    said = f"its weights are in '{file}', the name of another file in a package"
+    before = snapshot(tmp_path)
+    with pytest.raises(UsageError, match=said):
+        write_package(data, kind, tmp_path / "out", sample=SMALL)
+    assert snapshot(tmp_path) == before
 
 
 def test_the_command_offers_every_format_and_passes_its_options_on(
