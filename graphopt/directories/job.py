@@ -57,7 +57,7 @@ def optimize_directory_for(
     models = _loaded(layout)
     check_configurations(layout, models)
     samples = samples_of(models, check.sample if check else Sample())
-    with staged_directory(output) as (draft, work):
+    with staged_directory(output, force=force) as (draft, work):
         files = tuple(
             _made(directory, name, work / str(number), options, progress)
             for number, name in enumerate(layout.models)

@@ -51,12 +51,17 @@ def check_output(layout: Layout, output: Path, *, force: bool) -> None:
 
 
 @contextlib.contextmanager
-def staged_directory(output: Path) -> Iterator[tuple[Path, Path]]:
+def staged_directory(output: Path, *, force: bool = False) -> Iterator[tuple[Path, Path]]:
     """A new directory that takes the place of ``output`` at the end, and a folder for scratch.
 
     If the body raises, or is interrupted, nothing is left of either, and what was there stays.
 
+    Args:
+        output: The directory.
+        force: Replace one that is there.
+
     Raises:
+        UsageError: It is there.
         EnvironmentFailure: The disk is full, or writing is not permitted.
     """
     target = _final(output)
@@ -65,7 +70,7 @@ def staged_directory(output: Path) -> Iterator[tuple[Path, Path]]:
         draft.mkdir()
         work.mkdir()
         yield draft, work
-        publish([(draft, target)], scratch)
+        publish([(draft, target)], scratch, force=force)
 
 
 def _final(output: Path) -> Path:

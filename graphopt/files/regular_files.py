@@ -8,6 +8,8 @@ from pathlib import Path
 
 from graphopt.errors import UsageError
 
+_DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
+
 
 def is_same_file(one: Path, other: Path) -> bool:
     """Whether both are one file, through symbolic and hard links, or would be if they existed."""
@@ -17,8 +19,15 @@ def is_same_file(one: Path, other: Path) -> bool:
 
 
 def is_other_than_file(path: Path) -> bool:
-    """Whether there is something that is no regular file: a folder, a device, a pipe, a socket."""
-    return path.exists() and not path.is_file()
+    """Whether there is something that is no regular file: a folder, a device, a pipe, a socket.
+
+    Nor is what the system keeps: /dev/stdout is a link to a file where a shell redirects it, and
+    who may write to /dev would put a file in the place of that link.
+    """
+    if not path.exists():
+        return False
+    folder = path.parent.resolve()
+    return not path.is_file() or folder == _DEVICES or _PROCESSES in folder.parents
 
 
 def refuse_other_than_files(path: Path) -> None:

@@ -77,10 +77,14 @@ def check_target(model: ir.Model, path: str | os.PathLike[str], *, force: bool =
             )
     remove_leftovers(path)
     for target in written:
-        if os.path.lexists(target) and not force:
-            raise UsageError(f"{target}: exists: choose another output, or replace it (--force)")
+        _refuse_existing(target, force)
     if not path.parent.is_dir():
         raise UsageError(f"{path.parent}: is not a directory: create it first")
+
+
+def _refuse_existing(target: Path, force: bool) -> None:
+    if os.path.lexists(target) and not force:
+        raise UsageError(f"{target}: exists: choose another output, or replace it (--force)")
 
 
 def data_files(model: ir.Model, path: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -139,16 +143,23 @@ def staged(model: ir.Model, path: str | os.PathLike[str], *, force: bool = False
         # The data first: a model must never be seen without its weights.
         moves = [(_data_path(candidate), _data_path(path)), (candidate, path)]
         with disk_errors(path):
-            publish([move for move in moves if move[0].exists()], directory)
+            publish([move for move in moves if move[0].exists()], directory, force=force)
 
 
-def publish(moves: Sequence[tuple[Path, Path]], directory: Path) -> None:
+def publish(moves: Sequence[tuple[Path, Path]], directory: Path, *, force: bool) -> None:
     """Move several files, or folders, as one: where one cannot be, those before are taken back.
 
     Args:
-        moves: From where, and to where; what is there is replaced.
+        moves: From where, and to where.
         directory: A folder for what is replaced, on the same disk; :func:`scratch_directory`.
+        force: Replace what is there.
+
+    Raises:
+        UsageError: Something is there: another run, or the user, was faster.
+        OSError: Something cannot be moved.
     """
+    for _, target in moves:
+        _refuse_existing(target, force)
     undo: list[tuple[Path, Path]] = []
     try:
         for source, target in moves:

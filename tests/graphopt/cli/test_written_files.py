@@ -118,6 +118,21 @@ def test_what_is_no_file_is_refused(
     assert path.lstat().st_mode == kind
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system has no /proc")
+@pytest.mark.parametrize(
+    "command", [("optimize", "--no-verify", "-o"), ("optimize", "--no-verify", "--report")]
+)
+def test_a_stream_is_no_file_where_it_is_redirected_to_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], model: Path, command: tuple[str, ...]
+) -> None:
+    """/dev/stdout is a link into this folder."""
+    with (tmp_path / "redirected").open("w") as file:
+        stream = f"/proc/self/fd/{file.fileno()}"
+        code, error = run(capsys, command[0], model, *command[1:], stream, "--force")
+    assert code == 2
+    assert "no regular file" in error or "is a folder or a device" in error
+
+
 @pytest.mark.parametrize("make", [pipe, Path.mkdir])
 def test_an_export_replaces_no_such_thing_either(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None]

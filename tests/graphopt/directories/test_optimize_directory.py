@@ -11,7 +11,8 @@ import pytest
 
 from graphopt.cli import cli, exit_codes
 from graphopt.directories import checking, weights
-from graphopt.errors import EnvironmentFailure
+from graphopt.directories.publishing import staged_directory
+from graphopt.errors import EnvironmentFailure, UsageError
 from graphopt.runtime.library import find_library
 from tests.graphopt.directories.model_directories import (
     NO_NORM,
@@ -151,6 +152,21 @@ def test_a_report_lies_in_neither_directory(
     for folder in (directory, tmp_path / "in.rms"):
         code, _, error = run(capsys, directory, "--report", folder / "report.json", "--force")
         assert (code, f"lies in {folder}" in error) == (2, True)
+
+
+def test_a_directory_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    def made_by_another() -> None:
+        with staged_directory(tmp_path / "out") as (draft, _):
+            (draft / "a").write_text("a")
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "diary.txt").write_text("mine")
+
+    with pytest.raises(UsageError, match="out: exists: choose another output"):
+        made_by_another()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == [
+        "out",
+        "out/diary.txt",
+    ]
 
 
 def linked(folder: Path, blobs: Path, data: str) -> Path:

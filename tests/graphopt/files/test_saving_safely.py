@@ -29,6 +29,19 @@ def test_an_existing_output_needs_force(tmp_path: Path) -> None:
     onnx.checker.check_model(tmp_path / "copy.onnx")
 
 
+@pytest.mark.parametrize("name", ["copy.onnx", "copy.onnx.data"])
+def test_an_output_that_appears_meanwhile_needs_force_too(tmp_path: Path, name: str) -> None:
+    model = loading.load(save_external(block(), tmp_path / "model.onnx"))
+    with (
+        pytest.raises(UsageError, match=rf"{name}: exists: .* \(--force\)"),
+        saving.staged(model, tmp_path / "copy.onnx"),
+    ):
+        (tmp_path / name).write_text("something of the user's")
+        before = snapshot(tmp_path)
+    before = {path: content for path, content in before.items() if ".tmp" not in path}
+    assert snapshot(tmp_path) == before
+
+
 def the_model(directory: Path) -> Path:
     return directory / "model.onnx"
 
