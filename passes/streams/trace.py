@@ -222,19 +222,23 @@ def _drop_other_uses(found: Trace, branches: Branches) -> None:
 
 def _spread_centred(found: Trace) -> None:
     """What commutes with centring and reads nothing but centred streams is centred already."""
-    grown = True
-    while grown:
-        spread = [
-            stream
-            for stream, facts in found.streams.items()
-            if facts.operands
-            and all(operand in found.centred for operand in facts.operands)
-            and not any(isinstance(role, Vanishes) for role in facts.roles or ())
-        ]
-        for stream in spread:
-            found.centred.add(stream)
-            del found.streams[stream]
-        grown = bool(spread)
+    waits_for: dict[Stream, set[Stream]] = {}
+    waiting: dict[Stream, list[Stream]] = {}
+    for stream, facts in found.streams.items():
+        operands = set(facts.operands)
+        if operands and not any(isinstance(role, Vanishes) for role in facts.roles or ()):
+            waits_for[stream] = operands - found.centred
+            for operand in operands:
+                waiting.setdefault(operand, []).append(stream)
+    spread = deque(stream for stream, operands in waits_for.items() if not operands)
+    while spread:
+        stream = spread.popleft()
+        found.centred.add(stream)
+        del found.streams[stream]
+        for reader in waiting.get(stream, ()):
+            waits_for[reader].discard(stream)
+            if not waits_for[reader]:
+                spread.append(reader)
 
 
 def _separate_axes(found: Trace) -> None:

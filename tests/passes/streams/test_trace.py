@@ -172,3 +172,27 @@ def test_a_constant_node_is_a_weight() -> None:
         given={"outputs": "float y, float z"},
     )
     assert_outcome(shared)
+
+
+def test_a_chain_of_what_is_centred_is_walked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    operands = StreamFacts.operands.fget
+    assert operands is not None
+
+    def counted(facts: StreamFacts) -> list[Stream]:
+        asked.append(facts)
+        return list(operands(facts))
+
+    monkeypatch.setattr(StreamFacts, "operands", property(counted))
+    length = 60
+    chain = " ".join(f"c{i + 1} = Neg(c{i})" for i in range(length))
+    model = graph(
+        f"m = ReduceMean<axes=[-1]>(x) c0 = Sub(x, m) {chain} y = LayerNormalization(c{length}, s)",
+        inputs="float[B,8] x",
+        outputs="float[B,8] y",
+        constants={"s": np.ones(8, np.float32)},
+    )
+    InferShapes()(model)
+    found = trace(model)
+    assert sum(stream.value.name.startswith("c") for stream in found.centred) == length + 1
+    assert len(asked) <= 3 * length
