@@ -93,7 +93,9 @@ def test_weights_may_be_constants(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "genai_config.json", "modules.json"])
-@pytest.mark.parametrize("text", [b"{", b"", b"\xff\xfe{}", b'{"a": 1,}', 5000 * b"9", 99_999 * b"["])
+@pytest.mark.parametrize(
+    "text", [b"{", b"", b"\xff\xfe{}", b'{"a": 1,}', 5000 * b"9", 99_999 * b"["]
+)
 def test_what_is_no_json_is_refused(directory: Path, name: str, text: bytes) -> None:
     (directory / name).write_bytes(text)
     with pytest.raises(ModelError, match=rf"{name}: is no JSON.*: copy or write it again"):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.passes.graphs import Case, assert_outcome, cases
+from graphopt.passes.graph.axes import Stream
+from graphopt.passes.infer_shapes import InferShapes
+from graphopt.passes.streams.trace import StreamFacts, trace
+from tests.passes.graphs import Case, assert_outcome, cases, graph
 
 _W = "w[4,8] b[8] g[8] c[8] "
 _NORM = "y = LayerNormalization(x, g, c)"
