@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.attention.guards import LARGEST_SCORE, guard_of
+from graphopt.passes.attention.guards import guard_of, largest_product
 from graphopt.passes.graph.intervals import Intervals
 from graphopt.passes.graph.naming import all_nodes
 from graphopt.passes.graph.not_finite import NotFinite
 from graphopt.passes.graph.unread import replace
 from graphopt.passes.rewrite import Rewrite
 
-__all__ = ["DropNanGuards", "largest_product"]
+__all__ = ["DropNanGuards"]
 
 
 class DropNanGuards(Rewrite):
@@ -46,13 +45,6 @@ class DropNanGuards(Rewrite):
         dropped = sum(_drop(intervals, not_finite, node) for node in all_nodes(model))
         self.record = {"NaN guards dropped": dropped}
         return ir.passes.PassResult(model, modified=dropped > 0)
-
-
-def largest_product(dtype: ir.DataType) -> float:
-    """What the entries of a product of matrices are taken not to exceed."""
-    if dtype == ir.DataType.FLOAT16:
-        return float(np.finfo(np.float16).max)
-    return LARGEST_SCORE
 
 
 def _drop(intervals: Intervals, not_finite: NotFinite, node: ir.Node) -> bool:

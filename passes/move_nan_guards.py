@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.attention.guards import Guard, guard_of
+from graphopt.passes.attention.guards import Guard, guard_of, largest_product
 from graphopt.passes.attention.heads import join_of
 from graphopt.passes.attention.masks import Mask, mask_of
-from graphopt.passes.drop_nan_guards import largest_product
 from graphopt.passes.graph import axes
 from graphopt.passes.graph.intervals import Intervals
 from graphopt.passes.graph.naming import Names, all_nodes

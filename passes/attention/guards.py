@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import onnx_ir as ir
 
 from graphopt.passes.graph.walking import produced_by
 
-__all__ = ["LARGEST_SCORE", "Guard", "guard_of"]
+__all__ = ["Guard", "guard_of", "largest_product"]
 
-LARGEST_SCORE = 1e30
-"""What the entries of a product of matrices in float32 are taken not to exceed."""
+_LARGEST_SCORE = 1e30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,13 @@ def guard_of(node: ir.Node) -> Guard | None:
     if filler is None or not _is_scalar(filler, kept):
         return None
     return Guard(node, test, softmax, kept, filler)
+
+
+def largest_product(dtype: ir.DataType) -> float:
+    """What the entries of a product of matrices are taken not to exceed."""
+    if dtype == ir.DataType.FLOAT16:
+        return float(np.finfo(np.float16).max)
+    return _LARGEST_SCORE
 
 
 def _is_scalar(filler: ir.Value, kept: ir.Value) -> bool:
