@@ -93,8 +93,11 @@ def gemm(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if not isinstance(outputs, int):
         return None
-    if bias is not None and constants.constant_tensor(bias) is None:
+    tensor = constants.constant_tensor(bias)
+    if bias is not None and tensor is None:
         return LinearReader(node, axis, None, 1, outputs, 1)
+    if tensor is not None and tuple(tensor.shape.numpy())[-1:] not in ((), (1,), (outputs,)):
+        return None  # nothing runs it
     factor = node.attributes.get_float("beta", 1.0)
     return LinearReader(node, axis, node, 2, outputs, 1, factor)
 
@@ -107,9 +110,7 @@ def conv(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader | None
         return None
     outputs = axes.dimension(weight, 0)
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if not isinstance(outputs, int):
-        return None
-    if bias is not None and constants.constant_tensor(bias) is None:
+    if not isinstance(outputs, int) or not _is_vector(bias, outputs):
         return None
     return LinearReader(node, 1, node, 2, outputs, 1)
 
@@ -118,8 +119,12 @@ def attention(node: ir.Node, weight: ir.Value, stream: Stream) -> LinearReader |
     """com.microsoft Attention projects its input [B, S, d] by one weight [d, 3 h] and bias."""
     outputs = axes.dimension(weight, 1)
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if not isinstance(outputs, int) or stream.axis.axis != 2:
-        return None
-    if bias is not None and constants.constant_tensor(bias) is None:
+    if not isinstance(outputs, int) or stream.axis.axis != 2 or not _is_vector(bias, outputs):
         return None
     return LinearReader(node, 0, node, 2, outputs, 2)
+
+
+def _is_vector(bias: ir.Value | None, outputs: int) -> bool:
+    """True where there is no bias, or it is a constant of one entry for each output."""
+    tensor = constants.constant_tensor(bias)
+    return bias is None or (tensor is not None and tuple(tensor.shape.numpy()) == (outputs,))

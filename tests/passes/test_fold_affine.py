@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from graphopt.passes import pipeline
 from tests.passes.graphs import Outcome, graph, optimized
 
 INPUTS = """float[B,4,4] a, float[B,4,8] free, float[B,2,8] token1, bool[B,4,1] m, float[6] given,
@@ -160,6 +161,26 @@ def test_a_value_seen_on_two_axes_keeps_beta() -> None:
         t = Transpose<perm = [0, 2, 1]>(n) j = Concat<axis = 0>(n, t) y = MatMul(j, k)"""
     outcome = optimized(graph(body, WEIGHTS, inputs="float[B,8,4] a", outputs="float y"))
     assert outcome.affine("n") == "beta kept: Concat j joins it with itself on another axis"
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        "f = Reshape(n, flat) y = Gemm(f, k, c)",
+        "f = Reshape(n, flat) y = Gemm<transB = 1>(f, kt, g)",
+        "t = Transpose<perm = [0, 2, 1]>(n) y = Conv(t, conv, c)",
+        "y = com.microsoft.Attention<num_heads = 2>(n, qkv, b)",
+    ],
+)
+def test_a_bias_of_another_size_takes_no_beta(reader: str) -> None:
+    """Nothing runs such a model; what is said of it is left to the runtime."""
+    body = f"x = MatMul(a, w) n = LayerNormalization(x, g, c) {reader}"
+    constants = {name: np.array(entries) for name, entries in INTS.items()}
+    model = graph(body, WEIGHTS, inputs=INPUTS, outputs="float y", constants=constants)
+    summary, records = pipeline.run(model, pipeline.Options(ops="standard"))
+    counts = {name: count for record in records for name, count in record.detail.items()}
+    assert [norm.converted for norm in summary.norms] == [True]
+    assert counts["betas folded"] == 0
 
 
 @pytest.mark.parametrize("shared", ["b", "c"])
