@@ -13,7 +13,7 @@ import dataclasses
 import numpy as np
 import onnx_ir as ir
 
-from graphopt.passes.graph import constants
+from graphopt.passes.graph import axes, constants
 from graphopt.passes.graph.axes import Stream
 from graphopt.passes.graph.naming import node_words
 from graphopt.passes.graph.overflow import beta_overflows
@@ -139,7 +139,10 @@ def _linear_reader(node: ir.Node, operand: int, stream: Stream) -> LinearReader 
     tensor = constants.constant_tensor(weight)
     if weight is None or tensor is None or not tensor.dtype.is_floating_point():
         return None
-    return op.linear(node, weight, stream)
+    reader = op.linear(node, weight, stream)
+    if reader is None or axes.dimension(weight, reader.axis) != stream.axis.size:
+        return None  # nothing runs a product of other sizes
+    return reader
 
 
 def contracted_beta(weight: ir.TensorProtocol, axis: int, beta: np.ndarray) -> np.ndarray:

@@ -170,9 +170,15 @@ def test_a_value_seen_on_two_axes_keeps_beta() -> None:
         "f = Reshape(n, flat) y = Gemm<transB = 1>(f, kt, g)",
         "t = Transpose<perm = [0, 2, 1]>(n) y = Conv(t, conv, c)",
         "y = com.microsoft.Attention<num_heads = 2>(n, qkv, b)",
+        "y = MatMul(n, w)",
+        "f = Reshape(n, flat) y = Gemm(f, w)",
+        "f = Reshape(n, flat) y = Gemm<transB = 1>(f, k)",
+        "t = Transpose<perm = [0, 2, 1]>(n) y = Conv(t, across)",
+        "y = com.microsoft.FusedMatMul(n, w)",
+        "y = com.microsoft.Attention<num_heads = 2>(n, qkv4, qkv4_bias)",
     ],
 )
-def test_a_bias_of_another_size_takes_no_beta(reader: str) -> None:
+def test_a_map_of_other_sizes_takes_no_beta(reader: str) -> None:
     """Nothing runs such a model; what is said of it is left to the runtime."""
     body = f"x = MatMul(a, w) n = LayerNormalization(x, g, c) {reader}"
     constants = {name: np.array(entries) for name, entries in INTS.items()}
