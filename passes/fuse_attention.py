@@ -186,8 +186,10 @@ def _write(names: Names, masks: PaddingMasks, found: _Attention, mixing: ir.Node
         part.join(names, mixing) for part in (found.query, found.key, value)
     ]
     attributes: dict[str, int | float] = {"num_heads": found.query.count, "scale": found.scale}
+    graph = mixing.graph
+    assert graph is not None
     if found.mask is not None:
-        operands += [None, masks.write(found.mask, mixing)]
+        operands += [None, masks.write(found.mask, graph)]
         attributes["mask_filter_value"] = found.mask.fill
     node = ir.node(
         "MultiHeadAttention",
@@ -196,8 +198,7 @@ def _write(names: Names, masks: PaddingMasks, found: _Attention, mixing: ir.Node
         domain=_MICROSOFT,
         name=name,
     )
-    result, graph = node.outputs[0], mixing.graph
-    assert graph is not None
+    result = node.outputs[0]
     result.name, result.type = name, mixed.type
     result.shape = ir.Shape([*found.query.sizes[:2], value.count * value.size])
     graph.insert_before(mixing, node)

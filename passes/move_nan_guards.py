@@ -14,6 +14,7 @@ from graphopt.passes.graph import axes
 from graphopt.passes.graph.intervals import Intervals
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.not_finite import NotFinite
+from graphopt.passes.graph.placing import place
 from graphopt.passes.graph.unread import remove_unread
 from graphopt.passes.graph.walking import only_reader, orders, produced_by
 from graphopt.passes.rewrite import Rewrite
@@ -136,50 +137,65 @@ class _Writer:
             self._made[name, mask.value, graph] = value
             return value
 
-        place = list(adding.inputs).index(mask.value)
-        finite = once("finite") or keep("finite", self._finite(mask, dtype, adding))
-        adding.replace_input_with(place, finite)
+        index = list(adding.inputs).index(mask.value)
+        finite = once("finite") or keep("finite", self._finite(mask, dtype, graph))
+        adding.replace_input_with(index, finite)
         mixing.replace_input_with(0, guard.weights)
-        rows = once("rows") or keep("rows", self._rows(mask, adding))
+        rows = once("rows") or keep("rows", self._rows(mask, graph))
         join = join_of(mixing.outputs[0])
         if join is None or not mask.is_for_all_heads:
             self._choose(rows, mixing, dtype)
         else:
-            joined = once("joined") or keep("joined", self._without_heads(rows, adding))
+            joined = once("joined") or keep("joined", self._without_heads(rows, graph))
             self._choose(joined, join, dtype)
         remove_unread([guard.node.outputs[0], mask.value])
 
-    def _finite(self, mask: Mask, dtype: ir.DataType, before: ir.Node) -> ir.Value:
+    def _finite(self, mask: Mask, dtype: ir.DataType, graph: ir.Graph) -> ir.Value:
         parts = [self._number(0.0, dtype), self._number(_FILL, dtype)]
         parts = parts[::-1] if mask.hides else parts
-        return self._node("Where", [mask.condition, *parts], "finite", mask.value, before)
+        return self._node("Where", [mask.condition, *parts], "finite", mask.value, graph)
 
-    def _rows(self, mask: Mask, before: ir.Node) -> ir.Value:
+    def _rows(self, mask: Mask, graph: ir.Graph) -> ir.Value:
         """True for each row that sees a key, [..., S, 1]."""
         seen = mask.condition
         if mask.hides:
-            seen = self._node("Not", [seen], "seen", mask.condition, before)
-        numbers = self._node("Cast", [seen], "numbers", mask.value, before, to=ir.DataType.FLOAT)
+            seen = self._node("Not", [seen], "seen", mask.condition, graph)
+        numbers = self._node("Cast", [seen], "numbers", mask.value, graph, to=ir.DataType.FLOAT)
         numbers.type = ir.TensorType(ir.DataType.FLOAT)
-        if self._opset >= 13:
-            operands, attributes = [numbers, self._names.integers(-1)], {}
-        else:
-            operands, attributes = [numbers], {"axes": [-1]}
-        count = self._node("ReduceSum", operands, "count", numbers, before, **attributes)
+        operands = [numbers, self._ones(numbers, graph)]
+        count = self._node("MatMul", operands, "count", numbers, graph)
         shape = None if mask.condition.shape is None else [*mask.condition.shape[:-1], 1]
         count.shape = None if shape is None else ir.Shape(shape)
         zero = self._number(0.0, ir.DataType.FLOAT)
-        rows = self._node("Greater", [count, zero], "rows", count, before)
+        rows = self._node("Greater", [count, zero], "rows", count, graph)
         rows.type = ir.TensorType(ir.DataType.BOOL)
         return rows
 
-    def _without_heads(self, rows: ir.Value, before: ir.Node) -> ir.Value:
+    def _ones(self, numbers: ir.Value, graph: ir.Graph) -> ir.Value:
+        """A one for each key, [T, 1], to add up with.
+
+        ReduceSum of ONNX Runtime up to 1.31 leaves the axes of an empty mask as they are.
+        """
+        last = self._names.integers((axes.rank(numbers) or 0) - 1)
+        sizes = self._node("Shape", [numbers], "sizes", numbers, graph)
+        length = self._node("Gather", [sizes, last], "length", numbers, graph, axis=0)
+        operands = [length, self._names.integers(1)]
+        column = self._node("Concat", operands, "column", numbers, graph, axis=0)
+        for value, entries in ((sizes, axes.rank(numbers) or 0), (length, 1), (column, 2)):
+            value.type, value.shape = ir.TensorType(ir.DataType.INT64), ir.Shape([entries])
+        one = ir.tensor(np.ones(1, np.float32))
+        ones = self._node("ConstantOfShape", [column], "ones", numbers, graph, value=one)
+        keys = None if numbers.shape is None else numbers.shape[-1]
+        ones.shape = None if keys is None else ir.Shape([keys, 1])
+        return ones
+
+    def _without_heads(self, rows: ir.Value, graph: ir.Graph) -> ir.Value:
         """From [B, 1, S, 1] to [B, S, 1]."""
         if self._opset >= 13:
             operands, attributes = [rows, self._names.integers(1)], {}
         else:
             operands, attributes = [rows], {"axes": [1]}
-        result = self._node("Squeeze", operands, "joined", rows, before, **attributes)
+        result = self._node("Squeeze", operands, "joined", rows, graph, **attributes)
         assert rows.shape is not None
         result.shape = ir.Shape([rows.shape[0], *rows.shape[2:]])
         return result
@@ -194,9 +210,9 @@ class _Writer:
         chosen = choice.outputs[0]
         chosen.name, chosen.type, chosen.shape = name, result.type, result.shape
         graph.insert_after(node, choice)
-        for reader, place in [(use.node, use.idx) for use in result.uses()]:
+        for reader, index in [(use.node, use.idx) for use in result.uses()]:
             if reader is not choice:
-                reader.replace_input_with(place, chosen)
+                reader.replace_input_with(index, chosen)
 
     def _node(
         self,
@@ -204,7 +220,7 @@ class _Writer:
         operands: list[ir.Value],
         suffix: str,
         like: ir.Value,
-        before: ir.Node,
+        graph: ir.Graph,
         **attributes: Any,
     ) -> ir.Value:
         """What a new node gives, of the type and shape of ``like``."""
@@ -212,8 +228,7 @@ class _Writer:
         node = ir.node(op_type, operands, attributes, name=name)
         result = node.outputs[0]
         result.name, result.type, result.shape = name, like.type, like.shape
-        assert before.graph is not None
-        before.graph.insert_before(before, node)
+        place(node, graph)
         return result
 
     def _number(self, number: float, dtype: ir.DataType) -> ir.Value:

@@ -207,7 +207,7 @@ STEPS = (
     ),
     Step(
         "fuse-attention",
-        "write attention without a mask as MultiHeadAttention",
+        "write attention as MultiHeadAttention",
         FuseAttention,
         given=("provider",),
         optional=True,

@@ -12,6 +12,7 @@ from graphopt.passes.attention.heads import Heads
 from graphopt.passes.attention.masks import Mask
 from graphopt.passes.graph import axes
 from graphopt.passes.graph.naming import Names
+from graphopt.passes.graph.placing import place
 from graphopt.passes.graph.sizes import same_dimensions
 
 __all__ = ["PaddingMasks", "fits"]
@@ -45,35 +46,39 @@ class PaddingMasks:
         self._opset = opset
         self._made: dict[tuple[ir.Value, bool, ir.Graph], ir.Value] = {}
 
-    def write(self, mask: Mask, before: ir.Node) -> ir.Value:
-        """int32 [B, S, T], or [B, T] for all queries: 1 where a key is seen, else 0."""
-        assert before.graph is not None
-        key = (mask.condition, mask.hides, before.graph)
+    def write(self, mask: Mask, graph: ir.Graph) -> ir.Value:
+        """int32 [B, S, T], or [B, T] for all queries: 1 where a key is seen, else 0.
+
+        Args:
+            mask: One that ``fits``.
+            graph: That of the reader.
+        """
+        key = (mask.condition, mask.hides, graph)
         if key not in self._made:
-            self._made[key] = self._write(mask, before)
+            self._made[key] = self._write(mask, graph)
         return self._made[key]
 
-    def _write(self, mask: Mask, before: ir.Node) -> ir.Value:
+    def _write(self, mask: Mask, graph: ir.Graph) -> ir.Value:
         seen, shape = mask.condition, mask.condition.shape
         assert shape is not None
         if mask.hides:
-            seen = self._node("Not", [seen], {}, before, ir.DataType.BOOL, shape)
-        whole = (1, 2) if shape[2] == 1 else (1,)
+            seen = self._node("Not", [seen], {}, graph, ir.DataType.BOOL, shape)
+        whole = (1, 2) if axes.dimension(mask.condition, 2) == 1 else (1,)
         thin = ir.Shape([dim for axis, dim in enumerate(shape) if axis not in whole])
         if self._opset >= 13:
             operands, attributes = [seen, self._names.integers(*whole)], {}
         else:
             operands, attributes = [seen], {"axes": list(whole)}
-        flat = self._node("Squeeze", operands, attributes, before, ir.DataType.BOOL, thin)
+        flat = self._node("Squeeze", operands, attributes, graph, ir.DataType.BOOL, thin)
         target = ir.DataType.INT32
-        return self._node("Cast", [flat], {"to": target}, before, target, thin)
+        return self._node("Cast", [flat], {"to": target}, graph, target, thin)
 
     def _node(
         self,
         op_type: str,
         operands: list[ir.Value],
         attributes: Mapping[str, ir.DataType | list[int]],
-        before: ir.Node,
+        graph: ir.Graph,
         dtype: ir.DataType,
         shape: ir.Shape,
     ) -> ir.Value:
@@ -81,6 +86,5 @@ class PaddingMasks:
         node = ir.node(op_type, operands, attributes, name=name)
         result = node.outputs[0]
         result.name, result.type, result.shape = name, ir.TensorType(dtype), shape
-        assert before.graph is not None
-        before.graph.insert_before(before, node)
+        place(node, graph)
         return result

@@ -9,7 +9,10 @@ import pytest
 
 from graphopt.evaluation.float64 import cast_to_float64
 from graphopt.passes import pipeline
+from graphopt.passes.attention.masks import mask_of
+from graphopt.passes.attention.padding import PaddingMasks
 from graphopt.passes.fuse_attention import FuseAttention
+from graphopt.passes.graph.naming import Names
 from tests.onnx_runtime import OptimizedSession
 from tests.passes.attention import (
     MASKS,
@@ -201,6 +204,45 @@ def test_types_that_the_kernel_does_not_have_stay(dtype: str) -> None:
 @pytest.mark.parametrize("ops", ["ort", "custom"])
 def test_attention_takes_one_mask_and_no_padding_shows(mask: str, ops: str) -> None:
     assert_fused(mask, pipeline.Options(ops=ops), fused=mask in TAKEN)
+
+
+def test_what_layers_share_stands_before_all_of_them() -> None:
+    """The layer whose weights are first meets its values last: the pass leaves the nodes sorted."""
+    body = """
+        m = Where(c, zero, low) h = Reshape(x, split) v = Transpose<perm=[0,2,1,3]>(h)
+        kt = Transpose<perm=[0,2,3,1]>(h) s = MatMul(v, kt) a = Add(s, m) r = MatMul(v, kt) b = Add(r, m)
+        p = Softmax<axis=-1>(a) w = Softmax<axis=-1>(b) o2 = MatMul(w, v) o = MatMul(p, v)
+        t2 = Transpose<perm=[0,2,1,3]>(o2) t = Transpose<perm=[0,2,1,3]>(o)
+        z2 = Reshape(t2, join) z = Reshape(t, join) y = Add(z, z2)
+    """
+    model = graph(
+        body,
+        inputs="float[B,S,8] x, bool[B,1,S,S] c",
+        outputs="float y",
+        constants=NUMBERS | {"low": np.array(-1e4, np.float32)},
+        float64=False,
+    )
+    assert records(model, FuseAttention()) == {"attentions fused": 2}
+    order = list(model.graph)
+    for node in order:
+        makers = [value.producer() for value in node.inputs if value is not None]
+        assert all(order.index(maker) < order.index(node) for maker in makers if maker)
+
+
+@pytest.mark.parametrize("one", [1, ir.SymbolicDim("1")])
+def test_a_mask_for_all_queries_is_one_of_keys(one: int | ir.SymbolicDim) -> None:
+    """However its dimension of one is written: inference divides sizes as symbols."""
+    found = ir.from_onnx_text(
+        """<ir_version: 8, opset_import: ["" : 17]>
+        g (bool[B,1,Q,T] c) => (float[B,1,Q,T] m) <float zero = {0}, float low = {-9}> {
+            m = Where (c, zero, low)
+        }"""
+    )
+    found.graph.inputs[0].shape = ir.Shape(["B", 1, one, "T"])
+    mask = mask_of(found.graph.outputs[0])
+    assert mask is not None
+    written = PaddingMasks(Names(found), 17).write(mask, found.graph)
+    assert written.shape == ir.Shape(["B", "T"])
 
 
 @pytest.mark.parametrize(
