@@ -51,7 +51,8 @@ class FuseAttention(Rewrite):
        runs, too, between casts to float32).
     7. It is the faster spelling (``passes/attention/gains.py``).
 
-    Scores that overflow give what the kernel makes of them, as in ONNX Runtime's own fusions.
+    Scores that overflow give what the kernel makes of them, as in ONNX Runtime's own fusions. Up to
+    release 1.27 the kernel ends the process where there are no samples (docs/operators.md).
 
     Args:
         provider: Execution provider that the result is made for.

@@ -210,7 +210,8 @@ def test_what_layers_share_stands_before_all_of_them() -> None:
     """The layer whose weights are first meets its values last: the pass leaves the nodes sorted."""
     body = """
         m = Where(c, zero, low) h = Reshape(x, split) v = Transpose<perm=[0,2,1,3]>(h)
-        kt = Transpose<perm=[0,2,3,1]>(h) s = MatMul(v, kt) a = Add(s, m) r = MatMul(v, kt) b = Add(r, m)
+        kt = Transpose<perm=[0,2,3,1]>(h)
+        s = MatMul(v, kt) a = Add(s, m) r = MatMul(v, kt) b = Add(r, m)
         p = Softmax<axis=-1>(a) w = Softmax<axis=-1>(b) o2 = MatMul(w, v) o = MatMul(p, v)
         t2 = Transpose<perm=[0,2,1,3]>(o2) t = Transpose<perm=[0,2,1,3]>(o)
         z2 = Reshape(t2, join) z = Reshape(t, join) y = Add(z, z2)

@@ -33,5 +33,5 @@ def test_at_the_head_of_a_body_that_reads_values_of_the_graph_around_it() -> Non
     body = graph.node(2).attributes["then_branch"].as_graph()
     node = ir.node("Neg", [graph.node(0).outputs[0]])
     place(node, body)
-    assert list(body)[0] is node
+    assert next(iter(body)) is node
     assert len(graph) == 3
