@@ -14,7 +14,7 @@ from graphopt.passes.graph import axes
 from graphopt.passes.graph.intervals import Intervals
 from graphopt.passes.graph.naming import Names, all_nodes
 from graphopt.passes.graph.not_finite import NotFinite
-from graphopt.passes.graph.placing import place
+from graphopt.passes.graph.placing import squeezed, written
 from graphopt.passes.graph.unread import remove_unread
 from graphopt.passes.graph.walking import only_reader, orders, produced_by
 from graphopt.passes.rewrite import Rewrite
@@ -146,7 +146,10 @@ class _Writer:
         if join is None or not mask.is_for_all_heads:
             self._choose(rows, mixing, dtype)
         else:
-            joined = once("joined") or keep("joined", self._without_heads(rows, graph))
+            joined = once("joined") or keep(
+                "joined",
+                squeezed(self._names, graph, self._opset, rows, f"{rows.name}.joined", 1),
+            )
             self._choose(joined, join, dtype)
         remove_unread([guard.node.outputs[0], mask.value])
 
@@ -189,17 +192,6 @@ class _Writer:
         ones.shape = None if keys is None else ir.Shape([keys, 1])
         return ones
 
-    def _without_heads(self, rows: ir.Value, graph: ir.Graph) -> ir.Value:
-        """From [B, 1, S, 1] to [B, S, 1]."""
-        if self._opset >= 13:
-            operands, attributes = [rows, self._names.integers(1)], {}
-        else:
-            operands, attributes = [rows], {"axes": [1]}
-        result = self._node("Squeeze", operands, "joined", rows, graph, **attributes)
-        assert rows.shape is not None
-        result.shape = ir.Shape([rows.shape[0], *rows.shape[2:]])
-        return result
-
     def _choose(self, rows: ir.Value, node: ir.Node, dtype: ir.DataType) -> None:
         """Let what reads ``node`` read zeros in the rows that see no key."""
         result, graph = node.outputs[0], node.graph
@@ -224,12 +216,10 @@ class _Writer:
         **attributes: Any,
     ) -> ir.Value:
         """What a new node gives, of the type and shape of ``like``."""
-        name = self._names.fresh(f"{like.name}.{suffix}")
-        node = ir.node(op_type, operands, attributes, name=name)
-        result = node.outputs[0]
-        result.name, result.type, result.shape = name, like.type, like.shape
-        place(node, graph)
-        return result
+        base = f"{like.name}.{suffix}"
+        return written(
+            self._names, graph, op_type, operands, base, like.dtype, like.shape, **attributes
+        )
 
     def _number(self, number: float, dtype: ir.DataType) -> ir.Value:
         key = (number, dtype)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
@@ -12,7 +11,7 @@ from graphopt.passes.attention.heads import Heads
 from graphopt.passes.attention.masks import Mask
 from graphopt.passes.graph import axes
 from graphopt.passes.graph.naming import Names
-from graphopt.passes.graph.placing import place
+from graphopt.passes.graph.placing import squeezed, written
 from graphopt.passes.graph.sizes import same_dimensions
 
 __all__ = ["PaddingMasks", "fits"]
@@ -59,32 +58,13 @@ class PaddingMasks:
         return self._made[key]
 
     def _write(self, mask: Mask, graph: ir.Graph) -> ir.Value:
-        seen, shape = mask.condition, mask.condition.shape
-        assert shape is not None
+        seen, target = mask.condition, ir.DataType.INT32
+        base = str(seen.name)
         if mask.hides:
-            seen = self._node("Not", [seen], {}, graph, ir.DataType.BOOL, shape)
+            seen = written(
+                self._names, graph, "Not", [seen], f"{base}.seen", seen.dtype, seen.shape
+            )
         whole = (1, 2) if axes.dimension(mask.condition, 2) == 1 else (1,)
-        thin = ir.Shape([dim for axis, dim in enumerate(shape) if axis not in whole])
-        if self._opset >= 13:
-            operands, attributes = [seen, self._names.integers(*whole)], {}
-        else:
-            operands, attributes = [seen], {"axes": list(whole)}
-        flat = self._node("Squeeze", operands, attributes, graph, ir.DataType.BOOL, thin)
-        target = ir.DataType.INT32
-        return self._node("Cast", [flat], {"to": target}, graph, target, thin)
-
-    def _node(
-        self,
-        op_type: str,
-        operands: list[ir.Value],
-        attributes: Mapping[str, ir.DataType | list[int]],
-        graph: ir.Graph,
-        dtype: ir.DataType,
-        shape: ir.Shape,
-    ) -> ir.Value:
-        name = self._names.fresh(f"{operands[0].name}.{op_type.lower()}")
-        node = ir.node(op_type, operands, attributes, name=name)
-        result = node.outputs[0]
-        result.name, result.type, result.shape = name, ir.TensorType(dtype), shape
-        place(node, graph)
-        return result
+        flat = squeezed(self._names, graph, self._opset, seen, f"{base}.joined", *whole)
+        name = f"{base}.numbers"
+        return written(self._names, graph, "Cast", [flat], name, target, flat.shape, to=target)
